@@ -1,0 +1,11 @@
+//! What is said between parties: entries, batches, proofs, receipts, identities, conversations. Sans-IO.
+//!
+//! Nothing in this room opens a socket, spawns a task, reads a clock or draws a random number: time and randomness are
+//! arguments. `docs/protocol.md` specifies the bytes so that a stranger can implement them.
+
+pub mod bytes;
+pub mod entry;
+pub mod hash;
+pub mod limits;
+pub mod name;
+pub mod value;

@@ -1,0 +1,86 @@
+//! Every bound of the protocol, with the arithmetic between them.
+//!
+//! A peer or a file can make a process hold at most what these numbers allow; tests below check that they fit each other.
+
+/// Entries in one batch (D30).
+pub const BATCH_ENTRIES_MAX: usize = 1_000;
+/// Batches sealed ahead of acknowledgement, per lane (D30).
+pub const SEALED_AHEAD_MAX: u64 = 64;
+/// Sections in an entry, head included: the head and at most 15 others.
+pub const SECTIONS_MAX: usize = 16;
+/// Fields in one section.
+pub const FIELDS_PER_SECTION_MAX: usize = 512;
+/// Bytes of one entry's opening. Attachments travel apart.
+pub const OPENING_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a batch's openings before compression: what a decompressor may produce.
+pub const SLICE_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one frame as it travels.
+pub const FRAME_BYTES_MAX: usize = SLICE_BYTES_MAX + HEADER_BYTES_MAX + (64 << 10);
+/// Bytes of a batch header with its audience table.
+pub const HEADER_BYTES_MAX: usize = 256 << 10;
+/// Groups in a header's audience table.
+pub const GROUPS_MAX: usize = BATCH_ENTRIES_MAX;
+/// Bytes of any other signed object (identity, opening, receipt …).
+pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES_MAX;
+/// Signatures on one envelope.
+pub const SIGNATURES_MAX: usize = 4;
+/// Bytes of record types, standards, roles and regions.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a person's or department's name in identity statements.
+pub const TITLE_BYTES_MAX: usize = 200;
+/// Bytes of a subject's text.
+pub const SUBJECT_BYTES_MAX: usize = 512;
+/// Bytes of a key in the clear, form byte included; longer ones are hashed (D11).
+pub const KEY_BYTES_MAX: usize = 256;
+/// Further subjects of an entry.
+pub const FURTHER_SUBJECTS_MAX: usize = 8;
+/// Causes of an entry (D8).
+pub const CAUSES_MAX: usize = 4;
+/// Seats that an entry can be addressed to (D9).
+pub const HINT_SEATS_MAX: usize = 16;
+/// Bytes of a source position.
+pub const SOURCE_POSITION_BYTES_MAX: usize = 1 << 10;
+/// Record types that one identity statement may permit.
+pub const PERMITTED_TYPES_MAX: usize = 64;
+/// Records of one subject that are pushed together with its routing (D25).
+pub const UNROUTED_RECORDS_MAX: usize = 64;
+
+/// Credit that a receiver grants ahead, per class, in bytes of frames.
+pub const CREDIT_BYTES: u64 = 8 << 20;
+/// Wants that one side may have open at the other.
+pub const WANTS_OPEN_MAX: usize = 64;
+/// Seats that one hello may present.
+pub const HELLO_SEATS_MAX: usize = 64;
+/// Directory envelopes that one hello may carry.
+pub const HELLO_ENVELOPES_MAX: usize = 256;
+/// Receipts in one frame.
+pub const RECEIPTS_PER_FRAME_MAX: usize = 256;
+/// Regions and departments that an interest may name.
+pub const INTEREST_TERMS_MAX: usize = 1_024;
+/// Frames that wait for the other side's directory before they can be passed on, per class; also bounded by credit.
+pub const WAITING_ITEMS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_holds_the_largest_slice() {
+        const { assert!(FRAME_BYTES_MAX > SLICE_BYTES_MAX + HEADER_BYTES_MAX) }
+        const { assert!(CREDIT_BYTES as usize > FRAME_BYTES_MAX) }
+    }
+
+    #[test]
+    fn a_slice_holds_the_largest_opening() {
+        const { assert!(SLICE_BYTES_MAX > OPENING_BYTES_MAX) }
+    }
+
+    #[test]
+    fn a_header_holds_the_widest_audience_table() {
+        // widest hint: 16 seats
+        let hint = 2 + 16 * HINT_SEATS_MAX;
+        // a table in which every group has the widest hint is refused by HEADER_BYTES_MAX, an ordinary one fits
+        assert!(GROUPS_MAX * (2 + 8 + 4 + 32) < HEADER_BYTES_MAX);
+        assert!(hint < usize::from(u16::MAX));
+    }
+}
