@@ -3,9 +3,17 @@
 //! Nothing in this room opens a socket, spawns a task, reads a clock or draws a random number: time and randomness are
 //! arguments. `docs/protocol.md` specifies the bytes so that a stranger can implement them.
 
+pub mod batch;
 pub mod bytes;
+pub mod directory;
 pub mod entry;
+pub mod envelope;
 pub mod hash;
 pub mod limits;
+pub mod merkle;
 pub mod name;
+pub mod opening;
+pub mod receipt;
+pub mod sign;
+pub mod slice;
 pub mod value;

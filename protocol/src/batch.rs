@@ -1,0 +1,399 @@
+//! Batches: how an origin seals entries under one header, and what the header says (design section 4, D2, D5).
+
+use crate::bytes::{Malformed, Put, Reader};
+use crate::directory::{EpochOpening, LogName};
+use crate::entry::{self, HEAD, Hint};
+use crate::envelope::{Envelope, kind};
+use crate::hash::{self, Hash};
+use crate::limits;
+use crate::merkle::{self, History};
+use crate::name::{Epoch, HybridTime, Lane, SeatId};
+use crate::opening;
+use crate::sign::{SigningKey, Suite};
+
+/// Leaves of one audience hint within a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The hint's bytes, as in the heads of its leaves.
+    pub hint: Vec<u8>,
+    /// Number of leaves.
+    pub count: u32,
+    /// RFC 6962 root over them.
+    pub root: Hash,
+}
+
+/// Header of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Suite, fixed per epoch.
+    pub suite: Suite,
+    /// Who states.
+    pub seat: SeatId,
+    /// In which of its logs.
+    pub lane: Lane,
+    /// In which epoch.
+    pub epoch: Epoch,
+    /// Hash of that epoch's opening.
+    pub opening: Hash,
+    /// 1 for the first of the epoch.
+    pub sequence: u64,
+    /// Hash of the previous header; of the opening for the first.
+    pub previous: Hash,
+    /// History root: tree over all earlier headers of this log and epoch.
+    pub history: Hash,
+    /// Hybrid time of sealing. For people only.
+    pub time: HybridTime,
+    /// Hash of the identity that it is signed under.
+    pub identity: Hash,
+    /// Audience table, ascending by hint bytes.
+    pub groups: Vec<Group>,
+    /// Leaves in all groups.
+    pub count: u32,
+    /// Tree over the groups in table order.
+    pub root: Hash,
+}
+
+impl Header {
+    /// The log that the header belongs to.
+    pub const fn log(&self) -> LogName {
+        LogName {
+            seat: self.seat,
+            lane: self.lane,
+            opening: self.opening,
+        }
+    }
+
+    /// Bytes of the header.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256 + 48 * self.groups.len());
+        out.put_u8(self.suite as u8);
+        out.put(&self.seat.0);
+        out.put_u8(self.lane as u8);
+        out.put_u32(self.epoch.counter);
+        out.put(&self.epoch.nonce);
+        out.put(&self.opening.0);
+        out.put_u64(self.sequence);
+        out.put(&self.previous.0);
+        out.put(&self.history.0);
+        out.put_u64(self.time.0);
+        out.put(&self.identity.0);
+        out.put_u16(self.groups.len() as u16);
+        for g in &self.groups {
+            out.put_medium(&g.hint);
+            out.put_u32(g.count);
+            out.put(&g.root.0);
+        }
+        out.put_u32(self.count);
+        out.put(&self.root.0);
+        out
+    }
+
+    /// Reads a header and checks what it says of itself: the table ascends, the counts add up, the root is over the table.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() > limits::HEADER_BYTES_MAX {
+            return Err(Malformed::of("header: too long"));
+        }
+        let mut r = Reader::new(bytes, "header");
+        let suite = Suite::from_u8(r.u8()?).ok_or(r.malformed())?;
+        let seat = SeatId(r.array()?);
+        let lane = Lane::from_u8(r.u8()?).ok_or(r.malformed())?;
+        let epoch = Epoch {
+            counter: r.u32()?,
+            nonce: r.array()?,
+        };
+        let opening = Hash(r.array()?);
+        let sequence = r.u64()?;
+        let (previous, history) = (Hash(r.array()?), Hash(r.array()?));
+        let time = HybridTime(r.u64()?);
+        let identity = Hash(r.array()?);
+        let n = usize::from(r.u16()?);
+        if sequence == 0 || epoch.counter == 0 || n == 0 || n > limits::GROUPS_MAX {
+            return Err(r.malformed());
+        }
+        let mut groups: Vec<Group> = Vec::with_capacity(n);
+        for _ in 0..n {
+            let hint = r.medium()?;
+            let mut h = Reader::new(hint, "header: hint");
+            Hint::read(&mut h)?;
+            h.finish()?;
+            if groups
+                .last()
+                .is_some_and(|last| last.hint.as_slice() >= hint)
+            {
+                return Err(r.malformed());
+            }
+            groups.push(Group {
+                hint: hint.to_vec(),
+                count: r.u32()?,
+                root: Hash(r.array()?),
+            });
+        }
+        let count = r.u32()?;
+        let root = Hash(r.array()?);
+        r.finish()?;
+        let total: u64 = groups.iter().map(|g| u64::from(g.count)).sum();
+        if total != u64::from(count)
+            || count as usize > limits::BATCH_ENTRIES_MAX
+            || groups.iter().any(|g| g.count == 0)
+            || table_root(&groups) != root
+        {
+            return Err(Malformed::of("header: table and count or root disagree"));
+        }
+        Ok(Self {
+            suite,
+            seat,
+            lane,
+            epoch,
+            opening,
+            sequence,
+            previous,
+            history,
+            time,
+            identity,
+            groups,
+            count,
+            root,
+        })
+    }
+}
+
+fn table_root(groups: &[Group]) -> Hash {
+    let leaves: Vec<Hash> = groups
+        .iter()
+        .map(|g| hash::group(&g.hint, g.count, &g.root))
+        .collect();
+    merkle::root(&leaves)
+}
+
+/// Where a log stands: what its next header must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogState {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Sequence of the last header, 0 before the first.
+    pub sequence: u64,
+    /// Hash of the last header; of the opening before the first.
+    pub last: Hash,
+    /// Tree over the headers so far.
+    pub history: History,
+}
+
+impl LogState {
+    /// A log at the start of its epoch.
+    pub fn start(opening: &EpochOpening, opening_hash: Hash, lane: Lane) -> Self {
+        Self {
+            log: LogName {
+                seat: opening.seat,
+                lane,
+                opening: opening_hash,
+            },
+            epoch: opening.epoch,
+            sequence: 0,
+            last: opening_hash,
+            history: History::default(),
+        }
+    }
+
+    /// Whether `header` is the next of this log. Lane, seat, opening, epoch, sequence, previous hash and history root must fit.
+    pub fn expects(&self, header: &Header) -> bool {
+        header.log() == self.log
+            && header.epoch == self.epoch
+            && header.sequence == self.sequence + 1
+            && header.previous == self.last
+            && header.history == self.history.root()
+    }
+
+    /// Moves past a header with this hash, which [`LogState::expects`] has accepted.
+    pub fn advance(&mut self, header_hash: Hash) {
+        self.sequence += 1;
+        self.last = header_hash;
+        self.history.push(header_hash);
+    }
+}
+
+/// An entry before sealing: its sections' bytes, head first. The bytes of a draft are what an outbox keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Draft {
+    bytes: Vec<u8>,
+}
+
+impl Draft {
+    /// A draft from sections, ascending by number, head (0) first.
+    pub fn new(sections: &[(u8, Vec<u8>)]) -> Self {
+        debug_assert!(
+            sections.first().is_some_and(|s| s.0 == HEAD)
+                && sections.is_sorted_by(|a, b| a.0 < b.0)
+        );
+        let mut bytes =
+            Vec::with_capacity(sections.iter().map(|s| s.1.len() + 5).sum::<usize>() + 1);
+        bytes.put_u8(sections.len() as u8);
+        for (number, section) in sections {
+            bytes.put_u8(*number);
+            bytes.put_long(section);
+        }
+        Self { bytes }
+    }
+
+    /// The draft's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// A draft from the bytes that [`Draft::as_bytes`] gave.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Malformed> {
+        sections_of(&bytes)?;
+        Ok(Self { bytes })
+    }
+}
+
+type Sections<'a> = Vec<(u8, &'a [u8])>;
+
+fn sections_of(bytes: &[u8]) -> Result<Sections<'_>, Malformed> {
+    let mut r = Reader::new(bytes, "draft");
+    let n = r.u8()?;
+    if n == 0 || usize::from(n) > limits::SECTIONS_MAX {
+        return Err(r.malformed());
+    }
+    let sections = (0..n)
+        .map(|_| Ok((r.u8()?, r.long()?)))
+        .collect::<Result<Sections<'_>, Malformed>>()?;
+    r.finish()?;
+    if sections[0].0 != HEAD || !sections.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(Malformed::of("draft"));
+    }
+    Ok(sections)
+}
+
+/// Why entries could not be sealed: the caller is at fault, nothing was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// None or too many entries.
+    #[error("{0} entries in a batch; 1 to 1000 are allowed")]
+    Count(usize),
+    /// Two entries of one (type, key): the caller cuts the batch (D12).
+    #[error("two entries of one record in a batch")]
+    Repeated,
+    /// Over the bound of an opening or a slice.
+    #[error("entries over the size bound: {0} bytes")]
+    TooLarge(usize),
+    /// A draft is not laid out as one.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// A sealed batch.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// The signed header.
+    pub header: Envelope,
+    /// The slice body with everything open, not yet compressed.
+    pub body: Vec<u8>,
+    /// Where the log stands after it.
+    pub log: LogState,
+    /// For each draft, in the order given, its index in the batch.
+    pub indexes: Vec<u32>,
+}
+
+/// Seals drafts as the next batch of a log. `secret` is 32 fresh random bytes that never travel; it is used for the leaf
+/// salts and forgotten.
+pub fn seal(
+    log: &LogState,
+    drafts: &[Draft],
+    time: HybridTime,
+    secret: &[u8; 32],
+    identity: Hash,
+    key: &SigningKey,
+) -> Result<Sealed, SealError> {
+    if drafts.is_empty() || drafts.len() > limits::BATCH_ENTRIES_MAX {
+        return Err(SealError::Count(drafts.len()));
+    }
+    let mut entries = Vec::with_capacity(drafts.len());
+    for (at, draft) in drafts.iter().enumerate() {
+        let sections = sections_of(&draft.bytes)?;
+        let front = entry::head_front(sections[0].1)?;
+        entries.push((front, sections, at));
+    }
+    entries.sort_by(|(a, ..), (b, ..)| {
+        (a.hint, a.record_type, a.key).cmp(&(b.hint, b.record_type, b.key))
+    });
+
+    let mut body = crate::slice::Writer::default();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut leaves: Vec<Hash> = Vec::with_capacity(drafts.len());
+    let mut indexes = vec![0; drafts.len()];
+    let mut opened = Vec::new();
+    let mut seen = std::collections::HashSet::with_capacity(drafts.len());
+    let mut at = 0;
+    while at < entries.len() {
+        let hint = entries[at].0.hint;
+        let end = at + entries[at..].partition_point(|(f, ..)| f.hint == hint);
+        body.whole_group(groups.len() as u16);
+        leaves.clear();
+        for (index, (front, sections, draft)) in entries[at..end].iter().enumerate() {
+            if !seen.insert((front.record_type, front.key)) {
+                return Err(SealError::Repeated);
+            }
+            let leaf_salt = leaf_salt(secret, (at + index) as u32);
+            leaves.push(hash::leaf(sections.iter().map(|(n, b)| {
+                (
+                    *n,
+                    hash::section(*n, &hash::section_salt(&leaf_salt, *n), b),
+                )
+            })));
+            opened.clear();
+            opening::put_whole(&leaf_salt, sections.iter().copied(), &mut opened);
+            if opened.len() > limits::OPENING_BYTES_MAX {
+                return Err(SealError::TooLarge(opened.len()));
+            }
+            body.opening(&opened);
+            indexes[*draft] = (at + index) as u32;
+        }
+        groups.push(Group {
+            hint: hint.to_vec(),
+            count: (end - at) as u32,
+            root: merkle::root(&leaves),
+        });
+        at = end;
+    }
+    let body = body.finish();
+    if body.len() > limits::SLICE_BYTES_MAX {
+        return Err(SealError::TooLarge(body.len()));
+    }
+    let header = Header {
+        suite: Suite::Sha256Ed25519,
+        seat: log.log.seat,
+        lane: log.log.lane,
+        epoch: log.epoch,
+        opening: log.log.opening,
+        sequence: log.sequence + 1,
+        previous: log.last,
+        history: log.history.root(),
+        time,
+        identity,
+        count: drafts.len() as u32,
+        root: table_root(&groups),
+        groups,
+    };
+    let bytes = header.to_bytes();
+    if bytes.len() > limits::HEADER_BYTES_MAX {
+        return Err(SealError::TooLarge(bytes.len()));
+    }
+    let header = Envelope::signed(kind::HEADER, 1, bytes, key);
+    let mut log = log.clone();
+    log.advance(header.hash());
+    Ok(Sealed {
+        header,
+        body,
+        log,
+        indexes,
+    })
+}
+
+fn leaf_salt(secret: &[u8; 32], index: u32) -> hash::Salt {
+    let full = hash::sha256(&[secret, &index.to_be_bytes()]);
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&full.0[..16]);
+    salt
+}

@@ -1,0 +1,411 @@
+//! Slices: as much of a batch as a receiver may or wants to see, verifiable against the header alone (I10).
+//!
+//! The body of a slice is what is stored and relayed. It names the groups it opens; of a group it carries all leaves, or
+//! some with a proof. Groups that are left out stand in the header's table by their roots.
+//! [`Directory`]-checked headers and [`verify`] are the only way to a [`VerifiedSlice`].
+
+use std::ops::Range;
+
+use crate::batch::Header;
+use crate::bytes::{Malformed, Put, Reader};
+use crate::directory::{Directory, VerifiedIdentity};
+use crate::entry;
+use crate::envelope::{Envelope, kind};
+use crate::hash::Hash;
+use crate::limits;
+use crate::merkle;
+use crate::opening::{Closed, Opening};
+
+const FORMAT: u8 = 1;
+const ALL: u8 = 0;
+const SOME: u8 = 1;
+
+/// Lays out a body; groups ascend.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+    groups: u16,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            bytes: vec![FORMAT, 0, 0],
+            groups: 0,
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn whole_group(&mut self, group: u16) {
+        self.groups += 1;
+        self.bytes.put_u16(group);
+        self.bytes.put_u8(ALL);
+    }
+
+    fn part_group(&mut self, group: u16, members: &[u32], proof: &[Hash]) {
+        self.groups += 1;
+        self.bytes.put_u16(group);
+        self.bytes.put_u8(SOME);
+        self.bytes.put_u32(members.len() as u32);
+        members.iter().for_each(|m| self.bytes.put_u32(*m));
+        self.bytes.put_u32(proof.len() as u32);
+        proof.iter().for_each(|h| self.bytes.put(&h.0));
+    }
+
+    pub(crate) fn opening(&mut self, opening: &[u8]) {
+        self.bytes.put_long(opening);
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.bytes[1..3].copy_from_slice(&self.groups.to_be_bytes());
+        self.bytes
+    }
+}
+
+/// One opened entry within a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Index of the leaf in the batch: the last part of its version.
+    pub index: u32,
+    /// Group in the header's table.
+    pub group: u16,
+    /// Where the opening's bytes lie in the body.
+    pub at: Range<usize>,
+}
+
+/// A group as a body carries it.
+struct GroupPart {
+    group: u16,
+    /// Index of the group's first leaf in the batch.
+    base: u32,
+    /// Members within the group and their proof; `None` for all.
+    part: Option<(Vec<u32>, Vec<Hash>)>,
+    opened: Range<usize>,
+}
+
+struct Layout {
+    groups: Vec<GroupPart>,
+    opened: Vec<Opened>,
+}
+
+/// Reads the outline of a body against its header; hashes nothing.
+fn layout(header: &Header, body: &[u8]) -> Result<Layout, Malformed> {
+    if body.len() > limits::SLICE_BYTES_MAX {
+        return Err(Malformed::of("slice: too long"));
+    }
+    let mut r = Reader::new(body, "slice");
+    if r.u8()? != FORMAT {
+        return Err(r.malformed());
+    }
+    let n = r.u16()?;
+    let mut layout = Layout {
+        groups: Vec::with_capacity(usize::from(n).min(header.groups.len())),
+        opened: Vec::new(),
+    };
+    let (mut base, mut next) = (0u32, 0usize);
+    for _ in 0..n {
+        let group = r.u16()?;
+        let entry = header.groups.get(usize::from(group)).ok_or(r.malformed())?;
+        if usize::from(group) < next {
+            return Err(r.malformed());
+        }
+        base += header.groups[next..usize::from(group)]
+            .iter()
+            .map(|g| g.count)
+            .sum::<u32>();
+        next = usize::from(group) + 1;
+        let part = match r.u8()? {
+            ALL => None,
+            SOME => {
+                let members = r.u32()?;
+                if members == 0 || members > entry.count {
+                    return Err(r.malformed());
+                }
+                let members = (0..members)
+                    .map(|_| r.u32())
+                    .collect::<Result<Vec<_>, _>>()?;
+                let proof = r.u32()?;
+                if proof > entry.count
+                    || !members.is_sorted_by(|a, b| a < b)
+                    || members.last().is_none_or(|m| *m >= entry.count)
+                {
+                    return Err(r.malformed());
+                }
+                let proof = (0..proof)
+                    .map(|_| r.array().map(Hash))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Some((members, proof))
+            }
+            _ => return Err(r.malformed()),
+        };
+        let from = layout.opened.len();
+        let count = part.as_ref().map_or(entry.count as usize, |(m, _)| m.len());
+        for at in 0..count {
+            let opening = r.long()?;
+            let end = body.len() - r.rest().len();
+            let within = part.as_ref().map_or(at as u32, |(m, _)| m[at]);
+            layout.opened.push(Opened {
+                index: base + within,
+                group,
+                at: end - opening.len()..end,
+            });
+        }
+        layout.groups.push(GroupPart {
+            group,
+            base,
+            part,
+            opened: from..layout.opened.len(),
+        });
+        base += entry.count;
+    }
+    r.finish()?;
+    Ok(layout)
+}
+
+/// The opened entries of a body that was verified when it was stored, in body order; their place in this list is the
+/// *position* that records point to.
+pub fn opened(header: &Header, body: &[u8]) -> Result<Vec<Opened>, Malformed> {
+    Ok(layout(header, body)?.opened)
+}
+
+/// A header whose identity, opening and signature have been checked.
+#[derive(Debug, Clone)]
+pub struct VerifiedHeader {
+    header: Header,
+    hash: Hash,
+    identity: VerifiedIdentity,
+}
+
+impl VerifiedHeader {
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+    /// Its object hash.
+    pub const fn hash(&self) -> Hash {
+        self.hash
+    }
+    /// The identity that it is signed under.
+    pub const fn identity(&self) -> &VerifiedIdentity {
+        &self.identity
+    }
+}
+
+/// Why a header was not verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderFault {
+    /// Laid out wrongly, or not what it says: whoever signed or sent it is at fault.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Signed under an identity that is not known here yet: hold it (D22).
+    #[error("identity not known yet: {0}")]
+    UnknownIdentity(Hash),
+    /// In an epoch whose opening is not known here yet: hold it.
+    #[error("opening not known yet: {0}")]
+    UnknownOpening(Hash),
+    /// Signature, seat or epoch do not agree with identity and opening. Stops that log at this header, with an alarm.
+    #[error("header of seat {seat} sequence {sequence} does not verify")]
+    BadSignature {
+        /// Seat that the header names.
+        seat: crate::name::SeatId,
+        /// Sequence that the header names.
+        sequence: u64,
+    },
+}
+
+/// Checks a header's envelope against the directory.
+pub fn verify_header(
+    directory: &Directory,
+    envelope: &Envelope,
+) -> Result<VerifiedHeader, HeaderFault> {
+    if envelope.kind != kind::HEADER || envelope.format != 1 {
+        return Err(Malformed::of("header: kind or format").into());
+    }
+    let header = Header::from_bytes(&envelope.bytes)?;
+    let identity = directory
+        .identity_by_hash(&header.identity)
+        .ok_or(HeaderFault::UnknownIdentity(header.identity))?
+        .clone();
+    let opening = directory
+        .opening(&header.opening)
+        .ok_or(HeaderFault::UnknownOpening(header.opening))?;
+    let agrees = identity.identity().seat == header.seat
+        && identity.identity().suite == header.suite
+        && opening.opening().seat == header.seat
+        && opening.opening().epoch == header.epoch;
+    if !agrees || !envelope.is_signed_by(&identity.identity().key) {
+        return Err(HeaderFault::BadSignature {
+            seat: header.seat,
+            sequence: header.sequence,
+        });
+    }
+    let hash = envelope.hash();
+    Ok(VerifiedHeader {
+        header,
+        hash,
+        identity,
+    })
+}
+
+/// Why a slice under a valid header was not verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SliceFault {
+    /// The body does not belong to the header: the relay that sent it is at fault, the session ends (D22).
+    #[error("slice does not verify under its header: {0}")]
+    Relay(&'static str),
+    /// The origin signed what may not be: a head whose hint is not its group's, or leaves out of order. Stops that log (D9).
+    #[error("origin sealed a batch wrongly: {0}")]
+    Origin(&'static str),
+}
+
+impl From<Malformed> for SliceFault {
+    fn from(m: Malformed) -> Self {
+        Self::Relay(m.what)
+    }
+}
+
+/// A slice that verifies: the only maker is [`verify`].
+#[derive(Debug, Clone)]
+pub struct VerifiedSlice {
+    header: VerifiedHeader,
+    body: Vec<u8>,
+    opened: Vec<Opened>,
+    complete: bool,
+}
+
+impl VerifiedSlice {
+    /// The header.
+    pub const fn header(&self) -> &VerifiedHeader {
+        &self.header
+    }
+    /// The body's bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+    /// The opened entries, in body order.
+    pub fn opened(&self) -> &[Opened] {
+        &self.opened
+    }
+    /// Whether every leaf of the batch is here.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+    /// The opening at a position.
+    pub fn opening(&self, opened: &Opened) -> Result<Opening<'_>, Malformed> {
+        Opening::from_bytes(&self.body[opened.at.clone()])
+    }
+}
+
+/// Checks a body against its verified header: leaves, groups, order, hints.
+pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, SliceFault> {
+    let layout = layout(&header.header, &body)?;
+    let mut leaves = Vec::with_capacity(layout.opened.len());
+    for part in &layout.groups {
+        let entry = &header.header.groups[usize::from(part.group)];
+        leaves.clear();
+        let mut last: Option<(&[u8], &[u8])> = None;
+        for opened in &layout.opened[part.opened.clone()] {
+            let opening = Opening::from_bytes(&body[opened.at.clone()])?;
+            leaves.push(opening.leaf());
+            let front = entry::head_front(opening.head_bytes())
+                .map_err(|_| SliceFault::Origin("a head that cannot be read"))?;
+            if front.hint != entry.hint {
+                return Err(SliceFault::Origin("a head whose hint is not its group's"));
+            }
+            if last.is_some_and(|l| l >= (front.record_type, front.key)) {
+                return Err(SliceFault::Origin("leaves of a group out of order"));
+            }
+            last = Some((front.record_type, front.key));
+        }
+        let root = match &part.part {
+            None => Some(merkle::root(&leaves)),
+            Some((members, proof)) => merkle::root_from(entry.count, members, &leaves, proof),
+        };
+        if root != Some(entry.root) {
+            return Err(SliceFault::Relay(
+                "leaves and proof do not give the group's root",
+            ));
+        }
+    }
+    let complete = layout.opened.len() == header.header.count as usize;
+    Ok(VerifiedSlice {
+        opened: layout.opened,
+        header,
+        body,
+        complete,
+    })
+}
+
+/// Cuts a stored body down to the entries at `positions` (ascending), each narrowed to the sections that `keep` names for
+/// it (bit per number). The result verifies under the same header. Hashes whole groups only where a part of one is taken.
+pub fn cut(
+    header: &Header,
+    body: &[u8],
+    positions: &[u32],
+    keep: impl Fn(&Opening<'_>) -> u16,
+) -> Result<Vec<u8>, Malformed> {
+    let layout = layout(header, body)?;
+    let mut out = Writer::default();
+    let mut wanted = positions.iter().copied().peekable();
+    for part in &layout.groups {
+        let within: Vec<usize> =
+            std::iter::from_fn(|| wanted.next_if(|p| (*p as usize) < part.opened.end))
+                .map(|p| p as usize)
+                .filter(|p| *p >= part.opened.start)
+                .collect();
+        if within.is_empty() {
+            continue;
+        }
+        let count = header.groups[usize::from(part.group)].count;
+        if within.len() == count as usize {
+            out.whole_group(part.group);
+        } else {
+            let leaves = layout.opened[part.opened.clone()]
+                .iter()
+                .map(|o| Ok(Opening::from_bytes(&body[o.at.clone()])?.leaf()))
+                .collect::<Result<Vec<_>, Malformed>>()?;
+            let held: Vec<u32> = layout.opened[part.opened.clone()]
+                .iter()
+                .map(|o| o.index - part.base)
+                .collect();
+            let members: Vec<u32> = within
+                .iter()
+                .map(|p| layout.opened[*p].index - part.base)
+                .collect();
+            let proof = part.part.as_ref().map_or(&[][..], |(_, proof)| proof);
+            let proof = merkle::prove_from(count, &held, &leaves, proof, &members)
+                .ok_or(Malformed::of("slice: stored proof"))?;
+            out.part_group(part.group, &members, &proof);
+        }
+        for position in within {
+            let bytes = &body[layout.opened[position].at.clone()];
+            let opening = Opening::from_bytes(bytes)?;
+            let mask = keep(&opening);
+            if opening.mask() & !mask & !1 == 0 {
+                out.opening(bytes);
+            } else {
+                out.opening(&opening.narrowed(mask, Closed::Withheld));
+            }
+        }
+    }
+    Ok(out.finish())
+}
+
+/// Compresses a body for the wire and the store.
+pub fn pack(body: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(body, 1).expect("compressing into memory does not fail")
+}
+
+/// Decompresses a body; never produces more than [`limits::SLICE_BYTES_MAX`].
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let too_large = Malformed::of("slice: does not decompress within its bound");
+    let size = zstd::zstd_safe::get_frame_content_size(packed)
+        .ok()
+        .flatten()
+        .ok_or(too_large)?;
+    if size > limits::SLICE_BYTES_MAX as u64 {
+        return Err(too_large);
+    }
+    zstd::bulk::decompress(packed, size as usize).map_err(|_| too_large)
+}
