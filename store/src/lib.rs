@@ -1,1 +1,3 @@
-//! (room under construction)
+//! Everything that is SQL: SQLite and PostgreSQL, one suite for both.
+
+pub mod seat;

@@ -1,0 +1,98 @@
+-- The agent's own database: what one seat has captured, sealed and heard back.
+
+CREATE TABLE meta (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- One row per configured source: where reading stands, and how it goes.
+CREATE TABLE source (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT    NOT NULL UNIQUE,
+    generation  INTEGER NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    position    BLOB    NOT NULL,
+    rows_read   INTEGER NOT NULL DEFAULT 0,
+    rows_stated INTEGER NOT NULL DEFAULT 0,
+    cycle_at    INTEGER,
+    changed_at  INTEGER,
+    trouble     TEXT,
+    note        TEXT
+);
+
+-- The last image of every source row: enough to notice a change and to say what the record was before.
+-- The identity of a row with a whole-number key sorts as the number does, so that a first load appends.
+CREATE TABLE image (
+    source   INTEGER NOT NULL,
+    identity BLOB    NOT NULL,
+    row_hash BLOB    NOT NULL,
+    image    BLOB    NOT NULL,
+    PRIMARY KEY (source, identity)
+) WITHOUT ROWID;
+
+-- Captured and not yet sealed: one row per few hundred entries.
+CREATE TABLE unsealed (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane     INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    captured INTEGER NOT NULL,
+    body     BLOB    NOT NULL
+);
+CREATE INDEX unsealed_by_lane ON unsealed (lane, id);
+
+-- Sealed and not yet safeguarded. The feed offset is dense over all lanes.
+CREATE TABLE sealed (
+    feed_offset INTEGER PRIMARY KEY,
+    lane        INTEGER NOT NULL,
+    sequence    INTEGER NOT NULL,
+    hash        BLOB    NOT NULL,
+    entries     INTEGER NOT NULL,
+    captured    INTEGER NOT NULL,
+    header      BLOB    NOT NULL,
+    body        BLOB    NOT NULL
+);
+CREATE UNIQUE INDEX sealed_by_sequence ON sealed (lane, sequence);
+
+-- The head of each lane's log.
+CREATE TABLE frontier (
+    lane        INTEGER NOT NULL PRIMARY KEY,
+    sequence    INTEGER NOT NULL,
+    hash        BLOB    NOT NULL,
+    history     BLOB    NOT NULL,
+    hybrid_time INTEGER NOT NULL
+);
+
+-- Rows that their standard refused. Their values never leave this machine.
+CREATE TABLE reject (
+    source   INTEGER NOT NULL,
+    identity BLOB    NOT NULL,
+    position TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    reasons  TEXT    NOT NULL,
+    row      TEXT    NOT NULL,
+    PRIMARY KEY (source, identity)
+);
+
+-- The last receipt of each node, per lane.
+CREATE TABLE receipt (
+    node        BLOB    NOT NULL,
+    lane        INTEGER NOT NULL,
+    durable     INTEGER NOT NULL,
+    safeguarded INTEGER NOT NULL,
+    issued      INTEGER NOT NULL,
+    heard       INTEGER NOT NULL,
+    envelope    BLOB    NOT NULL,
+    PRIMARY KEY (node, lane)
+) WITHOUT ROWID;
+
+-- Files of drop folders that were taken or set aside, by name and content.
+CREATE TABLE file (
+    source  INTEGER NOT NULL,
+    name    TEXT    NOT NULL,
+    hash    BLOB    NOT NULL,
+    taken   INTEGER NOT NULL,
+    rows    INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    trouble TEXT,
+    PRIMARY KEY (source, name, hash)
+) WITHOUT ROWID;

@@ -1,0 +1,204 @@
+use protocol::hash::Hash;
+use protocol::name::{HybridTime, Lane};
+
+use super::*;
+
+fn capture(source: i64, n: u8) -> Capture {
+    Capture {
+        source,
+        fingerprint: vec![7],
+        position: vec![n],
+        chunks: vec![Chunk {
+            lane: Lane::Records,
+            entries: 2,
+            body: vec![n; 10],
+        }],
+        images: (0..3)
+            .map(|at| ImageRow {
+                identity: vec![n, at],
+                image: Image {
+                    row_hash: [at; 16],
+                    refused: at == 2,
+                    stated: (at < 2).then(|| Stated {
+                        key: vec![1, 2, 3],
+                        subject: vec![0],
+                        hint: vec![4],
+                    }),
+                },
+            })
+            .collect(),
+        rejects: vec![RejectRow {
+            identity: vec![n, 2],
+            position: format!("T:ID={n}"),
+            reasons: "[]".to_owned(),
+            row: "{}".to_owned(),
+        }],
+        rows_read: 3,
+        rows_stated: 2,
+        now_ms: 1_000,
+        ..Capture::default()
+    }
+}
+
+fn sealing(sequence: u64, consumed: Vec<i64>) -> Sealing {
+    Sealing {
+        batch: Sealed {
+            lane: Lane::Records,
+            sequence,
+            hash: Hash([sequence as u8; 32]),
+            entries: 2,
+            captured_ms: 1_000,
+            header: vec![1; 20],
+            body: vec![2; 30],
+        },
+        consumed,
+        frontier: Frontier {
+            sequence,
+            hash: Hash([sequence as u8; 32]),
+            history: vec![9],
+            hybrid_time: HybridTime(u64::MAX),
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_who_has_the_folder() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("first");
+    let second = SeatStore::open(folder.path()).await;
+    let Err(OpenSeatError::InUse { holder, .. }) = second else {
+        panic!("the second open must say that the folder is in use");
+    };
+    assert!(holder.contains(&std::process::id().to_string()));
+    store.close().await;
+    drop(store);
+    SeatStore::open(folder.path())
+        .await
+        .expect("free again after the first has gone");
+}
+
+#[tokio::test]
+async fn a_page_is_kept_whole_and_found_again() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source");
+    assert_eq!(source.generation, 1);
+    assert!(source.position.is_empty());
+    let first = capture(source.id, 1);
+    store.commit_capture(&first).await.expect("commit");
+    assert_eq!(store.queued_bytes(), 10);
+    drop(store);
+
+    let store = SeatStore::open(folder.path()).await.expect("open again");
+    assert_eq!(store.queued_bytes(), 10);
+    let again = store.source("登记").await.expect("source");
+    assert_eq!((again.id, again.position.as_slice()), (source.id, &[1][..]));
+    let images = store
+        .images(source.id, &[&[1, 0], &[1, 2], &[9, 9]])
+        .await
+        .expect("images");
+    assert_eq!(images.len(), 2);
+    assert_eq!(images[&vec![1, 0]], first.images[0].image);
+    assert_eq!(images[&vec![1, 2]], first.images[2].image);
+    let rejects = store.rejects(Some("登记"), 0, 10).await.expect("rejects");
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0].position, "T:ID=1");
+
+    let mended = Capture {
+        source: source.id,
+        mended: vec![vec![1, 2]],
+        ..Capture::default()
+    };
+    store.commit_capture(&mended).await.expect("mended");
+    let report = store.source_reports().await.expect("report").remove(0);
+    assert_eq!((report.rows_read, report.refused), (3, 0));
+}
+
+#[tokio::test]
+async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source");
+    for n in 1..=5 {
+        store
+            .commit_capture(&capture(source.id, n))
+            .await
+            .expect("commit");
+    }
+    let taken = store
+        .unsealed(Lane::Records, 5, 1_000)
+        .await
+        .expect("unsealed");
+    assert_eq!(taken.iter().map(|c| c.entries).sum::<u32>(), 4);
+    let one = store
+        .unsealed(Lane::Records, 1, 1)
+        .await
+        .expect("at least one");
+    assert_eq!(one.len(), 1);
+    assert!(
+        store
+            .unsealed(Lane::Cases, 5, 5)
+            .await
+            .expect("other lane")
+            .is_empty()
+    );
+
+    let offset = store
+        .commit_sealing(&[
+            sealing(1, taken.iter().map(|c| c.id).collect()),
+            sealing(2, Vec::new()),
+        ])
+        .await
+        .expect("seal");
+    assert_eq!(offset, 2);
+    assert_eq!(store.queued_bytes(), 30 + 100);
+    let sent = store
+        .sealed_after(Lane::Records, 0, 60)
+        .await
+        .expect("page");
+    assert_eq!(sent.len(), 1, "a page is bounded in bytes");
+    assert_eq!(sent[0].offset, 1);
+    let head = store
+        .frontier(Lane::Records)
+        .await
+        .expect("frontier")
+        .expect("some");
+    assert_eq!((head.sequence, head.hybrid_time.0), (2, u64::MAX));
+
+    assert_eq!(store.prune(Lane::Records, 1).await.expect("prune"), 1);
+    assert_eq!(store.queued_bytes(), 30 + 50);
+    assert_eq!(store.feed_head().await.expect("head"), 2);
+    let offset = store
+        .commit_sealing(&[sealing(3, Vec::new())])
+        .await
+        .expect("seal");
+    assert_eq!(offset, 3, "offsets are not used twice after pruning");
+    let state = store.queue_state().await.expect("state");
+    assert_eq!((state.unsealed_entries, state.sealed_batches), (6, 2));
+    assert_eq!(state.sealed_up_to, [0, 0, 3]);
+    drop(store);
+    let store = SeatStore::open(folder.path()).await.expect("open again");
+    assert_eq!(store.queued_bytes(), 130);
+}
+
+#[tokio::test]
+async fn an_older_receipt_does_not_replace_a_newer_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let receipt = |issued_us, durable| ReceiptRow {
+        node: [5; 16],
+        lane: Lane::Records,
+        durable,
+        safeguarded: 0,
+        issued_us,
+        heard_ms: 1,
+        envelope: Vec::new(),
+    };
+    store
+        .put_receipts(&[receipt(20, 9), receipt(10, 4)])
+        .await
+        .expect("put");
+    let kept = store.receipts().await.expect("receipts");
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].durable, 9);
+}
