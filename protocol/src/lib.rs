@@ -5,15 +5,18 @@
 
 pub mod batch;
 pub mod bytes;
+pub mod codec;
 pub mod directory;
 pub mod entry;
 pub mod envelope;
+pub mod frame;
 pub mod hash;
 pub mod limits;
 pub mod merkle;
 pub mod name;
 pub mod opening;
 pub mod receipt;
+pub mod session;
 pub mod sign;
 pub mod slice;
 pub mod value;

@@ -1,0 +1,1 @@
+//! Two sessions in one thread under virtual time.
