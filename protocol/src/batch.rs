@@ -260,7 +260,11 @@ fn sections_of(bytes: &[u8]) -> Result<Sections<'_>, Malformed> {
         .map(|_| Ok((r.u8()?, r.long()?)))
         .collect::<Result<Sections<'_>, Malformed>>()?;
     r.finish()?;
-    if sections[0].0 != HEAD || !sections.is_sorted_by(|a, b| a.0 < b.0) {
+    let last = sections.last().map_or(0, |s| usize::from(s.0));
+    if sections[0].0 != HEAD
+        || last >= limits::SECTIONS_MAX
+        || !sections.is_sorted_by(|a, b| a.0 < b.0)
+    {
         return Err(Malformed::of("draft"));
     }
     Ok(sections)
@@ -344,7 +348,7 @@ pub fn seal(
             })));
             opened.clear();
             opening::put_whole(&leaf_salt, sections.iter().copied(), &mut opened);
-            if opened.len() > limits::OPENING_BYTES_MAX {
+            if opened.len() > limits::SEALED_OPENING_BYTES_MAX {
                 return Err(SealError::TooLarge(opened.len()));
             }
             body.opening(&opened);
@@ -358,7 +362,7 @@ pub fn seal(
         at = end;
     }
     let body = body.finish();
-    if body.len() > limits::SLICE_BYTES_MAX {
+    if body.len() > limits::SEALED_SLICE_BYTES_MAX {
         return Err(SealError::TooLarge(body.len()));
     }
     let header = Header {

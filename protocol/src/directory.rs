@@ -104,6 +104,10 @@ impl Root {
             || threshold == 0
             || threshold > n
             || usize::from(n) > limits::SIGNATURES_MAX
+            || keys
+                .iter()
+                .enumerate()
+                .any(|(at, k)| keys[..at].contains(k))
         {
             return Err(r.malformed());
         }
@@ -161,7 +165,10 @@ impl Identity {
             return Err(r.malformed());
         }
         let permitted_types = (0..n)
-            .map(|_| r.short_text().map(str::to_owned))
+            .map(|_| match r.short_text()? {
+                t if t.is_empty() || t.len() > limits::NAME_BYTES_MAX => Err(r.malformed()),
+                t => Ok(t.to_owned()),
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let admits = r.flag()?;
         let issuer = SeatId(r.array()?);
@@ -364,6 +371,9 @@ impl Directory {
         hash: Hash,
     ) -> Result<Admitted, DirectoryError> {
         let identity = Identity::from_bytes(&envelope.bytes)?;
+        if identity.seat == SeatId::default() {
+            return Err(DirectoryError::NotPermitted("the zero seat is nobody's"));
+        }
         if identity.issuer == SeatId::default() {
             let (_, root) = self
                 .root
@@ -401,6 +411,16 @@ impl Directory {
             }
             if !envelope.is_signed_by(&issuer.key) {
                 return Err(DirectoryError::BadSignature);
+            }
+            // A district may say more about the seats that it admitted, never about those of others.
+            let taken = self.identity(&identity.seat).is_some_and(|known| {
+                known.identity.kind != identity.kind
+                    || (issuer.kind != SeatKind::City && known.identity.issuer != identity.issuer)
+            });
+            if taken {
+                return Err(DirectoryError::NotPermitted(
+                    "the seat was admitted by another or is of another kind",
+                ));
             }
         }
         let seat = identity.seat;

@@ -116,14 +116,17 @@ impl Subject {
         }
     }
 
-    /// Reads what [`Subject::tagged`] wrote.
+    /// Reads what [`Subject::tagged`] wrote, and nothing else: no two texts name one subject.
     pub fn from_tagged(s: &str) -> Option<Self> {
         if s.is_empty() {
             return Some(Self::None);
         }
         let (tag, rest) = s.split_once(':')?;
+        if rest.is_empty() || rest.len() > limits::SUBJECT_BYTES_MAX || rest.contains('\0') {
+            return None;
+        }
         let rest_owned = || rest.to_owned();
-        Some(match tag {
+        let subject = match tag {
             "uscc" => Self::Uscc(rest_owned()),
             "reg" => Self::RegistrationNumber(rest_owned()),
             "org" => Self::OrganisationCode(rest_owned()),
@@ -137,7 +140,8 @@ impl Subject {
                 }
             }
             _ => return None,
-        })
+        };
+        (subject.tagged() == s).then_some(subject)
     }
 }
 

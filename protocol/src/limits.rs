@@ -6,7 +6,8 @@
 pub const BATCH_ENTRIES_MAX: usize = 1_000;
 /// Batches sealed ahead of acknowledgement, per lane (D30).
 pub const SEALED_AHEAD_MAX: u64 = 64;
-/// Sections in an entry, head included: the head and at most 15 others.
+/// Sections in an entry, head included: the head and at most 15 others. Their numbers lie below it too, so that a mask of
+/// 16 bits names every section.
 pub const SECTIONS_MAX: usize = 16;
 /// Fields in one section.
 pub const FIELDS_PER_SECTION_MAX: usize = 512;
@@ -14,6 +15,15 @@ pub const FIELDS_PER_SECTION_MAX: usize = 512;
 pub const OPENING_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a batch's openings before compression: what a decompressor may produce.
 pub const SLICE_BYTES_MAX: usize = 4 << 20;
+/// Bytes by which an opening can grow when sections are withheld: the head gains what the leaf salt loses and one byte, an
+/// empty section is replaced by reason and commitment.
+pub const OPENING_GROWTH_MAX: usize = 1 + (SECTIONS_MAX - 1) * 29;
+/// Bytes of a whole opening: what an origin may seal, so that every narrowing of it stays within [`OPENING_BYTES_MAX`].
+pub const SEALED_OPENING_BYTES_MAX: usize = OPENING_BYTES_MAX - OPENING_GROWTH_MAX;
+/// Bytes of a slice body as sealed, so that every cut of it (narrowed openings, members, proofs) stays within
+/// [`SLICE_BYTES_MAX`].
+pub const SEALED_SLICE_BYTES_MAX: usize =
+    SLICE_BYTES_MAX - BATCH_ENTRIES_MAX * (OPENING_GROWTH_MAX + 4 + 32 + 8);
 /// Bytes of one frame as it travels.
 pub const FRAME_BYTES_MAX: usize = SLICE_BYTES_MAX + HEADER_BYTES_MAX + (64 << 10);
 /// Bytes of a batch header with its audience table.

@@ -88,7 +88,7 @@ pub fn prove_from(
     if wanted.is_empty() {
         walk.out.push(root);
     }
-    Some(walk.out)
+    walk.proof.next().is_none().then_some(walk.out)
 }
 
 /// The root of a tree of `count` leaves, from the `leaves` at `members` (ascending, below `count`) and the proof that

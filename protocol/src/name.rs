@@ -41,9 +41,9 @@ hex_name!(SeatId);
 hex_name!(FeedId);
 hex_name!(InstanceId);
 
-/// Reads exactly `2 * N` hexadecimal digits.
+/// Reads exactly `2 * N` hexadecimal digits, of either case since people type them; no sign, no space.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.is_ascii() {
+    if text.len() != 2 * N || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
         return None;
     }
     let mut out = [0; N];

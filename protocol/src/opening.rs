@@ -97,7 +97,10 @@ impl<'a> Opening<'a> {
         let mut last: Option<u8> = None;
         for slot in sections.iter_mut().take(usize::from(count)) {
             let number = r.u8()?;
-            if last.is_some_and(|l| l >= number) || (last.is_none() && number != HEAD) {
+            if last.is_some_and(|l| l >= number)
+                || (last.is_none() && number != HEAD)
+                || usize::from(number) >= limits::SECTIONS_MAX
+            {
                 return Err(r.malformed());
             }
             last = Some(number);
@@ -127,6 +130,9 @@ impl<'a> Opening<'a> {
         };
         if opening.section(HEAD).is_none() {
             return Err(Malformed::of("opening: closed head"));
+        }
+        if opening.is_whole() && bytes.len() > limits::SEALED_OPENING_BYTES_MAX {
+            return Err(Malformed::of("opening: no room for withholding"));
         }
         Ok(opening)
     }
@@ -165,9 +171,7 @@ impl<'a> Opening<'a> {
         self.sections()
             .iter()
             .filter(|(_, s)| matches!(s, Section::Open { .. }))
-            .fold(0, |mask, (n, _)| {
-                mask | 1u16.checked_shl(u32::from(*n)).unwrap_or(0)
-            })
+            .fold(0, |mask, (n, _)| mask | bit(*n))
     }
 
     /// The head's bytes.
@@ -188,12 +192,7 @@ impl<'a> Opening<'a> {
     /// The same leaf with only the sections of `keep` (bit per number) open; the head always stays open. Destroys the leaf
     /// salt, since it would give the withheld sections away.
     pub fn narrowed(&self, keep: u16, why: Closed) -> Vec<u8> {
-        let keeps = |n: u8| {
-            n == HEAD
-                || 1u16
-                    .checked_shl(u32::from(n))
-                    .is_some_and(|bit| keep & bit != 0)
-        };
+        let keeps = |n: u8| n == HEAD || keep & bit(n) != 0;
         if self.is_whole() && self.sections().iter().all(|(n, _)| keeps(*n)) {
             let mut out = Vec::new();
             self.put(&mut out);
@@ -214,7 +213,8 @@ impl<'a> Opening<'a> {
         out
     }
 
-    /// Both openings of one leaf together: open wherever one of them is. `None` if they are not of one leaf.
+    /// Both openings of one leaf together: open wherever one of them is; of two reasons the graver stands. `None` if they
+    /// are not of one leaf.
     pub fn merged(&self, other: &Opening<'_>) -> Option<Vec<u8>> {
         if self.leaf() != other.leaf() {
             return None;
@@ -227,14 +227,18 @@ impl<'a> Opening<'a> {
         } else {
             let both = self.sections().iter().zip(other.sections());
             let sections = both.map(|((n, mine), (_, theirs))| {
-                (
-                    *n,
-                    if matches!(mine, Section::Open { .. }) {
-                        *mine
-                    } else {
-                        *theirs
+                let section = match (mine, theirs) {
+                    (Section::Open { .. }, _) => *mine,
+                    (_, Section::Open { .. }) => *theirs,
+                    (
+                        Section::Closed { commitment, why },
+                        Section::Closed { why: other_why, .. },
+                    ) => Section::Closed {
+                        commitment: *commitment,
+                        why: *why.max(other_why),
                     },
-                )
+                };
+                (*n, section)
             });
             put_partial(self.count, sections, &mut out);
         }
@@ -258,6 +262,11 @@ impl<'a> Opening<'a> {
             None => put_partial(self.count, self.sections().iter().copied(), out),
         }
     }
+}
+
+/// A section's bit in a mask. Numbers are below [`limits::SECTIONS_MAX`], so that every section has one.
+fn bit(number: u8) -> u16 {
+    1u16.checked_shl(u32::from(number)).unwrap_or(0)
 }
 
 fn put_partial<'s>(

@@ -1,7 +1,7 @@
 //! Receipts: a node's signed word how far it holds a log, durable and safeguarded (I9, D17, D18).
 
 use crate::bytes::{Malformed, Put, Reader};
-use crate::directory::{Directory, LogName};
+use crate::directory::{Directory, LogName, SeatKind};
 use crate::envelope::{Envelope, kind};
 use crate::hash::Hash;
 use crate::name::{FeedId, Lane, SeatId};
@@ -30,7 +30,7 @@ pub struct Receipt {
 impl Receipt {
     /// Bytes of the receipt.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(185);
+        let mut out = Vec::with_capacity(169);
         out.put(&self.log.seat.0);
         out.put_u8(self.log.lane as u8);
         out.put(&self.log.opening.0);
@@ -108,6 +108,9 @@ pub fn verify(directory: &Directory, envelope: &Envelope) -> Result<VerifiedRece
     let node = directory
         .identity(&receipt.node)
         .ok_or(ReceiptFault::UnknownNode(receipt.node))?;
+    if node.identity().kind == SeatKind::Department {
+        return Err(Malformed::of("receipt: by a seat that holds nothing for others").into());
+    }
     if !envelope.is_signed_by(&node.identity().key) {
         return Err(ReceiptFault::BadSignature);
     }

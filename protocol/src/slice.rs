@@ -4,6 +4,7 @@
 //! some with a proof. Groups that are left out stand in the header's table by their roots.
 //! [`Directory`]-checked headers and [`verify`] are the only way to a [`VerifiedSlice`].
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::batch::Header;
@@ -119,7 +120,8 @@ fn layout(header: &Header, body: &[u8]) -> Result<Layout, Malformed> {
             ALL => None,
             SOME => {
                 let members = r.u32()?;
-                if members == 0 || members > entry.count {
+                // all of a group is written as such
+                if members == 0 || members >= entry.count {
                     return Err(r.malformed());
                 }
                 let members = (0..members)
@@ -254,7 +256,8 @@ pub enum SliceFault {
     /// The body does not belong to the header: the relay that sent it is at fault, the session ends (D22).
     #[error("slice does not verify under its header: {0}")]
     Relay(&'static str),
-    /// The origin signed what may not be: a head whose hint is not its group's, or leaves out of order. Stops that log (D9).
+    /// The origin signed what may not be: a head whose hint is not its group's, leaves out of order, two entries of one
+    /// record. Stops that log (D9).
     #[error("origin sealed a batch wrongly: {0}")]
     Origin(&'static str),
 }
@@ -301,6 +304,11 @@ impl VerifiedSlice {
 pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, SliceFault> {
     let layout = layout(&header.header, &body)?;
     let mut leaves = Vec::with_capacity(layout.opened.len());
+    // Keys ascend within a group; only several groups can repeat one unseen.
+    let several = layout.groups.len() > 1;
+    let mut seen = HashSet::with_capacity(if several { layout.opened.len() } else { 0 });
+    // The origin is blamed only for bytes that are its own: after the root has been found good.
+    let mut fault = None;
     for part in &layout.groups {
         let entry = &header.header.groups[usize::from(part.group)];
         leaves.clear();
@@ -308,15 +316,19 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
         for opened in &layout.opened[part.opened.clone()] {
             let opening = Opening::from_bytes(&body[opened.at.clone()])?;
             leaves.push(opening.leaf());
-            let front = entry::head_front(opening.head_bytes())
-                .map_err(|_| SliceFault::Origin("a head that cannot be read"))?;
+            let Ok(front) = entry::head_front(opening.head_bytes()) else {
+                fault = Some("a head that cannot be read");
+                continue;
+            };
+            let record = (front.record_type, front.key);
             if front.hint != entry.hint {
-                return Err(SliceFault::Origin("a head whose hint is not its group's"));
+                fault = Some("a head whose hint is not its group's");
+            } else if last.is_some_and(|l| l >= record) {
+                fault = Some("leaves of a group out of order");
+            } else if several && !seen.insert(record) {
+                fault = Some("two entries of one record");
             }
-            if last.is_some_and(|l| l >= (front.record_type, front.key)) {
-                return Err(SliceFault::Origin("leaves of a group out of order"));
-            }
-            last = Some((front.record_type, front.key));
+            last = Some(record);
         }
         let root = match &part.part {
             None => Some(merkle::root(&leaves)),
@@ -326,6 +338,9 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
             return Err(SliceFault::Relay(
                 "leaves and proof do not give the group's root",
             ));
+        }
+        if let Some(fault) = fault {
+            return Err(SliceFault::Origin(fault));
         }
     }
     let complete = layout.opened.len() == header.header.count as usize;
@@ -339,6 +354,7 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
 
 /// Cuts a stored body down to the entries at `positions` (ascending), each narrowed to the sections that `keep` names for
 /// it (bit per number). The result verifies under the same header. Hashes whole groups only where a part of one is taken.
+/// What [`crate::batch::seal`] made can always be cut; a hostile origin's body can grow beyond the bound and is refused.
 pub fn cut(
     header: &Header,
     body: &[u8],
@@ -389,7 +405,11 @@ pub fn cut(
             }
         }
     }
-    Ok(out.finish())
+    let cut = out.finish();
+    if cut.len() > limits::SLICE_BYTES_MAX {
+        return Err(Malformed::of("slice: a cut over the bound"));
+    }
+    Ok(cut)
 }
 
 /// Compresses a body for the wire and the store.
@@ -404,7 +424,8 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
         .ok()
         .flatten()
         .ok_or(too_large)?;
-    if size > limits::SLICE_BYTES_MAX as u64 {
+    let one_frame = zstd::zstd_safe::find_frame_compressed_size(packed) == Ok(packed.len());
+    if size > limits::SLICE_BYTES_MAX as u64 || !one_frame {
         return Err(too_large);
     }
     zstd::bulk::decompress(packed, size as usize).map_err(|_| too_large)
