@@ -1,0 +1,3 @@
+//! Tests of the kit itself that need something from outside Rust: the browser against a tiny page, the legacy databases.
+
+mod browser;
