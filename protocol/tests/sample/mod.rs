@@ -1,0 +1,219 @@
+//! A small city made from fixed seeds, for vectors and property tests: a root, a city, a district, a department and
+//! entries of its log. Asserts nothing.
+#![allow(
+    dead_code,
+    reason = "each test program that takes this in uses another part of it"
+)]
+
+use protocol::batch::{self, Draft, LogState, Sealed};
+use protocol::directory::{Directory, EpochOpening, Identity, Root, SeatKind};
+use protocol::entry::{Head, Hint, Key, Subject, put_fields};
+use protocol::envelope::{Envelope, kind};
+use protocol::hash::Hash;
+use protocol::name::{Epoch, HybridTime, InstanceId, Lane, SeatId};
+use protocol::sign::{SigningKey, Suite};
+use protocol::value::{CivilDate, Value};
+
+pub const CITY: SeatId = SeatId([0xc1; 16]);
+pub const DISTRICT: SeatId = SeatId([0xd1; 16]);
+pub const DEPARTMENT: SeatId = SeatId([0xe1; 16]);
+/// Microseconds of 2026-01-05 01:30:00 UTC.
+pub const INSTANT: i64 = 1_767_576_600_000_000;
+
+pub struct City {
+    pub root_key: SigningKey,
+    pub city_key: SigningKey,
+    pub district_key: SigningKey,
+    pub department_key: SigningKey,
+    pub root: Envelope,
+    pub city: Envelope,
+    pub district: Envelope,
+    pub department: Envelope,
+    pub opening: EpochOpening,
+    pub opening_envelope: Envelope,
+    pub directory: Directory,
+}
+
+pub fn city() -> City {
+    let key = |n: u8| SigningKey::from_seed(&[n; 32]);
+    let (root_key, city_key, district_key, department_key) = (key(1), key(2), key(3), key(4));
+    let root = Root {
+        version: 1,
+        former: Hash::ZERO,
+        threshold: 1,
+        keys: vec![root_key.public(), key(5).public()],
+    };
+    let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
+    let identity =
+        |seat, kind_, title: &str, jurisdiction: &str, key: &SigningKey, issuer| Identity {
+            seat,
+            serial: 1,
+            kind: kind_,
+            title: title.into(),
+            department: String::new(),
+            jurisdiction: jurisdiction.into(),
+            key: key.public(),
+            suite: Suite::Sha256Ed25519,
+            permitted_types: Vec::new(),
+            admits: true,
+            issuer,
+        };
+    let none = SeatId::default();
+    let city = identity(CITY, SeatKind::City, "示范市", "310000", &city_key, none);
+    let district = identity(
+        DISTRICT,
+        SeatKind::District,
+        "示范市东区",
+        "310115",
+        &district_key,
+        CITY,
+    );
+    let department = Identity {
+        department: "市场监督管理局".into(),
+        permitted_types: vec!["registration".into(), "refusal".into()],
+        admits: false,
+        ..identity(
+            DEPARTMENT,
+            SeatKind::Department,
+            "东区市场监管局 登记库",
+            "310115",
+            &department_key,
+            DISTRICT,
+        )
+    };
+    let city = Envelope::signed(kind::IDENTITY, 1, city.to_bytes(), &root_key);
+    let district = Envelope::signed(kind::IDENTITY, 1, district.to_bytes(), &city_key);
+    let department = Envelope::signed(kind::IDENTITY, 1, department.to_bytes(), &district_key);
+    let opening = EpochOpening {
+        seat: DEPARTMENT,
+        epoch: Epoch {
+            counter: 1,
+            nonce: [0x0e; 16],
+        },
+        identity: department.hash(),
+        instance: InstanceId([0x1a; 16]),
+        last_known: [(0, Hash::ZERO); 3],
+    };
+    let opening_envelope = Envelope::signed(kind::OPENING, 1, opening.to_bytes(), &department_key);
+    let mut directory = Directory::trusting(&root, &root.hash().0[..20]).expect("root is signed");
+    for envelope in [&city, &district, &department, &opening_envelope] {
+        directory.admit(envelope).expect("the chain verifies");
+    }
+    City {
+        root_key,
+        city_key,
+        district_key,
+        department_key,
+        root,
+        city,
+        district,
+        department,
+        opening,
+        opening_envelope,
+        directory,
+    }
+}
+
+impl City {
+    /// The department's log of records, before its first header.
+    pub fn log(&self) -> LogState {
+        LogState::start(&self.opening, self.opening_envelope.hash(), Lane::Records)
+    }
+
+    /// Seals drafts with a secret and a time that follow from the sequence.
+    pub fn seal(&self, log: &LogState, drafts: &[Draft]) -> Sealed {
+        let time = HybridTime((INSTANT as u64 / 1000 + log.sequence) << 16);
+        let secret = [0x50 + log.sequence as u8; 32];
+        batch::seal(
+            log,
+            drafts,
+            time,
+            &secret,
+            self.department.hash(),
+            &self.department_key,
+        )
+        .expect("the sample's batches are within every bound")
+    }
+}
+
+/// Bytes of a head.
+pub fn head_bytes(head: &Head) -> Vec<u8> {
+    let mut out = Vec::new();
+    head.put(&mut out);
+    out
+}
+
+/// Bytes of a section.
+pub fn section(fields: &[(u16, Value)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_fields(fields, &mut out);
+    out
+}
+
+/// Head of a registration.
+pub fn registration_head(row: u32, hint: Hint) -> Head {
+    let code = format!("91310115MA1K{row:06}");
+    let key = Key::columns(&[Value::from_text(code.as_str())]);
+    let mut head = Head::state("registration", key, "registration", 1);
+    head.hint = hint;
+    head.subject = Subject::Uscc(code);
+    head.event_date = CivilDate::new(2021, 4, 1);
+    head.source_position = format!("dj_qyxx:{row}").into_bytes();
+    head
+}
+
+/// An entry like a registration: head and three sections of 1 public, 2 government, 3 source and city.
+pub fn registration(row: u32, hint: Hint) -> Draft {
+    let public = section(&[
+        (1, Value::from_text(format!("91310115MA1K{row:06}"))),
+        (2, Value::from_text(format!("示范贸易有限公司第{row}号𠮷"))),
+        (5, Value::Date(CivilDate::new(2021, 4, 1).expect("a day"))),
+    ]);
+    let government = section(&[
+        (11, Value::decimal("500.00").expect("decimal")),
+        (12, Value::Null),
+        (13, Value::Empty),
+    ]);
+    let source_and_city = section(&[
+        (21, Value::Raw(b"2025-00-15".to_vec())),
+        (22, Value::Integer(i64::from(row))),
+    ]);
+    Draft::new(&[
+        (0, head_bytes(&registration_head(row, hint))),
+        (1, public),
+        (2, government),
+        (3, source_and_city),
+    ])
+}
+
+/// Three batches of the department's log: eight entries in three groups, one entry, two entries.
+pub fn batches(city: &City) -> Vec<(LogState, Sealed)> {
+    let division = |code: &str| Hint::Division(code.into());
+    let first: Vec<Draft> = [
+        (7, division("310115")),
+        (2, Hint::Unknown),
+        (1, division("310115")),
+        (5, division("310115")),
+        (4, Hint::Seats(vec![DISTRICT, SeatId([0xe2; 16])])),
+        (3, division("310115")),
+        (6, division("310115")),
+        (8, Hint::Unknown),
+    ]
+    .into_iter()
+    .map(|(row, hint)| registration(row, hint))
+    .collect();
+    let second = vec![registration(9, Hint::CityWide)];
+    let third = vec![
+        registration(10, Hint::Local),
+        registration(11, Hint::Region("pilot-zone".into())),
+    ];
+    let mut log = city.log();
+    let mut out = Vec::new();
+    for drafts in [first, second, third] {
+        let before = log.clone();
+        let sealed = city.seal(&log, &drafts);
+        log = sealed.log.clone();
+        out.push((before, sealed));
+    }
+    out
+}
