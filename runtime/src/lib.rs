@@ -1,1 +1,12 @@
-//! (room under construction)
+//!
+//! This room alone spawns tasks, opens network sockets, reads the operating system's clock and draws randomness (the last
+//! two in [`door`] only). It knows the protocol's frames and sessions, but not what the records in them mean.
+
+pub mod config;
+pub mod door;
+pub mod files;
+pub mod link;
+pub mod status;
+pub mod telemetry;
+pub mod tls;
+pub mod worker;

@@ -1,0 +1,442 @@
+//! Files that must survive a crash: written whole or not at all, private where they hold keys, and the two files that
+//! guard a data folder: its lock (I7) and its mark (D14).
+//!
+//! Databases are store's business, logs are telemetry's; nothing here knows what the bytes mean.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use protocol::hash::Hash;
+use protocol::name::{Epoch, Lane, SeatId, from_hex};
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only the owner: keys and secrets.
+    Private,
+    /// Owner and group.
+    Group,
+}
+
+/// Writes a file so that after a crash either the old or the new content is there: temporary file, sync, rename, sync of
+/// the folder.
+pub fn write_atomic(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    let folder = folder_of(path);
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a file name"))?;
+    let mut temporary = name.to_owned();
+    temporary.push(format!(".{:016x}.tmp", crate::door::random_u64()));
+    let temporary = folder.join(temporary);
+    let mode = match access {
+        Access::Private => 0o600,
+        Access::Group => 0o640,
+    };
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // the attempt's leftover; that it may not be there at all is no second error
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Reads a file that must not be longer than `bytes_max`.
+pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("文件超过 {bytes_max} 字节"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Whether people other than owner and group can read the file.
+pub fn readable_by_all(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o004 != 0)
+}
+
+/// Makes a folder and its parents, readable by owner and group only.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o750))
+}
+
+/// A data folder held by this process; given up when dropped or when the process dies.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+/// Why a data folder could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process works on the folder.
+    #[error(
+        "数据目录 {} 正被另一个进程使用{holder}，本进程不再启动。请先停止那个进程，或检查是否误把两套配置指向了同一目录",
+        folder.display()
+    )]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+        /// What the holder wrote about itself, ready to be shown.
+        holder: String,
+    },
+    /// The folder cannot be used at all.
+    #[error("数据目录 {} 无法使用，请检查目录是否存在及权限", folder.display())]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl FolderLock {
+    /// Takes the folder for this process, or says who has it.
+    pub fn take(folder: &Path) -> Result<Self, LockError> {
+        let io = |source| LockError::Io {
+            folder: folder.to_owned(),
+            source,
+        };
+        make_folder(folder).map_err(io)?;
+        let path = folder.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o640)
+            .open(path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // who holds it is a courtesy; the answer stands without it
+                let _ = (&file).take(20).read_to_string(&mut pid);
+                let holder = match pid.trim().parse::<u32>() {
+                    Ok(pid) => format!("（进程号 {pid}）"),
+                    Err(_) => String::new(),
+                };
+                return Err(LockError::Held {
+                    folder: folder.to_owned(),
+                    holder,
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The mark of a seat: which machine and folder last sealed for it, and how far. It lies outside what backups copy and is
+/// synced before the first frame of a header leaves (D14).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The machine, as the system names it.
+    pub machine: String,
+    /// The data folder.
+    pub folder: String,
+    /// The seat.
+    pub seat: SeatId,
+    /// Highest sealed header per lane.
+    pub sealed: [Option<Sealed>; 3],
+}
+
+/// A sealed header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+/// Why a mark could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    /// The file is there but does not read as a mark.
+    #[error("标记文件 {} 已损坏，不能据此证明连续性；请勿手工修改，按恢复手册处理", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read or written.
+    #[error("标记文件 {} 无法读写，请检查权限与磁盘", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What a mark says about going on in the same epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuity {
+    /// Same machine and folder, and the database is at the mark or ahead of it: go on.
+    Proven,
+    /// There is no mark.
+    NoMark,
+    /// The mark was made on another machine.
+    OtherMachine,
+    /// The mark was made for another folder.
+    OtherFolder,
+    /// The database is behind the mark: an old copy was put back.
+    DatabaseBehind,
+}
+
+impl Mark {
+    /// An empty mark for a seat at this machine and folder.
+    pub fn here(folder: &Path, seat: SeatId) -> Self {
+        Self {
+            machine: machine(),
+            folder: fs::canonicalize(folder)
+                .unwrap_or_else(|_| folder.to_owned())
+                .to_string_lossy()
+                .into_owned(),
+            seat,
+            sealed: [None; 3],
+        }
+    }
+
+    /// The mark in a file; `None` if there is no file.
+    pub fn read(path: &Path) -> Result<Option<Self>, MarkError> {
+        let bytes = match read_bounded(path, 16 << 10) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(MarkError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        };
+        let mark = std::str::from_utf8(&bytes).ok().and_then(Self::parse);
+        mark.map(Some).ok_or_else(|| MarkError::Damaged {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Writes the mark, synced.
+    pub fn write(&self, path: &Path) -> Result<(), MarkError> {
+        write_atomic(path, self.text().as_bytes(), Access::Group).map_err(|source| MarkError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Whether a process at `here` whose database holds `here.sealed` may go on in the epoch that the mark shows.
+    pub fn continuity(mark: Option<&Self>, here: &Self) -> Continuity {
+        let Some(mark) = mark else {
+            return Continuity::NoMark;
+        };
+        if mark.machine != here.machine {
+            return Continuity::OtherMachine;
+        }
+        if mark.folder != here.folder {
+            return Continuity::OtherFolder;
+        }
+        for (marked, held) in mark.sealed.iter().zip(&here.sealed) {
+            let behind = match (marked, held) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(marked), Some(held)) => {
+                    let (m, h) = (marked.epoch.counter, held.epoch.counter);
+                    h < m
+                        || h == m && held.sequence < marked.sequence
+                        || h == m && held.sequence == marked.sequence && held.hash != marked.hash
+                }
+            };
+            if behind {
+                return Continuity::DatabaseBehind;
+            }
+        }
+        Continuity::Proven
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "zongheng-mark 1\nmachine {}\nfolder {}\nseat {}\n",
+            self.machine, self.folder, self.seat
+        );
+        for lane in Lane::ALL {
+            if let Some(sealed) = &self.sealed[lane.index()] {
+                let nonce = Hash(widen(sealed.epoch.nonce)).to_string();
+                text += &format!(
+                    "lane {} {} {} {} {}\n",
+                    lane.index(),
+                    sealed.epoch.counter,
+                    &nonce[..32],
+                    sealed.sequence,
+                    sealed.hash
+                );
+            }
+        }
+        text + "end\n"
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        (lines.next()? == "zongheng-mark 1").then_some(())?;
+        let machine = lines.next()?.strip_prefix("machine ")?.to_owned();
+        let folder = lines.next()?.strip_prefix("folder ")?.to_owned();
+        let seat = SeatId::from_hex(lines.next()?.strip_prefix("seat ")?)?;
+        let mut sealed = [None; 3];
+        loop {
+            let line = lines.next()?;
+            if line == "end" {
+                break;
+            }
+            let mut words = line.strip_prefix("lane ")?.split(' ');
+            let lane = Lane::from_u8(words.next()?.parse().ok()?)?;
+            let counter = words.next()?.parse().ok()?;
+            let nonce = from_hex(words.next()?)?;
+            let sequence = words.next()?.parse().ok()?;
+            let hash = Hash(from_hex(words.next()?)?);
+            words.next().is_none().then_some(())?;
+            sealed[lane.index()] = Some(Sealed {
+                epoch: Epoch { counter, nonce },
+                sequence,
+                hash,
+            });
+        }
+        lines.next().is_none().then_some(Self {
+            machine,
+            folder,
+            seat,
+            sealed,
+        })
+    }
+}
+
+fn machine() -> String {
+    fs::read_to_string("/etc/machine-id")
+        .or_else(|_| fs::read_to_string("/proc/sys/kernel/hostname"))
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn widen(nonce: [u8; 16]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out[..16].copy_from_slice(&nonce);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(counter: u32, sequence: u64, hash: u8) -> Option<Sealed> {
+        Some(Sealed {
+            epoch: Epoch {
+                counter,
+                nonce: [7; 16],
+            },
+            sequence,
+            hash: Hash([hash; 32]),
+        })
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_private() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("key");
+        write_atomic(&path, b"one", Access::Private).expect("first");
+        write_atomic(&path, b"two", Access::Private).expect("second");
+        assert_eq!(read_bounded(&path, 3).expect("reading"), b"two");
+        assert!(read_bounded(&path, 2).is_err());
+        let mode = fs::metadata(&path).expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).expect("listing").count(), 1);
+    }
+
+    #[test]
+    fn the_second_process_on_a_folder_is_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = FolderLock::take(folder.path()).expect("free");
+        let second = FolderLock::take(folder.path()).expect_err("held");
+        assert!(second.to_string().contains(&std::process::id().to_string()));
+        drop(first);
+        FolderLock::take(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_mark_reads_back_and_a_damaged_one_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("mark");
+        assert!(Mark::read(&path).expect("none yet").is_none());
+        let mut mark = Mark::here(folder.path(), SeatId([3; 16]));
+        mark.sealed = [sealed(1, 9, 1), None, sealed(2, 1_000_000, 2)];
+        mark.write(&path).expect("writing");
+        assert_eq!(Mark::read(&path).expect("reading"), Some(mark.clone()));
+        let text = mark.text();
+        for cut in [text.len() - 1, text.len() - 5, 20, 0] {
+            // without the last newline the text still says everything
+            let whole = cut == text.len() - 1;
+            assert_eq!(Mark::parse(&text[..cut]).is_some(), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn continuity_is_proven_or_the_reason_named() {
+        let base = Mark {
+            machine: "m".into(),
+            folder: "/a".into(),
+            seat: SeatId([1; 16]),
+            sealed: [None, None, sealed(1, 5, 1)],
+        };
+        let check = |change: &dyn Fn(&mut Mark), expected| {
+            let mut here = base.clone();
+            change(&mut here);
+            assert_eq!(Mark::continuity(Some(&base), &here), expected);
+        };
+        check(&|_| {}, Continuity::Proven);
+        check(&|h| h.sealed[2] = sealed(1, 6, 9), Continuity::Proven);
+        check(&|h| h.sealed[0] = sealed(1, 1, 9), Continuity::Proven);
+        check(&|h| h.sealed[2] = sealed(2, 1, 9), Continuity::Proven);
+        check(&|h| h.machine = "n".into(), Continuity::OtherMachine);
+        check(&|h| h.folder = "/b".into(), Continuity::OtherFolder);
+        check(&|h| h.sealed[2] = None, Continuity::DatabaseBehind);
+        check(
+            &|h| h.sealed[2] = sealed(1, 4, 1),
+            Continuity::DatabaseBehind,
+        );
+        check(
+            &|h| h.sealed[2] = sealed(1, 5, 2),
+            Continuity::DatabaseBehind,
+        );
+        assert_eq!(Mark::continuity(None, &base), Continuity::NoMark);
+    }
+}

@@ -1,0 +1,107 @@
+//! Links to other installations: endpoints and carriers ([`carrier`]), the driver of sessions over them, and the loop
+//! that keeps a link up.
+//!
+//! What is said over a link is the protocol's; who may say it is decided by the host of the session.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::door::{Clock, random_u64};
+use crate::worker::Shutdown;
+
+pub mod carrier;
+pub mod endpoint;
+pub mod exchange;
+
+#[cfg(test)]
+mod tests;
+
+/// Waiting times between attempts: quick at first, doubling to a minute, each drawn between half and whole, so that a
+/// city's agents do not come back in one instant.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    /// No attempt failed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long to wait after one more failure.
+    pub fn next(&mut self, random: u64) -> Duration {
+        let whole_ms = match self.attempts {
+            0 => 100,
+            1 => 400,
+            n => 1_000u64
+                .saturating_mul(1 << (n - 2).min(16))
+                .min(BACKOFF_MS_MAX),
+        };
+        self.attempts = self.attempts.saturating_add(1);
+        Duration::from_millis(whole_ms / 2 + random % (whole_ms / 2 + 1))
+    }
+
+    /// Failures since the last reset.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// An attempt went well.
+    pub fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+/// Longest wait between two attempts.
+pub const BACKOFF_MS_MAX: u64 = 60_000;
+
+/// How a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// It could not be made or broke; try again.
+    Broken(String),
+    /// The other side asks to be left alone for a while (busy, fenced, not yet approved).
+    Later(Duration, String),
+    /// Trying again is of no use before a person acts.
+    Final(String),
+}
+
+/// Keeps one link up until shutdown: runs `connect` (dial, authenticate, session to its end) again and again with
+/// [`Backoff`]. A link that lasted half a minute starts the backoff anew. `told` hears of every end and of the wait that
+/// follows it; `None` as wait means there is no further attempt.
+pub async fn keep_connected<F, Fut>(
+    clock: &Clock,
+    shutdown: &Shutdown,
+    mut connect: F,
+    mut told: impl FnMut(&LinkEnd, Option<Duration>),
+) where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = LinkEnd>,
+{
+    let mut backoff = Backoff::new();
+    while !shutdown.has_begun() {
+        let began = clock.since_start();
+        let end = connect().await;
+        if shutdown.has_begun() {
+            return;
+        }
+        if clock.since_start().saturating_sub(began) >= LASTING {
+            backoff.reset();
+        }
+        let wait = match &end {
+            LinkEnd::Broken(_) => backoff.next(random_u64()),
+            LinkEnd::Later(at_least, _) => backoff.next(random_u64()).max(*at_least),
+            LinkEnd::Final(_) => {
+                told(&end, None);
+                return;
+            }
+        };
+        told(&end, Some(wait));
+        if !shutdown.pause(wait).await {
+            return;
+        }
+    }
+}
+
+const LASTING: Duration = Duration::from_secs(30);

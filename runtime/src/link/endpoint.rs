@@ -1,0 +1,443 @@
+//! QUIC endpoints: listening for and dialling other installations. The only file that configures quinn.
+//!
+//! An endpoint makes connections and says what they are for, by ALPN; whether the other side is somebody is not known
+//! here. Everything that a stranger can make us hold is bounded in [`Settings`].
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ConnectionError, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::carrier::Carrier;
+use super::exchange::Exchange;
+use crate::tls::{self, InstanceIdentity};
+
+/// ALPN of sessions.
+pub const ALPN_SESSION: &[u8] = b"zongheng/1";
+/// ALPN of admission.
+pub const ALPN_JOIN: &[u8] = b"zongheng-join/1";
+
+/// Bounds of an endpoint's connections. The memory that quinn may hold is about trusted connections × (connection window
+/// + send window) + strangers × [`Settings::UNTRUSTED_WINDOW`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bytes that a peer may send ahead on one stream.
+    pub stream_window: u32,
+    /// Bytes that a peer may send ahead on all streams, once it is trusted.
+    pub connection_window: u32,
+    /// Bytes that we send ahead of acknowledgement.
+    pub send_window: u32,
+    /// The socket's receive and send buffers; the system may give less.
+    pub socket_buffer: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Connections at once whose other side has not proven who it is.
+    pub untrusted_max: usize,
+    /// A handshake must be done within this.
+    pub handshake_time_max: Duration,
+    /// A connection is given up after this much silence.
+    pub idle: Duration,
+    /// The dialling side breaks silence after this.
+    pub keep_alive: Duration,
+    /// Whether larger packets than 1200 bytes are tried; off for networks that swallow them.
+    pub find_larger_packets: bool,
+}
+
+impl Settings {
+    /// Bytes that a stranger may send ahead.
+    pub const UNTRUSTED_WINDOW: u32 = 256 << 10;
+
+    fn transport(&self, dialling: bool) -> quinn::TransportConfig {
+        let mut t = quinn::TransportConfig::default();
+        let idle = quinn::IdleTimeout::try_from(self.idle)
+            .unwrap_or_else(|_| quinn::IdleTimeout::from(VarInt::from_u32(45_000)));
+        t.max_idle_timeout(Some(idle))
+            .keep_alive_interval(dialling.then_some(self.keep_alive))
+            .stream_receive_window(self.stream_window.into())
+            .receive_window(Self::UNTRUSTED_WINDOW.into())
+            .send_window(self.send_window.into())
+            .max_concurrent_bidi_streams(1u32.into())
+            .max_concurrent_uni_streams(8u32.into())
+            .datagram_receive_buffer_size(None);
+        if !self.find_larger_packets {
+            t.mtu_discovery_config(None);
+        }
+        t
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stream_window: 8 << 20,
+            connection_window: 32 << 20,
+            send_window: 16 << 20,
+            socket_buffer: 4 << 20,
+            connections_max: 512,
+            untrusted_max: 64,
+            handshake_time_max: Duration::from_secs(10),
+            idle: Duration::from_secs(45),
+            keep_alive: Duration::from_secs(10),
+            find_larger_packets: true,
+        }
+    }
+}
+
+/// Why an endpoint could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The system refuses the address.
+    #[error("UDP 地址 {address} 无法使用，可能已被占用或不属于本机")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The TLS settings do not work with this certificate.
+    #[error("实例证书不能用于链路：{detail}")]
+    Identity {
+        /// What the library said.
+        detail: String,
+    },
+}
+
+/// Why a peer could not be reached. The check ids are those of `doctor`.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name does not resolve.
+    #[error("NET-01 地址 {address} 无法解析，应为 主机名:端口 或 IP:端口；请检查域名解析")]
+    Name {
+        /// As configured.
+        address: String,
+        /// What the system said.
+        source: Option<io::Error>,
+    },
+    /// Nothing answered.
+    #[error("NET-03 {address} 的 UDP 端口无响应；请检查对端是否运行、沿途防火墙是否双向放行 UDP")]
+    Silent {
+        /// As configured.
+        address: String,
+    },
+    /// The peer answered that it takes no connection now.
+    #[error("NET-04 {address} 暂不接受连接（繁忙或正在停机），稍后自动重试")]
+    Refused {
+        /// As configured.
+        address: String,
+    },
+    /// Something answered, but not as our software does.
+    #[error("TLS-02 与 {address} 握手失败，对端不是本系统节点或中间设备改写了流量：{detail}")]
+    Handshake {
+        /// As configured.
+        address: String,
+        /// What the library said.
+        detail: String,
+    },
+    /// The fault is here.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
+
+/// What arrived at a listener.
+pub enum Arrival {
+    /// Somebody wants a session.
+    Session(Carrier),
+    /// Somebody wants to be admitted.
+    Join(Exchange),
+}
+
+/// A listening endpoint.
+pub struct Listener {
+    endpoint: quinn::Endpoint,
+    address: SocketAddr,
+    arrivals: mpsc::Receiver<Arrival>,
+}
+
+impl Listener {
+    /// Listens. Must be called within the asynchronous runtime.
+    pub fn listen(
+        address: SocketAddr,
+        identity: &InstanceIdentity,
+        settings: Settings,
+    ) -> Result<Self, EndpointError> {
+        let tls = identity
+            .server_config(&[ALPN_SESSION, ALPN_JOIN])
+            .map_err(unusable)?;
+        let tls = QuicServerConfig::try_from(tls).map_err(unusable)?;
+        let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+        config
+            .transport_config(Arc::new(settings.transport(false)))
+            .max_incoming(settings.untrusted_max * 2)
+            .incoming_buffer_size(64 << 10)
+            .incoming_buffer_size_total(8 << 20);
+        let endpoint = open(address, Some(config), settings.socket_buffer)?;
+        let address = endpoint
+            .local_addr()
+            .map_err(|source| EndpointError::Bind { address, source })?;
+        let (sender, arrivals) = mpsc::channel(16);
+        tokio::spawn(accept(endpoint.clone(), settings, sender));
+        Ok(Self {
+            endpoint,
+            address,
+            arrivals,
+        })
+    }
+
+    /// Where it listens, for a configured port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next arrival whose handshake is done; `None` after [`Listener::refuse_new`].
+    pub async fn accept(&mut self) -> Option<Arrival> {
+        self.arrivals.recv().await
+    }
+
+    /// Takes no more connections; those that stand go on.
+    pub fn refuse_new(&mut self) {
+        self.endpoint.set_server_config(None);
+        self.arrivals.close();
+    }
+
+    /// Ends all connections and waits until their closing has been sent.
+    pub async fn close(self) {
+        self.endpoint.close(VarInt::from_u32(0), b"");
+        // a peer that never answers must not hold up our end
+        let _ = timeout(Duration::from_secs(3), self.endpoint.wait_idle()).await;
+    }
+}
+
+/// Dials other installations.
+pub struct Dialer {
+    v4: Option<quinn::Endpoint>,
+    v6: Option<quinn::Endpoint>,
+    session: quinn::ClientConfig,
+    join: quinn::ClientConfig,
+    settings: Settings,
+}
+
+impl Dialer {
+    /// Opens the sockets for dialling. Must be called within the asynchronous runtime.
+    pub fn new(identity: &InstanceIdentity, settings: Settings) -> Result<Self, EndpointError> {
+        let transport = Arc::new(settings.transport(true));
+        let config = |alpn: &[u8]| -> Result<quinn::ClientConfig, EndpointError> {
+            let tls = identity.client_config(&[alpn]).map_err(unusable)?;
+            let tls = QuicClientConfig::try_from(tls).map_err(unusable)?;
+            let mut config = quinn::ClientConfig::new(Arc::new(tls));
+            config.transport_config(transport.clone());
+            Ok(config)
+        };
+        let any = |ip: std::net::IpAddr| open((ip, 0).into(), None, settings.socket_buffer);
+        let v4 = any(Ipv4Addr::UNSPECIFIED.into());
+        // many government networks have no IPv6; without IPv4 it is the one that must work
+        let v6 = any(Ipv6Addr::UNSPECIFIED.into());
+        let (v4, v6) = match (v4, v6) {
+            (Err(error), Err(_)) => return Err(error),
+            (v4, v6) => (v4.ok(), v6.ok()),
+        };
+        Ok(Self {
+            v4,
+            v6,
+            session: config(ALPN_SESSION)?,
+            join: config(ALPN_JOIN)?,
+            settings,
+        })
+    }
+
+    /// Dials `host:port` for a session.
+    pub async fn session(&self, address: &str) -> Result<Carrier, DialError> {
+        let connection = self.connect(address, &self.session).await?;
+        Carrier::over(connection, Role::Dialled, &self.settings, None)
+            .await
+            .map_err(|detail| handshake(address, detail))
+    }
+
+    /// Dials `host:port` for admission.
+    pub async fn join(&self, address: &str) -> Result<Exchange, DialError> {
+        let connection = self.connect(address, &self.join).await?;
+        Exchange::dialled(connection)
+            .await
+            .map_err(|detail| handshake(address, detail))
+    }
+
+    async fn connect(
+        &self,
+        address: &str,
+        config: &quinn::ClientConfig,
+    ) -> Result<quinn::Connection, DialError> {
+        let name = |source| DialError::Name {
+            address: address.to_owned(),
+            source,
+        };
+        let found = tokio::net::lookup_host(address)
+            .await
+            .map_err(|source| name(Some(source)))?;
+        let mut last = name(None);
+        for to in found.take(ADDRESSES_MAX) {
+            let endpoint = match to {
+                SocketAddr::V4(_) => self.v4.as_ref(),
+                SocketAddr::V6(_) => self.v6.as_ref(),
+            };
+            let Some(endpoint) = endpoint else { continue };
+            let connecting = match endpoint.connect_with(config.clone(), to, tls::SERVER_NAME) {
+                Ok(connecting) => connecting,
+                Err(error) => {
+                    last = handshake(address, error.to_string());
+                    continue;
+                }
+            };
+            last = match timeout(self.settings.handshake_time_max, connecting).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Err(_) | Ok(Err(ConnectionError::TimedOut)) => DialError::Silent {
+                    address: address.to_owned(),
+                },
+                Ok(Err(ConnectionError::ConnectionClosed(close)))
+                    if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED =>
+                {
+                    DialError::Refused {
+                        address: address.to_owned(),
+                    }
+                }
+                Ok(Err(error)) => handshake(address, error.to_string()),
+            };
+        }
+        Err(last)
+    }
+
+    /// Ends all connections that it dialled and waits until their closing has been sent.
+    pub async fn close(&self) {
+        for endpoint in [&self.v4, &self.v6].into_iter().flatten() {
+            endpoint.close(VarInt::from_u32(0), b"");
+            // a peer that never answers must not hold up our end
+            let _ = timeout(Duration::from_secs(3), endpoint.wait_idle()).await;
+        }
+    }
+}
+
+/// Which side of a connection we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// We dialled.
+    Dialled,
+    /// We were dialled.
+    Accepted,
+}
+
+fn open(
+    address: SocketAddr,
+    server: Option<quinn::ServerConfig>,
+    buffer: usize,
+) -> Result<quinn::Endpoint, EndpointError> {
+    let bind = |source| EndpointError::Bind { address, source };
+    let socket = UdpSocket::bind(address).map_err(bind)?;
+    let state = quinn::udp::UdpSocketState::new((&socket).into()).map_err(bind)?;
+    for set in [
+        state.set_recv_buffer_size((&socket).into(), buffer),
+        state.set_send_buffer_size((&socket).into(), buffer),
+    ] {
+        if let Err(error) = set {
+            tracing::warn!(%error, "socket buffer could not be enlarged");
+        }
+    }
+    let runtime = Arc::new(quinn::TokioRuntime);
+    quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket, runtime).map_err(bind)
+}
+
+async fn accept(endpoint: quinn::Endpoint, settings: Settings, arrivals: mpsc::Sender<Arrival>) {
+    let settings = Arc::new(settings);
+    let untrusted = Arc::new(Semaphore::new(settings.untrusted_max));
+    while let Some(incoming) = endpoint.accept().await {
+        if endpoint.open_connections() >= settings.connections_max {
+            incoming.refuse();
+            continue;
+        }
+        // under pressure, who is not really at the address it names gets nothing
+        let pressed = untrusted.available_permits() < settings.untrusted_max / 2;
+        if pressed && !incoming.remote_address_validated() && incoming.may_retry() {
+            // `retry` fails only where `may_retry` says no
+            let _ = incoming.retry();
+            continue;
+        }
+        let Ok(place) = untrusted.clone().try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let (settings, arrivals) = (settings.clone(), arrivals.clone());
+        tokio::spawn(async move {
+            let remote = incoming.remote_address();
+            let greeted = timeout(
+                settings.handshake_time_max,
+                greet(incoming, &settings, place),
+            );
+            match greeted.await {
+                // nobody accepts any more: dropping the arrival closes it
+                Ok(Ok(arrival)) => drop(arrivals.send(arrival).await),
+                Ok(Err(error)) => tracing::info!(%remote, %error, "handshake failed"),
+                Err(_) => tracing::info!(%remote, "handshake not done in time"),
+            }
+        });
+    }
+}
+
+async fn greet(
+    incoming: quinn::Incoming,
+    settings: &Settings,
+    place: OwnedSemaphorePermit,
+) -> Result<Arrival, String> {
+    let connection = incoming.await.map_err(|error| error.to_string())?;
+    let alpn = connection
+        .handshake_data()
+        .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
+        .and_then(|data| data.protocol);
+    match alpn.as_deref() {
+        Some(ALPN_SESSION) => Carrier::over(connection, Role::Accepted, settings, Some(place))
+            .await
+            .map(Arrival::Session),
+        Some(ALPN_JOIN) => Exchange::accepted(connection, place)
+            .await
+            .map(Arrival::Join),
+        _ => Err("no protocol in common".to_owned()),
+    }
+}
+
+/// The peer's key and the exporter value of a connection.
+pub(super) fn proof(connection: &quinn::Connection) -> Result<([u8; 32], [u8; 32]), String> {
+    let certificates = connection
+        .peer_identity()
+        .and_then(|any| {
+            any.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
+                .ok()
+        })
+        .ok_or("the peer showed no certificate")?;
+    let certificate = certificates
+        .first()
+        .ok_or("the peer showed no certificate")?;
+    let key = tls::key_hash(certificate).map_err(|error| error.to_string())?;
+    let mut exporter = [0; 32];
+    connection
+        .export_keying_material(&mut exporter, EXPORTER_LABEL, b"")
+        .map_err(|_| "no exporter value")?;
+    Ok((key, exporter))
+}
+
+fn unusable(error: impl std::fmt::Display) -> EndpointError {
+    EndpointError::Identity {
+        detail: error.to_string(),
+    }
+}
+
+fn handshake(address: &str, detail: String) -> DialError {
+    DialError::Handshake {
+        address: address.to_owned(),
+        detail,
+    }
+}
+
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-zongheng-1";
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 4;

@@ -1,0 +1,122 @@
+//! One conversation of small frames on one bidirectional stream: what admission runs on.
+//!
+//! Frames are `len u32 ‖ bytes` of at most [`EXCHANGE_BYTES_MAX`]. What they mean is admission's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quinn::VarInt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::endpoint::proof;
+
+/// Bytes of one frame.
+pub const EXCHANGE_BYTES_MAX: usize = 64 << 10;
+/// Within this a frame must have arrived.
+pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Why an exchange stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// The connection is gone.
+    #[error("连接中断：{0}")]
+    Lost(String),
+    /// The other side sent more than a frame may hold.
+    #[error(
+        "对端发来 {0} 字节的报文，超过上限 {EXCHANGE_BYTES_MAX} 字节；对端不是本系统节点或版本有误"
+    )]
+    TooLong(usize),
+    /// The other side was silent for too long.
+    #[error("对端 {} 秒内没有应答", EXCHANGE_TIME_MAX.as_secs())]
+    Silent,
+}
+
+/// An exchange, either side of it.
+pub struct Exchange {
+    /// SHA-256 of the peer's TLS key.
+    pub peer_key: [u8; 32],
+    /// The value that both sides can sign to prove that they are on this very connection.
+    pub exporter: [u8; 32],
+    /// Where the peer is, for logs and rate limits.
+    pub remote: SocketAddr,
+    connection: quinn::Connection,
+    send: quinn::SendStream,
+    receive: quinn::RecvStream,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Exchange {
+    pub(super) async fn dialled(connection: quinn::Connection) -> Result<Self, String> {
+        let streams = connection.open_bi().await.map_err(|e| e.to_string())?;
+        Self::over(connection, streams, None)
+    }
+
+    pub(super) async fn accepted(
+        connection: quinn::Connection,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Self, String> {
+        let streams = connection.accept_bi().await.map_err(|e| e.to_string())?;
+        Self::over(connection, streams, Some(place))
+    }
+
+    fn over(
+        connection: quinn::Connection,
+        (send, receive): (quinn::SendStream, quinn::RecvStream),
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, String> {
+        let (peer_key, exporter) = proof(&connection)?;
+        Ok(Self {
+            peer_key,
+            exporter,
+            remote: connection.remote_address(),
+            connection,
+            send,
+            receive,
+            _place: place,
+        })
+    }
+
+    /// Sends one frame. More than [`EXCHANGE_BYTES_MAX`] bytes are the caller's mistake and are not sent.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
+        if bytes.len() > EXCHANGE_BYTES_MAX {
+            return Err(ExchangeError::TooLong(bytes.len()));
+        }
+        let mut frame = Vec::with_capacity(4 + bytes.len());
+        frame.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        frame.extend_from_slice(bytes);
+        match timeout(EXCHANGE_TIME_MAX, self.send.write_all(&frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ExchangeError::Lost(error.to_string())),
+            Err(_) => Err(ExchangeError::Silent),
+        }
+    }
+
+    /// The next frame.
+    pub async fn receive(&mut self) -> Result<Vec<u8>, ExchangeError> {
+        let read = async {
+            let lost = |error: quinn::ReadExactError| ExchangeError::Lost(error.to_string());
+            let mut len = [0; 4];
+            self.receive.read_exact(&mut len).await.map_err(lost)?;
+            let len = u32::from_be_bytes(len) as usize;
+            if len > EXCHANGE_BYTES_MAX {
+                return Err(ExchangeError::TooLong(len));
+            }
+            let mut bytes = vec![0; len];
+            self.receive.read_exact(&mut bytes).await.map_err(lost)?;
+            Ok(bytes)
+        };
+        match timeout(EXCHANGE_TIME_MAX, read).await {
+            Ok(read) => read,
+            Err(_) => Err(ExchangeError::Silent),
+        }
+    }
+
+    /// Ends it: all that was sent is delivered first, if the peer takes it.
+    pub async fn finish(mut self) {
+        // both can only fail when the connection is gone already
+        let _ = self.send.finish();
+        let _ = timeout(EXCHANGE_TIME_MAX, self.send.stopped()).await;
+        self.connection.close(VarInt::from_u32(0), b"");
+    }
+}
