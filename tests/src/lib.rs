@@ -3,5 +3,6 @@
 
 pub mod browser;
 pub mod http;
+pub mod legacy;
 pub mod process;
 pub mod reexec;

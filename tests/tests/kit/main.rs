@@ -1,3 +1,4 @@
 //! Tests of the kit itself that need something from outside Rust: the browser against a tiny page, the legacy databases.
 
 mod browser;
+mod legacy;
