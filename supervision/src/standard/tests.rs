@@ -1,0 +1,1 @@
+//! Standards, mapping and checking, as data.
