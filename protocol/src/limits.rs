@@ -59,6 +59,8 @@ pub const UNROUTED_RECORDS_MAX: usize = 64;
 pub const CREDIT_BYTES: u64 = 8 << 20;
 /// Wants that one side may have open at the other.
 pub const WANTS_OPEN_MAX: usize = 64;
+/// Bytes that name the place in a want where its next page begins.
+pub const WANT_RESUME_BYTES_MAX: usize = 1 << 10;
 /// Seats that one hello may present.
 pub const HELLO_SEATS_MAX: usize = 64;
 /// Directory envelopes that one hello may carry.
@@ -87,10 +89,18 @@ mod tests {
 
     #[test]
     fn a_header_holds_the_widest_audience_table() {
-        // widest hint: 16 seats
-        let hint = 2 + 16 * HINT_SEATS_MAX;
-        // a table in which every group has the widest hint is refused by HEADER_BYTES_MAX, an ordinary one fits
-        assert!(GROUPS_MAX * (2 + 8 + 4 + 32) < HEADER_BYTES_MAX);
-        assert!(hint < usize::from(u16::MAX));
+        // a table in which every group addresses 16 seats is refused when sealing; one with own regions everywhere fits
+        const GROUP: usize = 2 + (2 + NAME_BYTES_MAX) + 4 + 32;
+        const { assert!(GROUPS_MAX * GROUP + 256 < HEADER_BYTES_MAX) }
+        const { assert!(2 + 16 * HINT_SEATS_MAX < u16::MAX as usize) }
+    }
+
+    #[test]
+    fn withholding_stays_within_the_bounds() {
+        // per group and entry: group number, form, two counts; a member, a proof hash, an opening's growth
+        const GROWTH: usize = OPENING_GROWTH_MAX + 4 + 32 + 8;
+        const { assert!(SEALED_SLICE_BYTES_MAX + BATCH_ENTRIES_MAX * GROWTH <= SLICE_BYTES_MAX) }
+        const { assert!(SEALED_OPENING_BYTES_MAX > OPENING_BYTES_MAX / 2) }
+        const { assert!(SEALED_SLICE_BYTES_MAX > SLICE_BYTES_MAX / 2) }
     }
 }

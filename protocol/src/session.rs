@@ -8,7 +8,7 @@
 //! lost, repeated or overtake others; every step of a feed names the cursor that it follows, so a receiver takes steps in
 //! order and at most once, and a sender goes back to the last acknowledged cursor when nothing is acknowledged for long.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::bytes::Malformed;
 use crate::codec;
@@ -17,7 +17,7 @@ use crate::frame::{
     WantPage, reason,
 };
 use crate::limits;
-use crate::name::FeedId;
+use crate::name::{FeedId, InstanceId};
 
 mod incoming;
 mod outgoing;
@@ -139,48 +139,70 @@ enum Phase {
     Closed,
 }
 
+/// A want of ours whose next page has not arrived.
+#[derive(Debug)]
+struct Asked {
+    frame: WantFrame,
+    /// When it was said last; `None` while it waits to be said.
+    said: Option<Millis>,
+}
+
 /// One conversation.
 #[derive(Debug)]
 pub struct Session {
     config: Config,
     phase: Phase,
-    peer_feed: FeedId,
+    peer: (InstanceId, FeedId),
+    /// Ours, once we have accepted.
     resume: Option<Resume>,
+    /// The peer's, if it came before our own word.
+    early: Option<Resume>,
     established: bool,
     outgoing: [Outgoing; CLASSES],
     incoming: [Incoming; CLASSES],
-    wants: BTreeMap<u64, WantFrame>,
-    serving: usize,
-    control: VecDeque<Frame>,
-    pages: VecDeque<Frame>,
+    wants: BTreeMap<u64, Asked>,
+    /// Places of the peer's wants whose pages are with the caller or wait to be sent.
+    serving: BTreeSet<(u64, Vec<u8>)>,
     events: VecDeque<Event>,
-    said: Millis,
+    // what waits to be said; states, not queues, wherever a peer could make us say the same again and again
+    say_hello: bool,
+    say_resume: bool,
+    say_acks: [bool; CLASSES],
+    receipts: VecDeque<Vec<Vec<u8>>>,
+    pages: VecDeque<WantPage>,
+    goodbye: Option<Goodbye>,
+    /// When we last greeted.
+    greeted: Millis,
 }
 
 impl Session {
     /// A session that says hello at once.
     pub fn new(config: Config, now: Millis) -> Self {
-        let control = VecDeque::from([Frame::Hello(config.hello.clone())]);
         Self {
             incoming: std::array::from_fn(|class| Incoming::new(class as u8)),
             outgoing: std::array::from_fn(|class| Outgoing::new(class as u8)),
             config,
             phase: Phase::Greeting,
-            peer_feed: FeedId::default(),
+            peer: Default::default(),
             resume: None,
+            early: None,
             established: false,
             wants: BTreeMap::new(),
-            serving: 0,
-            control,
-            pages: VecDeque::new(),
+            serving: BTreeSet::new(),
             events: VecDeque::new(),
-            said: now,
+            say_hello: true,
+            say_resume: false,
+            say_acks: [false; CLASSES],
+            receipts: VecDeque::new(),
+            pages: VecDeque::new(),
+            goodbye: None,
+            greeted: now,
         }
     }
 
     /// The peer's feed, once it has said hello.
     pub const fn peer_feed(&self) -> FeedId {
-        self.peer_feed
+        self.peer.1
     }
 
     /// Whether both sides have accepted and nobody has closed.
@@ -206,10 +228,10 @@ impl Session {
 
     fn take_frame(&mut self, now: Millis, frame: Frame) -> Result<(), PeerMisbehaved> {
         match frame {
-            Frame::Hello(hello) => self.take_hello(hello),
+            Frame::Hello(hello) => self.take_hello(hello)?,
             Frame::Resume(resume) => self.take_resume(now, resume)?,
             Frame::Goodbye(goodbye) => {
-                self.phase = Phase::Closed;
+                self.end();
                 self.events.push_back(Event::Closed(goodbye));
             }
             // what overtook the greeting is said again by its sender
@@ -218,7 +240,7 @@ impl Session {
             Frame::Ack(ack) => {
                 let out = self.outgoing.get_mut(usize::from(ack.class));
                 out.ok_or(PeerMisbehaved::Conversation("class of an ack"))?
-                    .handle_ack(now, ack);
+                    .handle_ack(now, ack)?;
                 self.read_on();
             }
             Frame::Receipts(receipts) => {
@@ -227,37 +249,14 @@ impl Session {
                 }
                 self.events.push_back(Event::Receipts(receipts));
             }
-            Frame::Want(want) => {
-                if self.serving >= limits::WANTS_OPEN_MAX {
-                    return Err(PeerMisbehaved::Conversation("wants open at once"));
-                }
-                self.serving += 1;
-                self.events.push_back(Event::ServeWant {
-                    id: want.id,
-                    want: want.want,
-                    resume: want.resume,
-                });
-            }
-            Frame::WantPage(page) => {
-                // a page nobody waits for is a repetition
-                if self
-                    .wants
-                    .get(&page.id)
-                    .is_some_and(|w| w.resume == page.resumed)
-                {
-                    self.wants.remove(&page.id);
-                    self.events.push_back(Event::WantPage {
-                        id: page.id,
-                        items: page.items,
-                        next: page.next,
-                    });
-                }
-            }
+            Frame::Want(want) => self.take_want(want)?,
+            Frame::WantPage(page) => self.take_want_page(page)?,
         }
         Ok(())
     }
 
-    fn take_hello(&mut self, hello: Hello) {
+    fn take_hello(&mut self, hello: Hello) -> Result<(), PeerMisbehaved> {
+        let peer = (hello.instance_id(), hello.feed_id());
         match self.phase {
             Phase::Greeting if hello.frame_min > VERSIONS.1 || hello.frame_max < VERSIONS.0 => {
                 let text = format!(
@@ -268,13 +267,60 @@ impl Session {
             }
             Phase::Greeting => {
                 self.phase = Phase::Judging;
-                self.peer_feed = hello.feed_id();
+                self.peer = peer;
                 self.events.push_back(Event::Hello(hello));
             }
+            // who was judged is who goes on speaking: a process that started again needs a new session on both sides
+            Phase::Judging | Phase::Accepted if peer != self.peer => {
+                return Err(PeerMisbehaved::Conversation("hello of another party"));
+            }
             // the peer has not heard us yet
-            Phase::Accepted => self.control.extend(self.resume.clone().map(Frame::Resume)),
+            Phase::Accepted => self.say_resume = true,
             Phase::Judging | Phase::Closed => {}
         }
+        Ok(())
+    }
+
+    fn take_want(&mut self, want: WantFrame) -> Result<(), PeerMisbehaved> {
+        if want.resume.len() > limits::WANT_RESUME_BYTES_MAX {
+            return Err(PeerMisbehaved::Conversation("place of a want"));
+        }
+        let place = (want.id, want.resume.clone());
+        if self.serving.contains(&place) {
+            return Ok(());
+        }
+        if self.serving.len() >= limits::WANTS_OPEN_MAX {
+            // late repetitions can be among those that are being served; what is passed over here is said again
+            return match self.config.retransmit {
+                Some(_) => Ok(()),
+                None => Err(PeerMisbehaved::Conversation("wants open at once")),
+            };
+        }
+        self.serving.insert(place);
+        self.events.push_back(Event::ServeWant {
+            id: want.id,
+            want: want.want,
+            resume: want.resume,
+        });
+        Ok(())
+    }
+
+    fn take_want_page(&mut self, page: WantPage) -> Result<(), PeerMisbehaved> {
+        // a page nobody waits for is a repetition
+        let asked = self.wants.get(&page.id);
+        if asked.is_none_or(|a| a.frame.resume != page.resumed) {
+            return Ok(());
+        }
+        if page.next.as_ref() == Some(&page.resumed) {
+            return Err(PeerMisbehaved::Conversation("a page that does not advance"));
+        }
+        self.wants.remove(&page.id);
+        self.events.push_back(Event::WantPage {
+            id: page.id,
+            items: page.items,
+            next: page.next,
+        });
+        Ok(())
     }
 
     /// The peer's hello is believed. `cursors` is how far we have stored its feed, if we know it under the id that it names.
@@ -288,14 +334,17 @@ impl Session {
             incoming.start(cursor, self.config.window);
         }
         let resume = Resume {
-            feed: self.peer_feed.0,
+            feed: self.peer.1.0,
             cursors,
             interest,
             window: self.config.window,
         };
-        self.control.push_back(Frame::Resume(resume.clone()));
+        self.say_resume = true;
         self.resume = Some(resume);
-        self.said = now;
+        self.greeted = now;
+        if let Some(early) = self.early.take() {
+            self.establish(now, early);
+        }
     }
 
     /// The peer's hello is not believed.
@@ -308,21 +357,23 @@ impl Session {
         if terms > limits::INTEREST_TERMS_MAX {
             return Err(PeerMisbehaved::Conversation("interest with too many terms"));
         }
-        if self.established {
-            return Ok(());
+        match self.phase {
+            // nothing of ours is for a peer that was not judged; but nobody may say this again, so it is kept
+            Phase::Greeting | Phase::Judging => self.early = Some(resume),
+            Phase::Accepted if !self.established => self.establish(now, resume),
+            Phase::Accepted | Phase::Closed => {}
         }
+        Ok(())
+    }
+
+    fn establish(&mut self, now: Millis, resume: Resume) {
         self.established = true;
         let known = resume.feed == self.config.hello.feed;
-        for (class, out) in self.outgoing.iter_mut().enumerate() {
-            out.start(
-                now,
-                if known { resume.cursors[class] } else { 0 },
-                resume.window,
-            );
+        for (out, cursor) in self.outgoing.iter_mut().zip(resume.cursors) {
+            out.start(now, if known { cursor } else { 0 }, resume.window);
         }
         self.events.push_back(Event::Established(resume.interest));
         self.read_on();
-        Ok(())
     }
 
     fn take_feed(&mut self, feed: Feed) -> Result<(), PeerMisbehaved> {
@@ -331,7 +382,8 @@ impl Session {
             .incoming
             .get_mut(class)
             .ok_or(PeerMisbehaved::Conversation("class of a feed"))?;
-        incoming.handle_feed(feed)?;
+        // the sender goes back when it has not heard our ack: we say it again
+        self.say_acks[class] |= incoming.handle_feed(feed)?;
         self.deliver();
         Ok(())
     }
@@ -343,33 +395,39 @@ impl Session {
     }
 
     /// A page that [`Event::ReadFeed`] asked for.
-    pub fn handle_page(&mut self, now: Millis, class: u8, token: u32, page: Page) {
+    pub fn handle_page(&mut self, _now: Millis, class: u8, token: u32, page: Page) {
         let directory = self.outgoing[0].read();
         if let Some(out) = self.outgoing.get_mut(usize::from(class)) {
-            out.handle_page(now, token, page, directory);
+            out.handle_page(token, page);
+        }
+        if self.outgoing[0].read() > directory {
+            // the others may go further now
+            let others = self.outgoing.iter_mut().skip(1);
+            others.for_each(Outgoing::handle_grown);
         }
         self.read_on();
     }
 
     /// What [`Event::TakeIn`] asked for is stored, durably, up to `through`.
     pub fn handle_taken(&mut self, class: u8, through: u64) {
+        if self.phase != Phase::Accepted {
+            return;
+        }
         if let Some(incoming) = self.incoming.get_mut(usize::from(class)) {
             incoming.handle_taken(through);
-            let ack = Ack {
-                class,
-                offset: through,
-                window: self.config.window,
-            };
-            self.control.push_back(Frame::Ack(ack));
+            self.say_acks[usize::from(class)] = true;
         }
         self.deliver();
     }
 
-    /// Signed receipts for the peer.
+    /// Signed receipts for the peer, sent once both sides have accepted. They are not repeated: a receipt is cumulative, and
+    /// on a carrier that loses frames the caller says the newest again from time to time.
     pub fn send_receipts(&mut self, receipts: Vec<Vec<u8>>) {
+        if self.phase == Phase::Closed {
+            return;
+        }
         let chunks = receipts.chunks(limits::RECEIPTS_PER_FRAME_MAX);
-        self.control
-            .extend(chunks.map(|c| Frame::Receipts(c.to_vec())));
+        self.receipts.extend(chunks.map(<[_]>::to_vec));
     }
 
     /// Whether another want may be opened now.
@@ -378,11 +436,12 @@ impl Session {
     }
 
     /// Asks for a page of a want.
-    pub fn want(&mut self, now: Millis, id: u64, want: Want, resume: Vec<u8>) {
+    pub fn want(&mut self, _now: Millis, id: u64, want: Want, resume: Vec<u8>) {
+        if self.phase == Phase::Closed {
+            return;
+        }
         let frame = WantFrame { id, want, resume };
-        self.control.push_back(Frame::Want(frame.clone()));
-        self.wants.insert(id, frame);
-        self.said = now;
+        self.wants.insert(id, Asked { frame, said: None });
     }
 
     /// The page that [`Event::ServeWant`] asked for.
@@ -393,13 +452,15 @@ impl Session {
         items: Vec<Item>,
         next: Option<Vec<u8>>,
     ) {
-        self.serving = self.serving.saturating_sub(1);
-        self.pages.push_back(Frame::WantPage(WantPage {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.pages.push_back(WantPage {
             id,
             resumed,
             items,
             next,
-        }));
+        });
     }
 
     /// Ends the conversation in good order.
@@ -407,13 +468,19 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
-        self.phase = Phase::Closed;
+        self.end();
         let goodbye = Goodbye {
             code,
             text: text.into(),
         };
-        self.control.push_back(Frame::Goodbye(goodbye.clone()));
+        self.goodbye = Some(goodbye.clone());
         self.events.push_back(Event::Closed(goodbye));
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Closed;
+        self.wants.clear();
+        self.pages.clear();
     }
 
     /// Time passed.
@@ -424,60 +491,78 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
-        if now >= self.said + patience {
-            if !self.established {
-                match &self.resume {
-                    Some(resume) => {
-                        // the peer may have lost our hello as well as our resume
-                        self.control
-                            .push_back(Frame::Hello(self.config.hello.clone()));
-                        self.control.push_back(Frame::Resume(resume.clone()));
-                    }
-                    None => self
-                        .control
-                        .push_back(Frame::Hello(self.config.hello.clone())),
-                }
-                self.said = now;
-            } else if !self.wants.is_empty() {
-                self.control
-                    .extend(self.wants.values().cloned().map(Frame::Want));
-                self.said = now;
+        if !self.established {
+            if now >= self.greeted + patience {
+                // the peer may have lost our hello as well as our resume
+                self.say_hello = true;
+                self.say_resume = self.resume.is_some();
+                self.greeted = now;
             }
+            return;
         }
-        if self.established {
-            self.outgoing
-                .iter_mut()
-                .for_each(|out| out.handle_timeout(now, patience));
-            self.read_on();
+        for asked in self.wants.values_mut() {
+            asked.said = asked.said.filter(|said| now < said + patience);
         }
+        self.outgoing
+            .iter_mut()
+            .for_each(|out| out.handle_timeout(now, patience));
+        self.read_on();
     }
 
     // ---- outputs ------------------------------------------------------------------------------------------------
 
     /// The next frame to send, most urgent first.
     pub fn poll_transmit(&mut self, now: Millis) -> Option<Transmit> {
-        if let Some(frame) = self.control.pop_front() {
-            return Some(Transmit {
-                priority: 0,
-                bytes: codec::encode(&frame),
-            });
+        let (priority, frame) = self.next_frame(now)?;
+        Some(Transmit {
+            priority,
+            bytes: codec::encode(&frame),
+        })
+    }
+
+    fn next_frame(&mut self, now: Millis) -> Option<(u8, Frame)> {
+        if let Some(frame) = self.next_control(now) {
+            return Some((0, frame));
         }
         if self.phase == Phase::Closed {
             return None;
         }
         for (class, out) in self.outgoing.iter_mut().enumerate() {
             if let Some(feed) = out.poll(now) {
-                return Some(Transmit {
-                    priority: class as u8,
-                    bytes: codec::encode(&Frame::Feed(feed)),
-                });
+                return Some((class as u8, Frame::Feed(feed)));
             }
         }
         let page = self.pages.pop_front()?;
-        Some(Transmit {
-            priority: 3,
-            bytes: codec::encode(&page),
-        })
+        self.serving.remove(&(page.id, page.resumed.clone()));
+        Some((3, Frame::WantPage(page)))
+    }
+
+    fn next_control(&mut self, now: Millis) -> Option<Frame> {
+        if std::mem::take(&mut self.say_hello) {
+            return Some(Frame::Hello(self.config.hello.clone()));
+        }
+        if std::mem::take(&mut self.say_resume) {
+            return self.resume.clone().map(Frame::Resume);
+        }
+        let due = self.say_acks.iter_mut().zip(0..).find(|(due, _)| **due);
+        if let Some((due, class)) = due {
+            *due = false;
+            return Some(Frame::Ack(Ack {
+                class,
+                offset: self.incoming[usize::from(class)].stored(),
+                window: self.config.window,
+            }));
+        }
+        if self.established {
+            if let Some(receipts) = self.receipts.pop_front() {
+                return Some(Frame::Receipts(receipts));
+            }
+            if let Some(asked) = self.wants.values_mut().find(|a| a.said.is_none()) {
+                asked.said = Some(now);
+                return Some(Frame::Want(asked.frame.clone()));
+            }
+        }
+        self.goodbye.take().map(Frame::Goodbye)
     }
 
     /// The next thing for the caller to do.
@@ -491,10 +576,12 @@ impl Session {
         if self.phase == Phase::Closed {
             return None;
         }
-        let waiting = !self.established || !self.wants.is_empty();
-        let own = waiting.then_some(self.said + patience);
+        if !self.established {
+            return Some(self.greeted + patience);
+        }
+        let wants = self.wants.values().filter_map(|a| a.said);
         let feeds = self.outgoing.iter().filter_map(|out| out.timeout(patience));
-        feeds.chain(own).min()
+        feeds.chain(wants.map(|said| said + patience)).min()
     }
 
     // ---- between ------------------------------------------------------------------------------------------------

@@ -54,25 +54,33 @@ impl Incoming {
         self.stored
     }
 
-    pub(super) fn handle_feed(&mut self, feed: Feed) -> Result<(), PeerMisbehaved> {
+    /// Takes a step. Returns whether it was taken before, so that its sender seems not to have heard how far we are.
+    pub(super) fn handle_feed(&mut self, feed: Feed) -> Result<bool, PeerMisbehaved> {
         if !self.started || feed.after != self.received {
             // a repetition, or something before it was lost: the sender will come back to it
-            return Ok(());
+            return Ok(self.started && feed.after < self.received);
         }
         if feed.offset <= feed.after {
             return Err(PeerMisbehaved::Conversation("a feed that does not advance"));
         }
-        let weight = feed.item.as_ref().map_or(32, Item::weight);
-        let empty = self.weight == 0;
-        if !empty && self.weight + weight > self.window {
+        // A sender that reads its feed again may divide what does not concern us into fewer steps than before: steps without
+        // item do not count, and those that follow each other are one.
+        let weight = feed.item.as_ref().map_or(0, Item::weight);
+        if self.weight != 0 && self.weight + weight > self.window {
             return Err(PeerMisbehaved::Conversation(
                 "more under way than was granted",
             ));
         }
         self.received = feed.offset;
         self.weight += weight;
-        self.waiting.push_back((feed, weight));
-        Ok(())
+        match self.waiting.back_mut() {
+            Some((last, _)) if last.item.is_none() && feed.item.is_none() => {
+                last.offset = feed.offset;
+                last.directory = last.directory.max(feed.directory);
+            }
+            _ => self.waiting.push_back((feed, weight)),
+        }
+        Ok(false)
     }
 
     /// The next group, if the directory is stored far enough and the caller has room.
@@ -109,5 +117,11 @@ impl Incoming {
             self.open.pop_front();
         }
         self.stored = self.stored.max(through);
+    }
+
+    /// Bytes that were received and are not stored.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> u64 {
+        self.weight
     }
 }

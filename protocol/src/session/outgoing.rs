@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 
 use crate::frame::{Ack, Feed};
-use crate::session::{Event, Millis, Page};
+use crate::limits;
+use crate::session::{Event, Millis, Page, PeerMisbehaved};
 
 /// About so many bytes are asked for at once.
 const PAGE_BYTES: u64 = 1 << 20;
+/// What a step without an item counts for.
+const EMPTY_WEIGHT: u64 = 32;
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -16,6 +19,8 @@ pub(super) struct Outgoing {
     acked: u64,
     /// Sent or queued up to here.
     read: u64,
+    /// The furthest that was ever sent; going back does not lower it.
+    sent: u64,
     /// Frames to send, with their weights.
     queue: VecDeque<(Feed, u64)>,
     queued: u64,
@@ -24,6 +29,8 @@ pub(super) struct Outgoing {
     in_flight: u64,
     window: u64,
     reading: bool,
+    /// The feed has grown since the open read was asked for.
+    grown: bool,
     dry: bool,
     token: u32,
     progress: Millis,
@@ -36,12 +43,14 @@ impl Outgoing {
             started: false,
             acked: 0,
             read: 0,
+            sent: 0,
             queue: VecDeque::new(),
             queued: 0,
             flying: VecDeque::new(),
             in_flight: 0,
             window: 0,
             reading: false,
+            grown: false,
             dry: false,
             token: 0,
             progress: 0,
@@ -53,7 +62,8 @@ impl Outgoing {
             started: true,
             acked: cursor,
             read: cursor,
-            window,
+            sent: cursor,
+            window: window.min(limits::CREDIT_BYTES),
             progress: now,
             ..Self::new(self.class)
         };
@@ -66,6 +76,8 @@ impl Outgoing {
 
     pub(super) fn handle_grown(&mut self) {
         self.dry = false;
+        // the page that is being read may be from before
+        self.grown = self.reading;
     }
 
     pub(super) fn wants_page(&mut self, upto: Option<u64>) -> Option<Event> {
@@ -89,16 +101,13 @@ impl Outgoing {
         })
     }
 
-    pub(super) fn handle_page(&mut self, now: Millis, token: u32, page: Page, directory: u64) {
-        if token != self.token {
+    pub(super) fn handle_page(&mut self, token: u32, page: Page) {
+        if token != self.token || !self.reading {
             return;
         }
         self.reading = false;
-        self.dry = !page.more;
-        let directory = if self.class == 0 { 0 } else { directory };
-        if self.flying.is_empty() && self.queue.is_empty() {
-            self.progress = now;
-        }
+        self.dry = !page.more && !self.grown;
+        self.grown = false;
         for (offset, item) in page.items {
             let weight = item.weight();
             self.push(
@@ -106,7 +115,7 @@ impl Outgoing {
                     class: self.class,
                     after: self.read,
                     offset,
-                    directory,
+                    directory: self.directory(offset),
                     item: Some(item),
                 },
                 weight,
@@ -118,12 +127,18 @@ impl Outgoing {
                     class: self.class,
                     after: self.read,
                     offset: page.through,
-                    directory,
+                    directory: self.directory(page.through),
                     item: None,
                 },
-                32,
+                EMPTY_WEIGHT,
             );
         }
+    }
+
+    /// Up to where class 0 must be stored before a step to this offset: what an item depends on arrived before it. Class 0
+    /// itself waits for nothing. It has been read this far when a later class is, and comes here again after going back.
+    const fn directory(&self, offset: u64) -> u64 {
+        if self.class == 0 { 0 } else { offset }
     }
 
     fn push(&mut self, feed: Feed, weight: u64) {
@@ -132,23 +147,30 @@ impl Outgoing {
         self.queue.push_back((feed, weight));
     }
 
-    pub(super) fn poll(&mut self, _now: Millis) -> Option<Feed> {
+    pub(super) fn poll(&mut self, now: Millis) -> Option<Feed> {
         // one step may always be under way, or a step larger than the window would wait for ever
         let (_, weight) = self.queue.front()?;
         if self.in_flight != 0 && self.in_flight + weight > self.window {
             return None;
         }
         let (feed, weight) = self.queue.pop_front()?;
+        if self.flying.is_empty() {
+            self.progress = now;
+        }
+        self.sent = self.sent.max(feed.offset);
         self.queued -= weight;
         self.in_flight += weight;
         self.flying.push_back((feed.offset, weight));
         Some(feed)
     }
 
-    pub(super) fn handle_ack(&mut self, now: Millis, ack: Ack) {
-        self.window = ack.window;
+    pub(super) fn handle_ack(&mut self, now: Millis, ack: Ack) -> Result<(), PeerMisbehaved> {
+        if ack.offset > self.sent {
+            return Err(PeerMisbehaved::Conversation("an ack of what was not sent"));
+        }
+        self.window = ack.window.min(limits::CREDIT_BYTES);
         if ack.offset <= self.acked {
-            return;
+            return Ok(());
         }
         self.acked = ack.offset;
         self.progress = now;
@@ -169,6 +191,7 @@ impl Outgoing {
         {
             self.go_to(ack.offset);
         }
+        Ok(())
     }
 
     pub(super) fn handle_timeout(&mut self, now: Millis, patience: Millis) {
@@ -182,12 +205,18 @@ impl Outgoing {
         (!self.flying.is_empty()).then_some(self.progress + patience)
     }
 
+    /// Bytes that are kept or accounted for.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> u64 {
+        self.queued + self.in_flight
+    }
+
     fn go_to(&mut self, cursor: u64) {
         self.read = cursor;
         self.queue.clear();
         self.flying.clear();
         (self.queued, self.in_flight) = (0, 0);
-        (self.reading, self.dry) = (false, false);
+        (self.reading, self.grown, self.dry) = (false, false, false);
         self.token = self.token.wrapping_add(1);
     }
 }

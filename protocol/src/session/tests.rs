@@ -1,1 +1,6 @@
-//! Two sessions in one thread under virtual time.
+//! Two sessions in one thread under virtual time, and one session against a peer that keeps to no rule.
+
+mod delivery;
+mod hostile;
+mod pair;
+mod steps;
