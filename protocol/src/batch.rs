@@ -328,17 +328,21 @@ pub fn seal(
     let mut leaves: Vec<Hash> = Vec::with_capacity(drafts.len());
     let mut indexes = vec![0; drafts.len()];
     let mut opened = Vec::new();
-    let mut seen = std::collections::HashSet::with_capacity(drafts.len());
+    let mut records: Vec<_> = entries
+        .iter()
+        .map(|(f, ..)| (f.record_type, f.key))
+        .collect();
+    records.sort();
+    if records.windows(2).any(|w| w[0] == w[1]) {
+        return Err(SealError::Repeated);
+    }
     let mut at = 0;
     while at < entries.len() {
         let hint = entries[at].0.hint;
         let end = at + entries[at..].partition_point(|(f, ..)| f.hint == hint);
         body.whole_group(groups.len() as u16);
         leaves.clear();
-        for (index, (front, sections, draft)) in entries[at..end].iter().enumerate() {
-            if !seen.insert((front.record_type, front.key)) {
-                return Err(SealError::Repeated);
-            }
+        for (index, (_, sections, draft)) in entries[at..end].iter().enumerate() {
             let leaf_salt = leaf_salt(secret, (at + index) as u32);
             leaves.push(hash::leaf(sections.iter().map(|(n, b)| {
                 (

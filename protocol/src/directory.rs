@@ -4,7 +4,7 @@
 //! department seat → opening → header. [`Directory`] holds what has been verified so far and is the only maker of
 //! [`VerifiedIdentity`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::bytes::{Malformed, Put, Reader};
 use crate::envelope::{Envelope, kind};
@@ -309,10 +309,10 @@ pub enum Admitted {
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     root: Option<(Hash, Root)>,
-    identities: HashMap<Hash, VerifiedIdentity>,
-    current: HashMap<SeatId, Hash>,
-    openings: HashMap<Hash, VerifiedOpening>,
-    epochs: HashMap<(SeatId, u32), Hash>,
+    identities: BTreeMap<Hash, VerifiedIdentity>,
+    current: BTreeMap<SeatId, Hash>,
+    openings: BTreeMap<Hash, VerifiedOpening>,
+    epochs: BTreeMap<(SeatId, u32), Hash>,
 }
 
 impl Directory {

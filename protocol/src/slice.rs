@@ -4,7 +4,6 @@
 //! some with a proof. Groups that are left out stand in the header's table by their roots.
 //! [`Directory`]-checked headers and [`verify`] are the only way to a [`VerifiedSlice`].
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::batch::Header;
@@ -304,9 +303,7 @@ impl VerifiedSlice {
 pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, SliceFault> {
     let layout = layout(&header.header, &body)?;
     let mut leaves = Vec::with_capacity(layout.opened.len());
-    // Keys ascend within a group; only several groups can repeat one unseen.
-    let several = layout.groups.len() > 1;
-    let mut seen = HashSet::with_capacity(if several { layout.opened.len() } else { 0 });
+    let mut records = Vec::with_capacity(layout.opened.len());
     // The origin is blamed only for bytes that are its own: after the root has been found good.
     let mut fault = None;
     for part in &layout.groups {
@@ -325,10 +322,9 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
                 fault = Some("a head whose hint is not its group's");
             } else if last.is_some_and(|l| l >= record) {
                 fault = Some("leaves of a group out of order");
-            } else if several && !seen.insert(record) {
-                fault = Some("two entries of one record");
             }
             last = Some(record);
+            records.push(record);
         }
         let root = match &part.part {
             None => Some(merkle::root(&leaves)),
@@ -341,6 +337,13 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
         }
         if let Some(fault) = fault {
             return Err(SliceFault::Origin(fault));
+        }
+    }
+    // within a group they ascend; only several groups can repeat one
+    if layout.groups.len() > 1 {
+        records.sort();
+        if records.windows(2).any(|w| w[0] == w[1]) {
+            return Err(SliceFault::Origin("two entries of one record"));
         }
     }
     let complete = layout.opened.len() == header.header.count as usize;

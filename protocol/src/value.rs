@@ -302,3 +302,6 @@ fn is_decimal(s: &str) -> bool {
             Some((whole, fraction)) => digits(whole) && digits(fraction),
         }
 }
+
+#[cfg(test)]
+mod tests;

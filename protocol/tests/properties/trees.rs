@@ -1,0 +1,125 @@
+//! Trees: the growing history and proofs for any subset against the definition of RFC 6962 written out.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use protocol::hash::{self, Hash};
+use protocol::merkle::{self, History};
+
+/// The definition: split at the largest power of two below the number of leaves.
+fn defined(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [] => hash::sha256(&[]),
+        [one] => *one,
+        more => {
+            let mut at = 1;
+            while at * 2 < more.len() {
+                at *= 2;
+            }
+            hash::node(&defined(&more[..at]), &defined(&more[at..]))
+        }
+    }
+}
+
+fn leaves(count: u32) -> Vec<Hash> {
+    (0..count)
+        .map(|n| hash::sha256(&[&n.to_be_bytes()]))
+        .collect()
+}
+
+/// Indexes of the set bits, and the leaves there.
+fn chosen(of: &[u32], bits: &[bool], all: &[Hash]) -> (Vec<u32>, Vec<Hash>) {
+    let members: Vec<u32> = of
+        .iter()
+        .zip(bits.iter().cycle())
+        .filter(|(_, bit)| **bit)
+        .map(|(m, _)| *m)
+        .collect();
+    let held = members.iter().map(|m| all[*m as usize]).collect();
+    (members, held)
+}
+
+#[test]
+fn every_subset_of_small_trees() {
+    for count in 0..=9u32 {
+        let all = leaves(count);
+        let root = defined(&all);
+        assert_eq!(merkle::root(&all), root);
+        for set in 0u32..1 << count {
+            let members: Vec<u32> = (0..count).filter(|i| set & (1 << i) != 0).collect();
+            let held: Vec<Hash> = members.iter().map(|m| all[*m as usize]).collect();
+            let proof = merkle::prove(&all, &members);
+            if count > 0 {
+                assert_eq!(
+                    merkle::root_from(count, &members, &held, &proof),
+                    Some(root)
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn subsets_of_subsets(
+        count in 1u32..300,
+        first in vec(any::<bool>(), 1..300),
+        second in vec(any::<bool>(), 1..300),
+        bent in any::<prop::sample::Index>(),
+    ) {
+        let all = leaves(count);
+        let root = defined(&all);
+        let (members, held) = chosen(&(0..count).collect::<Vec<_>>(), &first, &all);
+        let proof = merkle::prove(&all, &members);
+        prop_assert_eq!(merkle::root_from(count, &members, &held, &proof), Some(root));
+
+        let (wanted, wanted_held) = chosen(&members, &second, &all);
+        let narrower = merkle::prove_from(count, &members, &held, &proof, &wanted);
+        prop_assert_eq!(narrower.clone(), Some(merkle::prove(&all, &wanted)));
+        let narrower = narrower.unwrap_or_default();
+        prop_assert_eq!(merkle::root_from(count, &wanted, &wanted_held, &narrower), Some(root));
+
+        // nothing else gives the root: another leaf, a proof too long or too short, another count
+        if !held.is_empty() {
+            let mut other = held.clone();
+            other[bent.index(held.len())].0[0] ^= 1;
+            prop_assert_ne!(merkle::root_from(count, &members, &other, &proof), Some(root));
+        }
+        if !proof.is_empty() {
+            let mut other = proof.clone();
+            other[bent.index(proof.len())].0[31] ^= 0x80;
+            prop_assert_ne!(merkle::root_from(count, &members, &held, &other), Some(root));
+            prop_assert_eq!(merkle::root_from(count, &members, &held, &proof[1..]), None);
+        }
+        let longer = [proof.as_slice(), &[Hash::ZERO]].concat();
+        prop_assert_eq!(merkle::root_from(count, &members, &held, &longer), None);
+        prop_assert!(merkle::prove_from(count, &members, &held, &longer, &wanted).is_none());
+    }
+
+    #[test]
+    fn members_that_do_not_fit(
+        count in 0u32..40,
+        members in vec(0u32..50, 0..40),
+        proof in vec(any::<[u8; 32]>().prop_map(Hash), 0..8),
+    ) {
+        let held = vec![Hash::ZERO; members.len()];
+        let sorted = members.is_sorted_by(|a, b| a < b) && members.iter().all(|m| *m < count);
+        let root = merkle::root_from(count, &members, &held, &proof);
+        prop_assert!(sorted || root.is_none());
+        let _ = merkle::prove_from(count, &members, &held, &proof, &[0]);
+    }
+
+    #[test]
+    fn a_history_grows_into_the_same_root(count in 0u32..200, stop in any::<prop::sample::Index>()) {
+        let all = leaves(count);
+        let stop = stop.index(count as usize + 1);
+        let mut history = History::default();
+        for (at, leaf) in all.iter().enumerate() {
+            if at == stop {
+                history = History::from_bytes(&history.to_bytes()).expect("its own bytes");
+            }
+            history.push(*leaf);
+        }
+        prop_assert_eq!(history.root(), defined(&all));
+        prop_assert_eq!(history.size(), u64::from(count));
+    }
+}
