@@ -4,3 +4,5 @@
 //! how it travels is runtime's.
 
 pub mod connector;
+pub mod mapping;
+pub mod schedule;
