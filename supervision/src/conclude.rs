@@ -70,7 +70,7 @@ impl fmt::Display for Flag {
         match self {
             Self::Unknown(code) => write!(f, "区划代码 {code} 不在区划表内"),
             Self::Foreign(code) => write!(f, "区划代码 {code} 不属本市"),
-            Self::Split(code) => write!(f, "区划代码 {code} 已拆分,无法确定归属"),
+            Self::Split(code) => write!(f, "区划代码 {code} 已拆分，无法确定归属"),
             Self::Nothing => f.write_str("没有可用于确定归属的信息"),
         }
     }

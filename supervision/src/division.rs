@@ -56,7 +56,7 @@ pub enum DivisionFault {
     #[error("区划表超过 {ROWS_MAX} 行")]
     TooLong,
     /// A row that breaks a rule.
-    #[error("区划表 {code} 行:{what}")]
+    #[error("区划表 {code} 行：{what}")]
     Row {
         /// Code of the row.
         code: String,

@@ -42,7 +42,7 @@ pub fn classify(text: &str) -> Identifier {
     let clean = normalise(text);
     match clean.len() {
         0 => Identifier::Absent,
-        9 => match OrganisationCode::parse_clean(&clean) {
+        9 if clean.is_ascii() => match OrganisationCode::parse_clean(&clean) {
             Ok(code) => Identifier::OrganisationCode(code),
             Err(_) => Identifier::Faulty(UsccFault::Length { found: 9 }),
         },

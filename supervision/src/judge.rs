@@ -184,7 +184,7 @@ fn search_facts(standard: &RecordStandard, fields: &mut [(u16, Value)]) -> Searc
     let roles = &standard.roles;
     let former_names = text_of(fields, roles.former_names)
         .into_iter()
-        .flat_map(|names| names.split([';', ';', ',', ',', '、', '|', '\n']))
+        .flat_map(|names| names.split([';', '\u{FF1B}', ',', '\u{FF0C}', '、', '|', '\n']))
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .take(FORMER_NAMES_MAX)

@@ -32,10 +32,10 @@ pub enum OrganisationFault {
         found: char,
     },
     /// A placeholder.
-    #[error("是占位数字,不是真实代码")]
+    #[error("是占位数字，不是真实代码")]
     Placeholder,
     /// The check character does not fit.
-    #[error("校验位不符,如前 8 位无误,末位应为 {expected}")]
+    #[error("校验位不符，如前 8 位无误，末位应为 {expected}")]
     CheckCharacter {
         /// The one that would.
         expected: char,

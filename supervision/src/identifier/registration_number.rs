@@ -17,7 +17,7 @@ pub enum RegistrationNumberFault {
     #[error("未填写")]
     Absent,
     /// Not 15 digits.
-    #[error("长度应为 15 位,实为 {found} 位")]
+    #[error("长度应为 15 位，实为 {found} 位")]
     Length {
         /// Characters found.
         found: usize,
@@ -31,10 +31,10 @@ pub enum RegistrationNumberFault {
         found: char,
     },
     /// A placeholder.
-    #[error("是占位数字,不是真实注册号")]
+    #[error("是占位数字，不是真实注册号")]
     Placeholder,
     /// The check digit does not fit.
-    #[error("校验位不符,如前 14 位无误,末位应为 {expected}")]
+    #[error("校验位不符，如前 14 位无误，末位应为 {expected}")]
     CheckDigit {
         /// The one that would.
         expected: char,

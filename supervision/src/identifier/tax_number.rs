@@ -33,7 +33,7 @@ pub enum TaxNumberFault {
     #[error("应为 18 位统一社会信用代码或 15 位原税务登记号")]
     Form,
     /// Built on a person's identity number: personal data, not an entity's identifier.
-    #[error("由公民身份号码构成,不作为主体标识")]
+    #[error("由公民身份号码构成，不作为主体标识")]
     Personal,
 }
 

@@ -20,7 +20,7 @@ pub enum UsccFault {
     #[error("未填写")]
     Absent,
     /// Not 18 characters.
-    #[error("长度应为 18 位,实为 {found} 位")]
+    #[error("长度应为 18 位，实为 {found} 位")]
     Length {
         /// Characters found.
         found: usize,
@@ -44,10 +44,10 @@ pub enum UsccFault {
         found: char,
     },
     /// A placeholder typed in to get past an input check.
-    #[error("是占位数字,不是真实代码")]
+    #[error("是占位数字，不是真实代码")]
     Placeholder,
     /// The check character does not fit.
-    #[error("校验位不符,{}", CheckAdvice { expected: *.expected, guess: *.guess })]
+    #[error("校验位不符，{}", CheckAdvice { expected: *.expected, guess: *.guess })]
     CheckCharacter {
         /// The last character that would fit the first 17.
         expected: char,
@@ -165,7 +165,7 @@ struct Suggestion<'a>(&'a Option<Uscc>);
 impl fmt::Display for Suggestion<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(code) => write!(f, ",疑应为 {code}"),
+            Some(code) => write!(f, "，疑应为 {code}"),
             None => Ok(()),
         }
     }
@@ -181,7 +181,7 @@ impl fmt::Display for CheckAdvice {
         match self.guess {
             Some(c) if c.position == LENGTH => write!(f, "末位应为 {}", c.character),
             Some(c) => write!(f, "第 {} 位疑应为 {}", c.position, c.character),
-            None => write!(f, "如前 17 位无误,末位应为 {}", self.expected),
+            None => write!(f, "如前 17 位无误，末位应为 {}", self.expected),
         }
     }
 }

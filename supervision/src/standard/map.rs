@@ -56,7 +56,7 @@ impl RecordStandard {
         let sections = self.cut(fields);
         let size: usize = sections.iter().map(|(_, bytes)| bytes.len()).sum();
         if size > SECTIONS_BYTES_MAX {
-            let message = format!("共 {} KB,上限 {} KB", size >> 10, SECTIONS_BYTES_MAX >> 10);
+            let message = format!("共 {} KB，上限 {} KB", size >> 10, SECTIONS_BYTES_MAX >> 10);
             findings.push(self.finding(reason::SIZE, Severity::Refuse, None, message));
         }
         let refused = findings.iter().any(|f| f.severity == Severity::Refuse);
@@ -137,7 +137,7 @@ impl RecordStandard {
         match value_of(fields, target).filter(|v| v.is_present()) {
             Some(other) if other.as_text() == Some(text.as_str()) => {}
             Some(_) => {
-                let message = format!("代码栏中的{found}与对应栏目不同,以对应栏目为准");
+                let message = format!("代码栏中的{found}与对应栏目不同，以对应栏目为准");
                 findings.push(self.finding(
                     reason::REGISTRATION_NUMBER_TWICE,
                     Severity::Warning,

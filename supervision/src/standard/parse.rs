@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum StandardFault {
     /// Not TOML of the expected shape.
-    #[error("数据标准文件格式有误:{0}")]
+    #[error("数据标准文件格式有误：{0}")]
     Toml(#[from] toml::de::Error),
     /// A name that no field has.
     #[error("数据标准 {standard}:{place} 引用了不存在的字段“{field}”")]
@@ -27,7 +27,7 @@ pub enum StandardFault {
         field: String,
     },
     /// A rule broken by one field or section.
-    #[error("数据标准 {standard}:“{item}”{what}")]
+    #[error("数据标准 {standard}：“{item}”{what}")]
     Item {
         /// The standard.
         standard: String,

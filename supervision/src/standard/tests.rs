@@ -1,1 +1,519 @@
 //! Standards, mapping and checking, as data.
+
+use proptest::prelude::*;
+use protocol::entry::{Head, Key, Operation, Subject, read_fields};
+use protocol::value::{CivilDate, CivilTime, Value};
+
+use super::clean::{clean, is_fake, is_open_ended, parse_date};
+use super::map::{MappedEntry, Refused};
+use super::parse::StandardFault;
+use super::*;
+
+const CODE: &str = "91310115MA1K3BTP2B";
+
+fn registration() -> Arc<RecordStandard> {
+    Standards::builtin()
+        .by_type("registration")
+        .expect("built in")
+        .clone()
+}
+
+fn context() -> Context {
+    Context {
+        today: CivilDate::new(2025, 9, 18).expect("a day"),
+    }
+}
+
+fn map(row: &[(&str, &str)]) -> Result<MappedEntry, Box<Refused>> {
+    let standard = registration();
+    let fields = row
+        .iter()
+        .map(|(name, text)| {
+            let field = standard.field_named(name).expect("a field of the standard");
+            (field.number, Value::from_text(*text))
+        })
+        .collect();
+    standard.map(fields, &context())
+}
+
+fn codes(findings: &[Finding]) -> String {
+    findings
+        .iter()
+        .map(|f| f.code)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Maps a row and compares subject and reason codes: `ok` or `refused`, tagged subject, codes.
+fn check(row: &[(&str, &str)], expected: &str) {
+    let actual = match map(row) {
+        Ok(entry) => format!(
+            "ok {} {}",
+            entry.head.subject.tagged(),
+            codes(&entry.warnings)
+        ),
+        Err(refused) => format!(
+            "refused {} {}",
+            refused.subject.tagged(),
+            codes(&refused.findings)
+        ),
+    };
+    assert_eq!(actual.trim_end(), expected, "{row:?}");
+}
+
+const NAME: (&str, &str) = ("name", "上海某某有限公司");
+
+#[test]
+fn codes_decide_on_acceptance() {
+    let uscc = format!("ok uscc:{CODE}");
+    check(&[NAME, ("uscc", CODE)], &uscc);
+    check(&[NAME, ("uscc", "91310115ma1k3btp2b（1/1）")], &uscc);
+    // present and wrong refuses, with the fault's own reason
+    check(
+        &[NAME, ("uscc", "91310115MA1K3BTP2C")],
+        "refused name:上海某某有限公司 R-USCC-02",
+    );
+    check(
+        &[NAME, ("uscc", "9131011")],
+        "refused name:上海某某有限公司 R-USCC-01",
+    );
+    check(
+        &[NAME, ("uscc", "91310115MA1K3BTPIB")],
+        "refused name:上海某某有限公司 R-USCC-03",
+    );
+    check(
+        &[NAME, ("uscc", "000000000000000000")],
+        "refused name:上海某某有限公司 R-USCC-04",
+    );
+    check(
+        &[
+            NAME,
+            ("uscc", "91310115MA1K3BTP2C"),
+            ("reg_no", "310141000157096"),
+        ],
+        "refused reg:310141000157096 R-USCC-02",
+    );
+    // absent goes down the order
+    check(
+        &[NAME, ("uscc", "N/A"), ("reg_no", "310141000157096")],
+        "ok reg:310141000157096",
+    );
+    check(&[NAME, ("org_code", "MA1K3BTP-2")], "ok org:MA1K3BTP2");
+    check(
+        &[NAME, ("tax_no", "310115MA1K3BTP2")],
+        "ok tax:310115MA1K3BTP2",
+    );
+    check(
+        &[NAME, ("entity_id", "P001"), ("org_code", "MA1K3BTP-3")],
+        "ok name:上海某某有限公司 R-ORG-01",
+    );
+    check(&[NAME, ("entity_id", "P001")], "ok name:上海某某有限公司");
+    check(&[NAME], "refused name:上海某某有限公司 R-KEY-01");
+    check(&[("uscc", CODE)], &format!("refused uscc:{CODE} R-REQ-01"));
+    check(
+        &[("uscc", CODE), ("name", "N/A")],
+        &format!("refused uscc:{CODE} R-REQ-01"),
+    );
+}
+
+#[test]
+fn other_numbers_in_the_code_column_are_placed_not_lost() {
+    check(
+        &[NAME, ("uscc", "321084000032743")],
+        "ok reg:321084000032743 R-USCC-07",
+    );
+    // a wrong check digit, an older number: kept, for a person
+    check(
+        &[NAME, ("uscc", "330100000001101")],
+        "ok reg:330100000001101 R-USCC-07 R-REGNO-01",
+    );
+    check(
+        &[NAME, ("uscc", "3301002001234")],
+        "ok reg:3301002001234 R-USCC-07 R-REGNO-01",
+    );
+    check(
+        &[NAME, ("uscc", "MA1K3BTP-2")],
+        "ok org:MA1K3BTP2 R-USCC-07",
+    );
+    check(
+        &[NAME, ("uscc", "310115MA1K3BTP2")],
+        "ok tax:310115MA1K3BTP2 R-USCC-07",
+    );
+    check(
+        &[
+            NAME,
+            ("uscc", "321084000032743"),
+            ("reg_no", "310141000157096"),
+        ],
+        "ok reg:310141000157096 R-REGNO-02 R-USCC-07",
+    );
+}
+
+#[test]
+fn unusual_codes_are_warnings() {
+    // category outside the published table; a valid outer over an invalid inner check
+    let standard = registration();
+    let warned = |code: &str| {
+        let fields = vec![
+            (2, Value::from_text(code)),
+            (4, Value::from_text("某某村委会")),
+        ];
+        codes(&standard.map(fields, &context()).expect("accepted").warnings)
+    };
+    let valid = |seventeen: &str| {
+        "0123456789ABCDEFGHJKLMNPQRTUWXY"
+            .chars()
+            .map(|c| format!("{seventeen}{c}"))
+            .find(|code| crate::identifier::uscc::Uscc::parse(code).is_ok())
+            .expect("one character fits")
+    };
+    assert_eq!(warned(&valid("55310115MA1K3BTP2")), "R-USCC-06");
+    assert_eq!(warned(&valid("91310115MA1K3BTP3")), "R-USCC-05");
+}
+
+#[test]
+fn dates_are_checked() {
+    let uscc = format!("uscc:{CODE}");
+    let with = |name: &'static str, text: &'static str, expected: &str| {
+        check(&[NAME, ("uscc", CODE), (name, text)], expected.trim_end());
+    };
+    with("est_date", "2018年7月27日", &format!("ok {uscc}"));
+    with(
+        "est_date",
+        "2201-03-05",
+        &format!("refused {uscc} R-DATE-01"),
+    );
+    with("est_date", "1900-01-01", &format!("ok {uscc} R-DATE-03"));
+    with("est_date", "2025-00-15", &format!("ok {uscc} R-DATE-02"));
+    with("op_to", "长期", &format!("ok {uscc}"));
+    with("op_to", "9999-09-09", &format!("ok {uscc}"));
+    with("op_from", "长期", &format!("ok {uscc} R-DATE-02"));
+    with("staff", "约30人", &format!("ok {uscc} R-NUM-01"));
+    with("division", "31011", &format!("ok {uscc} R-DIV-01"));
+    let entry = map(&[
+        NAME,
+        ("uscc", CODE),
+        ("est_date", "1899-12-31"),
+        ("appr_date", "20180727"),
+    ])
+    .expect("accepted");
+    assert_eq!(entry.head.event_date, CivilDate::new(2018, 7, 27));
+    let entry = map(&[NAME, ("uscc", CODE), ("est_date", "1899-12-31")]).expect("accepted");
+    assert_eq!(entry.head.event_date, None, "a placeholder is no date");
+}
+
+#[test]
+fn date_forms() {
+    let day = CivilDate::new(2018, 7, 27);
+    for text in [
+        "20180727",
+        "2018-07-27",
+        "2018/07/27",
+        "2018/7/27",
+        "2018.7.27",
+        "2018-7-27",
+        "2018-07-27 00:00:00",
+        "2018-07-27T08:30:00.123",
+        "2018/7/27 0:00:00",
+        "20180727093000",
+        "2018年7月27日",
+        "2018年07月27日 10:00",
+        " 2018-07-27 ",
+    ] {
+        assert_eq!(parse_date(text), day, "{text}");
+    }
+    for text in [
+        "",
+        "2018",
+        "201807",
+        "2018-13-01",
+        "2018-02-30",
+        "2018-07/27",
+        "2018年7月27",
+        "27-07-2018",
+        "18-07-27",
+        "2018-07-27abc",
+        "99999999",
+        "二〇一八年七月",
+        "2018-",
+        "2018-07-",
+    ] {
+        assert_eq!(parse_date(text), None, "{text}");
+    }
+    for (y, m, d) in [(2099, 12, 31), (9999, 9, 9), (9999, 12, 31)] {
+        let date = CivilDate::new(y, m, d).expect("a day");
+        assert!(is_open_ended(&Value::Date(date)));
+    }
+    assert!(is_fake(CivilDate::new(1899, 12, 31).expect("a day")));
+}
+
+#[test]
+fn values_are_cleaned_by_kind() {
+    let standard = registration();
+    let date = |y, m, d| CivilDate::new(y, m, d).expect("a day");
+    let text = |s: &str| Value::Text(s.to_owned());
+    let midnight = CivilTime::new(date(2018, 7, 27), 0, 0, 0, 0).expect("a time");
+    for (field, raw, expected) in [
+        ("name", text(" 某某公司\t"), text("某某公司")),
+        ("name", text("𠮷野家"), text("𠮷野家")),
+        ("kind", text("N/A"), Value::Empty),
+        ("kind", Value::Null, Value::Null),
+        ("name", Value::Raw(vec![0]), Value::Raw(vec![0])),
+        ("est_date", text("20180727"), Value::Date(date(2018, 7, 27))),
+        (
+            "est_date",
+            Value::Integer(20_180_727),
+            Value::Date(date(2018, 7, 27)),
+        ),
+        (
+            "est_date",
+            Value::Time(midnight),
+            Value::Date(date(2018, 7, 27)),
+        ),
+        (
+            "est_date",
+            text("0000-00-00"),
+            Value::Raw(b"0000-00-00".to_vec()),
+        ),
+        ("op_to", text("永久"), text("长期")),
+        ("capital", text("50(万元人民币)"), text("50(万元人民币)")),
+        (
+            "capital",
+            text("1,000.50"),
+            Value::Decimal("1000.50".into()),
+        ),
+        ("capital", text("1,00"), text("1,00")),
+        ("capital", text(",(万美元)"), text(",(万美元)")),
+        ("staff", text("1,200"), Value::Integer(1200)),
+        ("staff", Value::Decimal("12".into()), Value::Integer(12)),
+        (
+            "reg_no",
+            Value::Integer(310_141_000_157_096),
+            text("310141000157096"),
+        ),
+        ("division", text("３１０１１５"), text("310115")),
+        (
+            "uscc",
+            text("统一社会信用代码：91310115ma1k3btp2b"),
+            text(CODE),
+        ),
+        ("uscc", text("暂无"), Value::Empty),
+    ] {
+        let field = standard.field_named(field).expect("a field");
+        assert_eq!(
+            clean(field, raw.clone()),
+            expected,
+            "{} {raw:?}",
+            field.name
+        );
+    }
+}
+
+#[test]
+fn sections_are_cut_by_audience() {
+    let entry = map(&[
+        NAME,
+        ("uscc", CODE),
+        ("tel", "021-12345678"),
+        ("id_no", "11010519491231002X"),
+        ("staff", "12"),
+    ])
+    .expect("accepted");
+    let cut: Vec<(u8, Vec<u16>)> = entry
+        .sections
+        .iter()
+        .map(|(n, bytes)| {
+            let fields = read_fields(bytes).expect("decodes");
+            (*n, fields.into_iter().map(|(f, _)| f).collect())
+        })
+        .collect();
+    assert_eq!(
+        cut,
+        vec![(1, vec![2, 4]), (2, vec![32]), (3, vec![10]), (4, vec![33])]
+    );
+    let standard = registration();
+    assert_eq!(standard.audience(1), Audience::Public);
+    assert_eq!(standard.audience(3), Audience::SourceAndCity);
+    assert_eq!(standard.audience(4), Audience::Government);
+}
+
+#[test]
+fn keys_are_the_first_complete_alternative() {
+    let key = |row: &[(&str, &str)]| map(row).expect("accepted").head.key;
+    let one = |text: &str| Key::columns(&[Value::from_text(text)]);
+    assert_eq!(key(&[NAME, ("uscc", CODE), ("entity_id", "P1")]), one("P1"));
+    assert_eq!(key(&[NAME, ("uscc", CODE)]), one(CODE));
+    assert_eq!(
+        key(&[NAME, ("uscc", "321084000032743")]),
+        one("321084000032743")
+    );
+    let refused = map(&[NAME, ("uscc", "91310115MA1K3BTP2C")]).expect_err("wrong code");
+    assert_eq!(refused.key, Some(one("91310115MA1K3BTP2C")));
+    assert!(refused.findings[0].message.contains("末位应为 B"));
+    // of two values for one field the first that says something counts
+    let standard = registration();
+    let twice = vec![
+        (2, Value::Null),
+        (2, Value::from_text(CODE)),
+        (4, Value::from_text("甲乙丙丁")),
+    ];
+    let entry = standard.map(twice, &context()).expect("accepted");
+    assert_eq!(entry.head.key, one(CODE));
+}
+
+#[test]
+fn oversized_and_unreadable_records_are_refused() {
+    let long = "字".repeat(100_000);
+    check(
+        &[NAME, ("uscc", CODE), ("scope", &long)],
+        &format!("refused uscc:{CODE} R-SIZE-01"),
+    );
+    let standard = registration();
+    let raw = |number| {
+        let mut fields = vec![
+            (2, Value::from_text(CODE)),
+            (4, Value::from_text("甲乙丙丁")),
+        ];
+        fields.push((number, Value::Raw(vec![0xff])));
+        fields.retain(|(n, v)| *n != number || matches!(v, Value::Raw(_)));
+        match standard.map(fields, &context()) {
+            Ok(entry) => format!("ok {}", codes(&entry.warnings)),
+            Err(refused) => format!("refused {}", codes(&refused.findings)),
+        }
+    };
+    assert_eq!(raw(2), "refused R-USCC-03");
+    assert_eq!(raw(4), "refused R-RAW-01");
+    assert_eq!(raw(19), "ok R-RAW-01");
+    assert_eq!(raw(400), "ok R-FIELD-01");
+}
+
+#[test]
+fn a_node_checks_by_the_same_rules() {
+    let standard = registration();
+    let entry = map(&[NAME, ("uscc", "321084000032743"), ("est_date", "x")]).expect("accepted");
+    let fields = read_fields(&entry.sections[0].1).expect("decodes");
+    assert_eq!(codes(&standard.check(&entry.head, &fields)), "R-DATE-02");
+    let mut other = entry.head.clone();
+    other.subject = Subject::Uscc(CODE.to_owned());
+    let findings = standard.check(&other, &fields);
+    assert!(codes(&findings).contains("R-SUBJ-01"));
+    other.operation = Operation::Retract;
+    assert!(standard.check(&other, &[]).is_empty());
+}
+
+#[test]
+fn a_refusal_carries_no_values() {
+    let standards = Standards::builtin();
+    let refused = map(&[
+        ("name", "机密名称有限公司"),
+        ("entity_id", "P001"),
+        ("uscc", "91310115MA1K3BTP2C"),
+        ("est_date", "2201-01-01"),
+    ])
+    .expect_err("wrong code");
+    let key = refused.key.clone().expect("it has one");
+    let entry = refusal::refusal_entry(&standards, &refused, &key, &context());
+    assert_eq!(entry.head.record_type, "refusal");
+    assert_eq!(entry.head.subject, Subject::None);
+    assert_eq!(entry.sections.len(), 1);
+    assert_eq!(entry.sections[0].0, 3);
+    let fields = read_fields(&entry.sections[0].1).expect("decodes");
+    let text = |n| text_of(&fields, Some(n)).unwrap_or("").to_owned();
+    assert_eq!(text(refusal::field::RECORD_TYPE), "registration");
+    assert_eq!(text(refusal::field::KEY_TEXT), "P001");
+    assert_eq!(text(refusal::field::REASONS), "R-DATE-01 R-USCC-02");
+    assert_eq!(text(refusal::field::FIELDS), "est_date uscc");
+    let mut all = entry.sections[0].1.clone();
+    entry.head.put(&mut all);
+    for secret in ["机密名称", "91310115MA1K3BTP2C", "2201"] {
+        let found = all.windows(secret.len()).any(|w| w == secret.as_bytes());
+        assert!(!found, "{secret} does not travel");
+    }
+    let standard = standards.by_type("refusal").expect("built in");
+    assert!(standard.check(&entry.head, &fields).is_empty());
+    let closing = refusal::closes("registration", &key, refused.subject.clone());
+    assert_eq!(closing.head.key, entry.head.key);
+    assert_eq!(closing.head.operation, Operation::Retract);
+    assert!(closing.sections.is_empty());
+}
+
+#[test]
+fn columns_are_recognised_by_convention() {
+    let standard = registration();
+    for (column, field) in [
+        ("UNISCID", "uscc"),
+        ("tyshxydm", "uscc"),
+        ("TYSHXYDM", "uscc"),
+        ("统一社会信用代码", "uscc"),
+        ("企业名称", "name"),
+        ("qymc", "name"),
+        ("DOMDISTRICT", "division"),
+        ("地区", "area"),
+        ("est_date", "est_date"),
+    ] {
+        assert_eq!(
+            standard.field_of_column(column).map(|f| f.name.as_str()),
+            Some(field),
+            "{column}"
+        );
+    }
+    assert!(standard.field_of_column("xyz").is_none());
+}
+
+#[test]
+fn every_reason_is_listed_once() {
+    let mut codes: Vec<&str> = reason::ALL.iter().map(|r| r.code).collect();
+    assert!(reason::reason("R-USCC-02").is_some());
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), reason::ALL.len());
+}
+
+#[test]
+fn unsound_standards_are_refused() {
+    let sound = include_str!("../../standards/refusal.toml");
+    for (from, to, what) in [
+        ("number = 2,", "number = 1,", "字段编号重复"),
+        ("number = 2,", "number = 512,", "字段编号须为"),
+        ("name = \"key\"", "name = \"key_text\"", "字段名重复"),
+        ("number = 3\n", "number = 16\n", "分节编号须为"),
+        ("number = 3\n", "number = 2\n", "所在分节不存在"),
+        ("lane = 2", "lane = 3", "没有这条通道"),
+        ("\"key\"]]", "\"nokey\"]]", "不存在的字段"),
+        (
+            "key = [[\"record_type\", \"key\"]]",
+            "key = []",
+            "为空或字段过多",
+        ),
+        ("\"required\"", "\"must\"", "约束应为"),
+        (
+            "publicity = \"source_and_city\"",
+            "publicity = \"addressees\"",
+            "受众宽于",
+        ),
+        ("lane = 2", "lain = 2", "格式有误"),
+    ] {
+        let text = sound.replacen(from, to, 1);
+        assert_ne!(text, sound, "{from}");
+        let error: StandardFault = RecordStandard::from_toml(&text).expect_err(what);
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_mapped_or_refused(texts in prop::collection::vec(".{0,30}", 51)) {
+        let standard = registration();
+        let fields: Vec<(u16, Value)> = (1..).zip(texts).map(|(n, t)| (n, Value::from_text(t))).collect();
+        if let Ok(entry) = standard.map(fields, &context()) {
+            let mut bytes = Vec::new();
+            entry.head.put(&mut bytes);
+            prop_assert_eq!(&Head::from_bytes(&bytes).expect("reads back"), &entry.head);
+        }
+    }
+
+    #[test]
+    fn any_text_may_be_a_date(text in "[0-9年月日/. T:-]{0,24}") {
+        parse_date(&text);
+    }
+}
