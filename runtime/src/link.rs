@@ -10,8 +10,10 @@ use crate::door::{Clock, random_u64};
 use crate::worker::Shutdown;
 
 pub mod carrier;
+pub mod driver;
 pub mod endpoint;
 pub mod exchange;
+pub mod registry;
 
 #[cfg(test)]
 mod tests;

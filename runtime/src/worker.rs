@@ -294,6 +294,14 @@ impl Workers {
     }
 }
 
+/// Waits for a future, but not beyond the word to stop: then `None`.
+pub async fn unless<T>(shutdown: &Shutdown, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = future => Some(done),
+        () = shutdown.begun() => None,
+    }
+}
+
 /// Runs a future and gives back a panic as its text.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = std::pin::pin!(future);
