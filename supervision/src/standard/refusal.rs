@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use protocol::entry::{Head, Key, Operation, Subject, builtin, put_fields};
+use protocol::entry::{Head, Key, Operation, Subject, builtin, put_fields, read_fields};
+use protocol::hash::sha256;
 use protocol::value::Value;
 
 use super::map::{MappedEntry, Refused};
-use super::{Context, Severity, Standards};
+use super::reason::reason;
+use super::{Context, Severity, Standards, text_of, value_of};
 
 /// Name of the built-in standard.
 pub const STANDARD: &str = "cn.refusal";
@@ -36,13 +38,18 @@ pub mod field {
 
 /// The only section.
 const SECTION: u8 = 3;
+/// Longer keys are hashed in the key of their refusal: twice as many digits, the longest type and framing fit a key.
+const PLAIN_KEY_BYTES_MAX: usize = 80;
 
-/// Key of the refusal of a record: its type and its key. A later refusal of the same record replaces the earlier.
+/// Key of the refusal of a record: its type and its key (of a long key the hash, so that this key stays readable). A
+/// later refusal of the same record replaces the earlier.
 pub fn refusal_key(record_type: &str, key: &Key) -> Key {
-    Key::columns(&[
-        Value::from_text(record_type),
-        Value::from_text(hex(key.as_bytes())),
-    ])
+    let name = if key.as_bytes().len() <= PLAIN_KEY_BYTES_MAX {
+        hex(key.as_bytes())
+    } else {
+        hex(&sha256(&[key.as_bytes()]).0)
+    };
+    Key::columns(&[Value::from_text(record_type), Value::from_text(name)])
 }
 
 /// The refusal of a record as an entry. `key` is the record's own, or, for a record without one, whatever names the row
@@ -121,6 +128,101 @@ pub fn closes(record_type: &str, key: &Key, subject: Subject) -> MappedEntry {
         sections: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// What a refusal says, read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedRefusal {
+    /// Record type of the refused record.
+    pub record_type: String,
+    /// What names the refused record within its type and origin: its key, or the hash of a long one, hexadecimal.
+    pub key: String,
+    /// Key of the refused record as people read it.
+    pub key_text: String,
+    /// Reason codes; empty in a retraction.
+    pub codes: Vec<String>,
+    /// Canonical names of the fields concerned.
+    pub fields: Vec<String>,
+    /// Standard and version that the record was held against.
+    pub standard: Option<(String, u16)>,
+    /// For people: title of every reason and what to do.
+    pub message: String,
+}
+
+impl StatedRefusal {
+    /// Labels of the fields concerned; names where the standard is not known here.
+    pub fn labels(&self, standards: &Standards) -> Vec<String> {
+        let standard = self
+            .standard
+            .as_ref()
+            .and_then(|(name, version)| standards.get(name, *version));
+        let label = |name: &String| {
+            standard
+                .and_then(|s| s.field_named(name))
+                .map_or_else(|| name.clone(), |f| f.label.clone())
+        };
+        self.fields.iter().map(label).collect()
+    }
+}
+
+/// Reads a refusal, or its retraction, back; `None` if the entry is neither or the section with its content is not at
+/// hand.
+pub fn read(head: &Head, sections: &[(u8, &[u8])]) -> Option<StatedRefusal> {
+    if head.record_type != builtin::REFUSAL || head.standard != STANDARD {
+        return None;
+    }
+    let key = head.key.values()?;
+    let [Value::Text(record_type), Value::Text(key)] = key.as_slice() else {
+        return None;
+    };
+    let fields = match sections.iter().find(|(n, _)| *n == SECTION) {
+        Some((_, bytes)) => read_fields(bytes).ok()?,
+        None if head.operation == Operation::Retract => Vec::new(),
+        None => return None,
+    };
+    let text = |n| text_of(&fields, Some(n)).unwrap_or("");
+    let key_text = match text(field::KEY_TEXT) {
+        "" => readable(key).unwrap_or_else(|| key.clone()),
+        given => given.to_owned(),
+    };
+    let words = |n| {
+        text(n)
+            .split(' ')
+            .filter(|w| !w.is_empty())
+            .map(str::to_owned)
+    };
+    let codes: Vec<String> = words(field::REASONS).collect();
+    let message = codes
+        .iter()
+        .map(|code| match reason(code) {
+            Some(r) => format!("{}：{}", r.title, r.fix),
+            None => code.clone(),
+        })
+        .collect::<Vec<_>>()
+        .join("；");
+    let version = match value_of(&fields, field::STANDARD_VERSION) {
+        Some(Value::Integer(v)) => u16::try_from(*v).ok(),
+        _ => None,
+    };
+    Some(StatedRefusal {
+        record_type: record_type.clone(),
+        key: key.clone(),
+        key_text,
+        fields: words(field::FIELDS).collect(),
+        standard: version.map(|v| (text(field::STANDARD).to_owned(), v)),
+        codes,
+        message,
+    })
+}
+
+/// The record's key as people read it, from its hexadecimal form.
+fn readable(hex: &str) -> Option<String> {
+    let bytes = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect::<Option<Vec<u8>>>()?;
+    Some(Key::from_bytes(&bytes).ok()?.to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -435,6 +435,22 @@ fn a_refusal_carries_no_values() {
     assert_eq!(closing.head.key, entry.head.key);
     assert_eq!(closing.head.operation, Operation::Retract);
     assert!(closing.sections.is_empty());
+
+    let stated = refusal::read(&entry.head, &[(3, entry.sections[0].1.as_slice())]).expect("reads");
+    assert_eq!(stated.record_type, "registration");
+    assert_eq!(stated.codes, ["R-DATE-01", "R-USCC-02"]);
+    assert_eq!(stated.labels(&standards), ["成立日期", "统一社会信用代码"]);
+    assert!(stated.message.starts_with("日期晚于今天："));
+    assert!(refusal::read(&entry.head, &[]).is_none(), "withheld");
+    let closed = refusal::read(&closing.head, &[]).expect("reads");
+    assert_eq!((closed.key, closed.codes.len()), (stated.key, 0));
+    assert_eq!(closed.key_text, "P001");
+    let long = Key::columns(&[Value::from_text("长".repeat(80))]);
+    assert!(
+        refusal::refusal_key(&"t".repeat(64), &long)
+            .values()
+            .is_some()
+    );
 }
 
 #[test]
