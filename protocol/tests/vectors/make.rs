@@ -401,47 +401,64 @@ fn openings() -> Json {
     ])
 }
 
+fn builtin_entry(
+    record_type: &str,
+    subject: &Subject,
+    key: &[Value],
+    number: u8,
+    fields: &[(u16, Value)],
+) -> Json {
+    let standard = format!("cn.{record_type}");
+    let mut head = Head::state(record_type, Key::columns(key), standard, 1);
+    head.subject = subject.clone();
+    head.event_date = Some(date(2026, 1, 1));
+    let head_bytes = sample::head_bytes(&head);
+    let bytes = sample::section(fields);
+    let mut whole = Vec::new();
+    let both = [(0, head_bytes.as_slice()), (number, bytes.as_slice())];
+    opening::put_whole(&[0x6b; 16], both.into_iter(), &mut whole);
+    let leaf = Opening::from_bytes(&whole)
+        .expect("an opening of our own")
+        .leaf();
+    Json::Object(vec![
+        ("record_type", text(record_type)),
+        ("head", head_shown(&head)),
+        ("section", Json::Number(number.into())),
+        (
+            "fields",
+            list(fields, |(n, v)| {
+                Json::List(vec![Json::Number((*n).into()), shown(v)])
+            }),
+        ),
+        ("opening", hex(&whole)),
+        ("leaf", hex(leaf.0)),
+    ])
+}
+
+/// One entry of each built-in standard; their fields stand in `supervision/standards`.
 fn builtin_entries() -> Json {
     let subject = Subject::Uscc("91310115MA1K000001".into());
+    let entity = Value::from_text(subject.tagged());
     let name_only = Subject::NameOnly("示范贸易有限公司".into());
+    let source = Value::from_text(name_only.tagged());
     let from = Value::Date(date(2026, 1, 1));
-    let entry = |record_type: &str, key: &[Value], number: u8, fields: Vec<(u16, Value)>| {
-        let mut head = Head::state(record_type, Key::columns(key), record_type, 1);
-        head.subject = subject.clone();
-        head.hint = Hint::Division("310115".into());
-        let head_bytes = sample::head_bytes(&head);
-        let bytes = sample::section(&fields);
-        let leaf_salt = [0x6b; 16];
-        let mut whole = Vec::new();
-        let both = [(0, head_bytes.as_slice()), (number, bytes.as_slice())];
-        opening::put_whole(&leaf_salt, both.into_iter(), &mut whole);
-        Json::Object(vec![
-            ("record_type", text(record_type)),
-            ("head", head_shown(&head)),
-            ("section", Json::Number(number.into())),
-            (
-                "fields",
-                list(&fields, |(n, v)| {
-                    Json::List(vec![Json::Number((*n).into()), shown(v)])
-                }),
-            ),
-            ("opening", hex(&whole)),
-            (
-                "leaf",
-                hex(Opening::from_bytes(&whole)
-                    .expect("an opening of our own")
-                    .leaf()
-                    .0),
-            ),
-        ])
-    };
+    let refused = Key::columns(&[Value::from_text("91310115MA1K000009")]);
+    let refused_hex = refused
+        .as_bytes()
+        .iter()
+        .fold(String::new(), |out, b| format!("{out}{b:02x}"));
+    let (record_type, refused_key) = (
+        Value::from_text("registration"),
+        Value::from_text(refused_hex),
+    );
     Json::List(vec![
-        entry(
+        builtin_entry(
             builtin::ASSIGNMENT,
-            &[Value::from_text(subject.tagged())],
+            &subject,
+            &[entity.clone(), from.clone()],
             2,
-            vec![
-                (1, Value::from_text(subject.tagged())),
+            &[
+                (1, entity.clone()),
                 (2, Value::from_text("310115")),
                 (3, from.clone()),
                 (4, Value::from_text("person")),
@@ -449,39 +466,37 @@ fn builtin_entries() -> Json {
                 (6, Value::from_text("住所在东区示范路8号")),
             ],
         ),
-        entry(
+        builtin_entry(
             builtin::LINK,
-            &[Value::from_text(name_only.tagged())],
+            &subject,
+            &[source.clone(), entity.clone()],
             2,
-            vec![
-                (1, Value::from_text(name_only.tagged())),
-                (2, Value::from_text(subject.tagged())),
+            &[
+                (1, source),
+                (2, entity),
                 (3, Value::from_text("person")),
                 (4, Value::Integer(950)),
-                (5, from),
+                (5, from.clone()),
                 (6, Value::from_text("名称与法定代表人一致")),
             ],
         ),
-        refusal(entry),
+        builtin_entry(
+            builtin::REFUSAL,
+            &Subject::Uscc("91310115MA1K000009".into()),
+            &[record_type.clone(), refused_key.clone()],
+            3,
+            &[
+                (1, record_type),
+                (2, refused_key),
+                (3, Value::from_text("91310115MA1K000009")),
+                (4, Value::from_text("R-USCC-02")),
+                (5, Value::from_text("uscc")),
+                (6, Value::from_text("cn.registration")),
+                (7, Value::Integer(1)),
+                (8, from),
+            ],
+        ),
     ])
-}
-
-fn refusal(entry: impl Fn(&str, &[Value], u8, Vec<(u16, Value)>) -> Json) -> Json {
-    let refused = [Value::from_text("91310115MA1K000009")];
-    let key: Vec<Value> = std::iter::once(Value::from_text("registration"))
-        .chain(refused)
-        .collect();
-    entry(
-        builtin::REFUSAL,
-        &key,
-        3,
-        vec![
-            (1, Value::from_text("registration")),
-            (2, Value::from_text("91310115MA1K000009")),
-            (3, Value::from_text("uscc-check-character")),
-            (4, Value::from_text("uscc")),
-        ],
-    )
 }
 
 fn trees() -> Json {
