@@ -2,6 +2,7 @@
 //! This room alone spawns tasks, opens network sockets, reads the operating system's clock and draws randomness (the last
 //! two in [`door`] only). It knows the protocol's frames and sessions, but not what the records in them mean.
 
+pub mod admission;
 pub mod config;
 pub mod door;
 pub mod files;

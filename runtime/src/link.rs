@@ -4,10 +4,15 @@
 //! What is said over a link is the protocol's; who may say it is decided by the host of the session.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::{self, Desk};
 use crate::door::{Clock, random_u64};
-use crate::worker::Shutdown;
+use crate::worker::{Shutdown, Workers};
+use driver::Host;
+use endpoint::{Arrival, Dialer, Listener};
+use registry::Links;
 
 pub mod carrier;
 pub mod driver;
@@ -104,6 +109,73 @@ pub async fn keep_connected<F, Fut>(
             return;
         }
     }
+}
+
+/// Serves everybody who dials, until shutdown: sessions with `host`, newcomers with `desk`. Each is one task of `workers`.
+pub async fn serve<H: Host, D: Desk>(
+    mut listener: Listener,
+    host: Arc<H>,
+    desk: Arc<D>,
+    links: Links,
+    workers: &Workers,
+    clock: Clock,
+) {
+    let shutdown = workers.shutdown();
+    loop {
+        let arrival = tokio::select! {
+            () = shutdown.begun() => break,
+            arrival = listener.accept() => arrival,
+        };
+        match arrival {
+            Some(Arrival::Session(carrier)) => {
+                let (host, links) = (host.clone(), links.clone());
+                let (clock, shutdown) = (clock.clone(), shutdown.clone());
+                workers.once(async move {
+                    let remote = carrier.remote.clone();
+                    let end = driver::run(carrier, host, links, clock, shutdown).await;
+                    tracing::info!(%remote, peer = ?end.party, by_peer = end.by_peer, code = end.code,
+                        text = %end.text, "session ended");
+                });
+            }
+            Some(Arrival::Join(exchange)) => {
+                let desk = desk.clone();
+                workers.once(async move { admission::serve(exchange, &*desk).await });
+            }
+            None => break,
+        }
+    }
+    listener.refuse_new();
+    // sessions that stand say goodbye first; they hear the same word
+    workers.once(async move {
+        while !links.all().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        listener.close().await;
+    });
+}
+
+/// Keeps the session with the upper tier up, until shutdown. `told` as in [`keep_connected`].
+pub async fn keep_session<H: Host>(
+    dialer: &Dialer,
+    address: &str,
+    host: Arc<H>,
+    links: Links,
+    clock: Clock,
+    shutdown: &Shutdown,
+    told: impl FnMut(&LinkEnd, Option<Duration>),
+) {
+    let connect = || async {
+        match dialer.session(address).await {
+            Ok(carrier) => {
+                let (host, links) = (host.clone(), links.clone());
+                driver::run(carrier, host, links, clock.clone(), shutdown.clone())
+                    .await
+                    .link_end()
+            }
+            Err(error) => LinkEnd::Broken(crate::worker::chain(&error)),
+        }
+    };
+    keep_connected(&clock, shutdown, connect, told).await;
 }
 
 const LASTING: Duration = Duration::from_secs(30);
