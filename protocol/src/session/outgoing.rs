@@ -181,14 +181,9 @@ impl Outgoing {
             self.in_flight -= weight;
             self.flying.pop_front();
         }
-        if ack.offset > self.read {
+        let next = self.queue.front().map_or(self.read, |(f, _)| f.after);
+        if ack.offset > next {
             // an acknowledgement of what was sent before going back
-            self.go_to(ack.offset);
-        } else if self
-            .queue
-            .front()
-            .is_some_and(|(f, _)| f.after < ack.offset)
-        {
             self.go_to(ack.offset);
         }
         Ok(())

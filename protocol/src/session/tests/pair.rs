@@ -152,6 +152,8 @@ pub(super) struct Side {
     pub(super) session: Session,
     pub(super) hello: Hello,
     pub(super) feed: Vec<Entry>,
+    /// Weight of the largest item in the feed, at most.
+    largest: u64,
     pub(super) interest: Interest,
     known: Option<[u8; 16]>,
     cursors: [u64; CLASSES],
@@ -276,6 +278,7 @@ impl Pair {
                 session: session(hello(id), &weather, 0),
                 hello: hello(id),
                 feed: Vec::new(),
+                largest: 0,
                 interest,
                 known: None,
                 cursors: [0; CLASSES],
@@ -484,8 +487,10 @@ impl Pair {
                 result.expect("nobody misbehaves here");
             }
             Task::Append(me, entry) => {
-                self.sides[me].feed.push(entry);
-                self.sides[me].session.handle_grown();
+                let side = &mut self.sides[me];
+                side.largest = side.largest.max(entry.size as u64 + 80);
+                side.feed.push(entry);
+                side.session.handle_grown();
             }
             Task::Want(me, id) => {
                 self.sides[me].wants.insert(id, Wanted::default());
@@ -557,20 +562,16 @@ impl Pair {
 
     fn check_bounds(&self, me: usize) {
         let (side, window) = (&self.sides[me], self.weather.window);
-        let largest = |side: &Side| {
-            let sizes = side.feed.iter().map(|e| e.size as u64 + 80);
-            sizes.max().unwrap_or(0)
-        };
         for class in 0..CLASSES {
             let (bytes, groups, _) = side.storing[class];
-            let peers = largest(&self.sides[1 - me]);
+            let peers = self.sides[1 - me].largest;
             assert!(groups <= 4, "{groups} groups open");
             assert!(bytes <= window.max(peers), "{bytes} bytes being stored");
             let held = side.session.incoming[class].held();
             assert!(held <= window.max(peers), "{held} bytes received");
             // a page may go beyond its measure by one item, and ends with a step without item
             let held = side.session.outgoing[class].held();
-            let bound = window + largest(side) + 32;
+            let bound = window + side.largest + 32;
             assert!(held <= bound, "{held} bytes kept for sending");
         }
         assert!(side.session.pages.len() <= 64, "pages pile up");

@@ -222,6 +222,69 @@ fn a_lost_acknowledgement_is_said_again() {
     }
 }
 
+/// What was sent before going back and is acknowledged after it is not sent a second time.
+#[test]
+fn a_late_acknowledgement_spares_what_it_covers() {
+    for read_again in [false, true] {
+        let feed = [(1, 0), (2, 0), (3, 0)];
+        let mut session = sender(100_000, Some(100));
+        read(&mut session, &feed, 3, 10);
+        while session.poll_transmit(0).is_some() {}
+        session.handle_timeout(100);
+        if read_again {
+            read(&mut session, &feed, 3, 10);
+        }
+        let late = Ack {
+            class: 0,
+            offset: 2,
+            window: 100_000,
+        };
+        put(&mut session, &Frame::Ack(late));
+        read(&mut session, &feed, 3, 10);
+        assert_eq!(offset_of(said(&mut session, 100)), (0, 3));
+    }
+}
+
+#[test]
+fn a_page_counts_once() {
+    let mut session = sender(100_000, None);
+    let page = Page {
+        items: vec![(1, item(1, 0, 10))],
+        through: 1,
+        more: false,
+    };
+    session.handle_page(0, 0, 0, page.clone());
+    session.handle_page(0, 0, 0, page);
+    assert_eq!(offset_of(said(&mut session, 0)), (0, 1));
+    assert_eq!(said(&mut session, 0), None);
+}
+
+#[test]
+fn cursors_count_for_the_feed_that_they_name() {
+    for (feed, from) in [(1, 7), (9, 0)] {
+        let config = Config {
+            hello: hello(1),
+            window: 1_000,
+            retransmit: None,
+        };
+        let mut session = Session::new(config, 0);
+        put(&mut session, &Frame::Hello(hello(2)));
+        session.accept(0, None, everything());
+        let resume = Resume {
+            feed: [feed; 16],
+            cursors: [7; CLASSES],
+            interest: everything(),
+            window: 1_000,
+        };
+        put(&mut session, &Frame::Resume(resume));
+        let after = std::iter::from_fn(|| session.poll_event()).find_map(|e| match e {
+            Event::ReadFeed { after, .. } => Some(after),
+            _ => None,
+        });
+        assert_eq!(after, Some(from), "feed {feed}");
+    }
+}
+
 #[test]
 fn a_lost_page_is_asked_for_again_however_many_others_arrive() {
     let mut session = sender(1_000, Some(100));
