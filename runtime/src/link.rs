@@ -10,14 +10,15 @@ use std::time::Duration;
 use crate::admission::{self, Desk};
 use crate::door::{Clock, random_u64};
 use crate::worker::{Shutdown, Workers};
-use driver::Host;
 use endpoint::{Arrival, Dialer, Listener};
+use host::Host;
 use registry::Links;
 
 pub mod carrier;
 pub mod driver;
 pub mod endpoint;
 pub mod exchange;
+pub mod host;
 pub mod registry;
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use protocol::frame::{Presence, Routed, VERSIONS};
+use protocol::frame::{Hello, Interest, Presence, Routed, VERSIONS, Want};
 
 use super::*;
 use crate::link::endpoint::{Arrival, Dialer, Listener, Settings};
+use crate::link::registry::Handle;
 use crate::tls::InstanceIdentity;
 use crate::worker::until;
 
@@ -443,4 +444,63 @@ async fn a_broken_link_ends_the_session_without_a_word() {
     let (end_a, end_b) = (ended(run_a).await, ended(run_b).await);
     assert!(matches!(end_a.link_end(), LinkEnd::Broken(_)), "{end_a:?}");
     assert!(matches!(end_b.link_end(), LinkEnd::Broken(_)), "{end_b:?}");
+}
+
+/// A desk that nobody comes to.
+struct Closed;
+
+impl crate::admission::Desk for Closed {
+    async fn prove(&self, _: &[u8; 32]) -> Result<crate::admission::Proof, String> {
+        Err("closed".to_owned())
+    }
+
+    async fn judge(
+        &self,
+        _: crate::admission::Applicant,
+        _: crate::admission::Request,
+    ) -> crate::admission::Answer {
+        crate::admission::Answer::Pending(String::new())
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
+    let identity = InstanceIdentity::generate().expect("identity");
+    let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
+    let start = |address| {
+        let listener =
+            Listener::listen(address, &identity, Settings::default()).expect("listening");
+        let (address, links) = (listener.address(), Links::new());
+        let workers = crate::worker::Workers::new(crate::telemetry::Metrics::new());
+        let (host, serving) = (b.host.clone(), workers.clone());
+        workers.once(async move {
+            let clock = Clock::system();
+            crate::link::serve(listener, host, Arc::new(Closed), links, &serving, clock).await;
+        });
+        (workers, address)
+    };
+    let (workers, address) = start("127.0.0.1:0".parse().expect("address"));
+    a.host.append(500);
+    let (host, links, shutdown) = (a.host.clone(), a.links.clone(), a.shutdown.clone());
+    let up = tokio::spawn(async move {
+        let own = InstanceIdentity::generate().expect("identity");
+        let dialer = Dialer::new(&own, Settings::default()).expect("dialling");
+        let (address, clock) = (address.to_string(), Clock::system());
+        let mut ends = Vec::new();
+        let told = |end: &LinkEnd, _| ends.push(end.clone());
+        crate::link::keep_session(&dialer, &address, host, links, clock, &shutdown, told).await;
+        ends
+    });
+    assert!(until(AT_MOST, || b.host.taken() == 500).await);
+    assert!(workers.stop(AT_MOST).await.is_empty());
+    a.host.append(500);
+    let (workers, _) = start(address);
+    assert!(until(AT_MOST, || b.host.taken() == 1_000).await);
+    a.shutdown.begin();
+    let ends = timeout(AT_MOST, up).await.expect("in time").expect("ended");
+    assert_eq!(
+        ends.first(),
+        Some(&LinkEnd::Broken("程序正在停止".to_owned()))
+    );
+    assert!(workers.stop(AT_MOST).await.is_empty());
 }

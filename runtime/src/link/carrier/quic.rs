@@ -1,0 +1,126 @@
+//! The tasks of a QUIC carrier: one writer and one reader per stream. What a stranger or an offender sends ends here.
+
+use std::sync::Weak;
+
+use super::*;
+
+/// First byte of the stream by which a peer says that it has taken everything.
+pub(super) const CONSUMED: u8 = 0x10;
+
+pub(super) async fn write(mut stream: quinn::SendStream, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = queue.recv().await {
+        let len = (frame.len() as u32).to_be_bytes();
+        // the connection is gone, or the peer refuses: noticed by who sends next, as the queue closes
+        if stream.write_all(&len).await.is_err() || stream.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+    let _ = stream.finish();
+    // kept until delivered: dropping a finished stream is harmless, but its errors would go unseen in traces
+    let _ = stream.stopped().await;
+}
+
+pub(super) async fn accept(
+    connection: quinn::Connection,
+    queues: [mpsc::Sender<Vec<u8>>; PRIORITIES],
+    shared: Weak<Shared>,
+) {
+    let mut queues = queues.map(Some);
+    // four streams and the word that all was consumed
+    for _ in 0..=PRIORITIES {
+        let Ok(mut stream) = connection.accept_uni().await else {
+            return;
+        };
+        let mut kind = [0];
+        if stream.read_exact(&mut kind).await.is_err() {
+            return violation(&shared, "对端打开的数据流不完整");
+        }
+        let kind = kind[0];
+        if kind == CONSUMED {
+            if let Some(shared) = shared.upgrade()
+                && let Wire::Quic { consumed, .. } = &shared.wire
+            {
+                consumed.send_replace(true);
+            }
+            continue;
+        }
+        match queues.get_mut(usize::from(kind)).and_then(Option::take) {
+            Some(queue) => {
+                tokio::spawn(read(stream, kind, queue, shared.clone()));
+            }
+            None => return violation(&shared, "对端打开了多余的数据流"),
+        }
+    }
+    if connection.accept_uni().await.is_ok() {
+        violation(&shared, "对端打开了多余的数据流");
+    }
+}
+
+async fn read(
+    mut stream: quinn::RecvStream,
+    priority: u8,
+    queue: mpsc::Sender<Vec<u8>>,
+    shared: Weak<Shared>,
+) {
+    if priority != 0 && !trusted(&shared).await {
+        return;
+    }
+    loop {
+        let mut len = [0; 4];
+        match stream.read_exact(&mut len).await {
+            Ok(()) => {}
+            Err(quinn::ReadExactError::FinishedEarly(0)) => {
+                if let Some(shared) = shared.upgrade() {
+                    shared.clean.fetch_or(1 << priority, Ordering::AcqRel);
+                }
+                return;
+            }
+            Err(quinn::ReadExactError::ReadError(quinn::ReadError::ConnectionLost(_))) => {
+                return;
+            }
+            Err(_) => return violation(&shared, "对端中途放弃了数据流"),
+        }
+        let len = u32::from_be_bytes(len) as usize;
+        if len > FRAME_BYTES_MAX {
+            let reason = format!("对端报文声明长度 {len} 字节，超过上限 {FRAME_BYTES_MAX} 字节");
+            return violation(&shared, &reason);
+        }
+        // before it is known who speaks, only what introductions need; the peer's first large frame waits for our
+        // trust, which may lag behind its own
+        if len > UNTRUSTED_FRAME_BYTES_MAX && !trusted(&shared).await {
+            return;
+        }
+        // memory grows as bytes arrive: a length alone costs nothing
+        let mut frame = Vec::with_capacity(len.min(64 << 10));
+        while frame.len() < len {
+            match stream.read_chunk(len - frame.len(), true).await {
+                Ok(Some(chunk)) => frame.extend_from_slice(&chunk.bytes),
+                Ok(None) => return violation(&shared, "对端的报文不完整"),
+                Err(quinn::ReadError::ConnectionLost(_)) => return,
+                Err(_) => return violation(&shared, "对端中途放弃了数据流"),
+            }
+        }
+        if queue.send(frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn trusted(shared: &Weak<Shared>) -> bool {
+    let Some(strong) = shared.upgrade() else {
+        return false;
+    };
+    let Wire::Quic { trusted, .. } = &strong.wire else {
+        return false;
+    };
+    let mut trusted = trusted.subscribe();
+    drop(strong);
+    // an error means that the connection has been dropped
+    trusted.wait_for(|trusted| *trusted).await.is_ok()
+}
+
+fn violation(shared: &Weak<Shared>, reason: &str) {
+    if let Some(shared) = shared.upgrade() {
+        shared.close(CloseCode::Violation, reason);
+    }
+}
