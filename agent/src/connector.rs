@@ -61,7 +61,9 @@ impl RowDefect {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Oversized => "该行某一列超过 128 KiB,不能上送;请核对源库该列是否误存了附件",
-            Self::FieldCount => "该行的列数与表头不一致;请检查该行是否缺引号或多逗号,改正后重新投放文件",
+            Self::FieldCount => {
+                "该行的列数与表头不一致;请检查该行是否缺引号或多逗号,改正后重新投放文件"
+            }
         }
     }
 }
@@ -147,7 +149,9 @@ pub enum ReadError {
         nearest: Option<String>,
     },
     /// Rows cannot be told apart.
-    #[error("{table} 没有主键也没有行号,无法分辨各行;请在来源配置中用 key = [\"列名\"] 指明能唯一确定一行的列")]
+    #[error(
+        "{table} 没有主键也没有行号,无法分辨各行;请在来源配置中用 key = [\"列名\"] 指明能唯一确定一行的列"
+    )]
     NoKey {
         /// The table or view.
         table: String,

@@ -3,6 +3,7 @@
 //! Nothing at the source is ever written. What a record means is supervision's business, what is signed is protocol's,
 //! how it travels is runtime's.
 
+pub mod capture;
 pub mod connector;
 pub mod mapping;
 pub mod schedule;

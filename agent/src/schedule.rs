@@ -26,7 +26,9 @@ pub enum ScheduleError {
     #[error("间隔 {0} 无法识别；请写成 \"500ms\"、\"2s\"、\"5m\" 这样的形式，最短 100ms")]
     Period(String),
     /// Not a cron expression.
-    #[error("定时表达式 {text} 无法识别：{detail}。格式为“分 时 日 月 星期”，例如 \"30 2 * * MON-FRI\"")]
+    #[error(
+        "定时表达式 {text} 无法识别：{detail}。格式为“分 时 日 月 星期”，例如 \"30 2 * * MON-FRI\""
+    )]
     Cron {
         /// The expression.
         text: String,
@@ -34,10 +36,14 @@ pub enum ScheduleError {
         detail: String,
     },
     /// Numbered weekdays mean different days to different programs.
-    #[error("定时表达式 {0} 的星期请写英文缩写 MON、TUE、WED、THU、FRI、SAT、SUN，不要写数字（各系统对数字的解释不同）")]
+    #[error(
+        "定时表达式 {0} 的星期请写英文缩写 MON、TUE、WED、THU、FRI、SAT、SUN，不要写数字（各系统对数字的解释不同）"
+    )]
     NumberedWeekday(String),
     /// Both a day of the month and a weekday: other programs read that as "either", this one as "both".
-    #[error("定时表达式 {0} 同时限定了日期和星期，只有两者都符合才会执行，多半不是本意；请只限定一个，另一个写 *")]
+    #[error(
+        "定时表达式 {0} 同时限定了日期和星期，只有两者都符合才会执行，多半不是本意；请只限定一个，另一个写 *"
+    )]
     DayAndWeekday(String),
     /// It never fires.
     #[error("定时表达式 {0} 今后不会再到点（例如 2 月 31 日）；请改正")]
@@ -143,8 +149,12 @@ mod tests {
     fn what_would_surprise_is_refused() {
         type Is = fn(&ScheduleError) -> bool;
         let cases: [(&str, Is); 6] = [
-            ("0 9 * * 1-5", |e| matches!(e, ScheduleError::NumberedWeekday(_))),
-            ("0 9 13 * FRI", |e| matches!(e, ScheduleError::DayAndWeekday(_))),
+            ("0 9 * * 1-5", |e| {
+                matches!(e, ScheduleError::NumberedWeekday(_))
+            }),
+            ("0 9 13 * FRI", |e| {
+                matches!(e, ScheduleError::DayAndWeekday(_))
+            }),
             ("0 0 31 2 *", |e| matches!(e, ScheduleError::Never(_))),
             ("0 9 * *", |e| matches!(e, ScheduleError::Cron { .. })),
             ("每天九点", |e| matches!(e, ScheduleError::Cron { .. })),

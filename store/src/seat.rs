@@ -21,7 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 pub use capture::{
-    Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated,
+    Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated, Told,
 };
 pub use outbox::{Frontier, Sealed, SealedRow, Sealing, Unsealed};
 pub use report::{QueueState, ReceiptRow, RejectListed, SourceReport};

@@ -360,9 +360,8 @@ impl CsvFolder {
             {
                 break;
             }
-            let line = position.line
-                + front.line_end_open
-                + record.position().map_or(0, |p| p.line() - 1);
+            let line =
+                position.line + front.line_end_open + record.position().map_or(0, |p| p.line() - 1);
             bytes += record.as_slice().len() + 128;
             rows.push(self.row(&position.name, line, &record, header.len(), &wanted, &keys));
         }
@@ -382,7 +381,11 @@ impl CsvFolder {
         Ok(Page {
             columns: self.columns.clone(),
             rows,
-            position: if more { position.to_bytes() } else { Vec::new() },
+            position: if more {
+                position.to_bytes()
+            } else {
+                Vec::new()
+            },
             // there may be a further file
             more: true,
             clock: None,

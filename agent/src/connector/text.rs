@@ -35,7 +35,10 @@ mod tests {
             (gb("张三"), text("张三")),
             ("𠮷野家".into(), text("𠮷野家")),
             (gb("𠮷野家"), text("𠮷野家")),
-            (gb("上海市黄浦区河南南路824号"), text("上海市黄浦区河南南路824号")),
+            (
+                gb("上海市黄浦区河南南路824号"),
+                text("上海市黄浦区河南南路824号"),
+            ),
             (b"a\0b".to_vec(), Value::Raw(b"a\0b".to_vec())),
             (vec![0xC4, 0xE3, 0], Value::Raw(vec![0xC4, 0xE3, 0])),
             (vec![0xFF, 0xFE, 0xFD], Value::Raw(vec![0xFF, 0xFE, 0xFD])),

@@ -92,9 +92,7 @@ impl Watermark {
     pub fn seconds(&self, value: &Value) -> Option<i64> {
         let local = match (self.format.pattern(), value) {
             (Some((pattern, length)), Value::Text(s)) => parse(s, pattern, length)?,
-            (Some((pattern, length)), Value::Integer(v)) => {
-                parse(&v.to_string(), pattern, length)?
-            }
+            (Some((pattern, length)), Value::Integer(v)) => parse(&v.to_string(), pattern, length)?,
             (None, value) => {
                 let units = match value {
                     Value::Integer(v) => *v,
@@ -189,7 +187,13 @@ mod tests {
     #[test]
     fn what_is_no_time_has_no_seconds() {
         let w = watermark("datetime");
-        for bad in ["", "0000-00-00 00:00:00", "2025-00-15 00:00:00", "昨天", "2024-05-01"] {
+        for bad in [
+            "",
+            "0000-00-00 00:00:00",
+            "2025-00-15 00:00:00",
+            "昨天",
+            "2024-05-01",
+        ] {
             assert_eq!(w.seconds(&Value::Text(bad.into())), None, "{bad}");
         }
         assert_eq!(w.seconds(&Value::Null), None);

@@ -15,21 +15,57 @@ fn steps_do_what_they_say() {
         (r#""upper""#, text("91a甲"), text("91A甲")),
         (r#""half_width""#, text("９１（Ａ）"), text("91(A)")),
         (r#"{ map = { "1" = "存续" } }"#, text("1 "), text("存续")),
-        (r#"{ map = { "1" = "存续" } }"#, Value::Integer(1), text("存续")),
+        (
+            r#"{ map = { "1" = "存续" } }"#,
+            Value::Integer(1),
+            text("存续"),
+        ),
         (r#"{ map = { "1" = "存续" } }"#, text("2"), text("2")),
-        (r#"{ map = { "1" = "存续" }, otherwise = "empty" }"#, text("2"), Value::Empty),
+        (
+            r#"{ map = { "1" = "存续" }, otherwise = "empty" }"#,
+            text("2"),
+            Value::Empty,
+        ),
         (r#"{ map = { "1" = "存续" } }"#, Value::Null, Value::Null),
-        (r#"{ date = ["%d/%m/%Y"] }"#, text("27/07/2018"), date(2018, 7, 27)),
-        (r#"{ date = ["%Y%m%d"] }"#, Value::Integer(20_180_727), date(2018, 7, 27)),
-        (r#"{ date = ["%Y-%m-%d"] }"#, text("2025-00-15"), text("2025-00-15")),
-        (r#"{ epoch = "s" }"#, Value::Integer(1_532_620_800), date(2018, 7, 27)),
-        (r#"{ epoch = "ms" }"#, text("1532620800000"), date(2018, 7, 27)),
-        (r#"{ epoch = "julian" }"#, Value::Decimal("2458326.5".into()), date(2018, 7, 27)),
+        (
+            r#"{ date = ["%d/%m/%Y"] }"#,
+            text("27/07/2018"),
+            date(2018, 7, 27),
+        ),
+        (
+            r#"{ date = ["%Y%m%d"] }"#,
+            Value::Integer(20_180_727),
+            date(2018, 7, 27),
+        ),
+        (
+            r#"{ date = ["%Y-%m-%d"] }"#,
+            text("2025-00-15"),
+            text("2025-00-15"),
+        ),
+        (
+            r#"{ epoch = "s" }"#,
+            Value::Integer(1_532_620_800),
+            date(2018, 7, 27),
+        ),
+        (
+            r#"{ epoch = "ms" }"#,
+            text("1532620800000"),
+            date(2018, 7, 27),
+        ),
+        (
+            r#"{ epoch = "julian" }"#,
+            Value::Decimal("2458326.5".into()),
+            date(2018, 7, 27),
+        ),
         (r#"{ epoch = "s" }"#, text("9e99"), text("9e99")),
         (r#"{ default = "上海" }"#, Value::Empty, text("上海")),
         (r#"{ default = "上海" }"#, text("北京"), text("北京")),
         (r#"{ null_if = ["-", "0"] }"#, text(" - "), Value::Empty),
-        (r#"{ null_if = ["-", "0"] }"#, Value::Integer(0), Value::Empty),
+        (
+            r#"{ null_if = ["-", "0"] }"#,
+            Value::Integer(0),
+            Value::Empty,
+        ),
         (r#""trim""#, Value::Raw(vec![0xFF]), Value::Raw(vec![0xFF])),
     ];
     for (step, input, expected) in cases {
@@ -37,7 +73,11 @@ fn steps_do_what_they_say() {
             "standard = \"cn.registration\"\n[fields.name]\ncolumn = \"C\"\nsteps = [{step}]"
         ))
         .unwrap_or_else(|e| panic!("{step}: {e}"));
-        assert_eq!(m.apply(vec![input.clone()]), vec![(4, expected)], "{step} on {input:?}");
+        assert_eq!(
+            m.apply(vec![input.clone()]),
+            vec![(4, expected)],
+            "{step} on {input:?}"
+        );
     }
 }
 
@@ -48,11 +88,19 @@ fn several_columns_make_one_field_and_one_column_several() {
          [fields.area]\ncolumn = \"q\"\n[fields.province]\nsteps = [{ default = \"上海市\" }]",
     )
     .expect("a mapping");
-    assert_eq!(m.columns, ["Q", "L"], "a column is read once, whatever its case");
+    assert_eq!(
+        m.columns,
+        ["Q", "L"],
+        "a column is read once, whatever its case"
+    );
     let text = |s: &str| Value::Text(s.to_owned());
     assert_eq!(
         m.apply(vec![text("黄浦"), text("一号 ")]),
-        vec![(21, text("黄浦 一号")), (48, text("黄浦")), (49, text("上海市"))]
+        vec![
+            (21, text("黄浦 一号")),
+            (48, text("黄浦")),
+            (49, text("上海市"))
+        ]
     );
     assert_eq!(m.apply(vec![Value::Null, text("一号")])[0].1, text("一号"));
 }
@@ -61,12 +109,30 @@ fn several_columns_make_one_field_and_one_column_several() {
 fn mistakes_are_named_with_what_was_probably_meant() {
     let cases = [
         ("standard = \"cn.registratio\"\nfields = {}", "可用的标准"),
-        ("standard = \"cn.registration\"\nversion = 9\nfields = {}", "第 9 版"),
-        ("standard = \"cn.registration\"\n[fields.nam]\ncolumn = \"C\"", "是否指 name"),
-        ("standard = \"cn.registration\"\n[fields.name]\ncolum = \"C\"", "是否应为 fields.name.column"),
-        ("standard = \"cn.registration\"\n[fields.name]\ncolumn = \"C\"\nsteps = [\"trm\"]", "是否指 trim"),
-        ("standard = \"cn.registration\"\n[fields.name]\ncolumns = [\"A\", \"B\"]", "concat"),
-        ("standard = \"cn.registration\"\n[fields.name]\nsteps = [\"trim\"]", "没有写 column"),
+        (
+            "standard = \"cn.registration\"\nversion = 9\nfields = {}",
+            "第 9 版",
+        ),
+        (
+            "standard = \"cn.registration\"\n[fields.nam]\ncolumn = \"C\"",
+            "是否指 name",
+        ),
+        (
+            "standard = \"cn.registration\"\n[fields.name]\ncolum = \"C\"",
+            "是否应为 fields.name.column",
+        ),
+        (
+            "standard = \"cn.registration\"\n[fields.name]\ncolumn = \"C\"\nsteps = [\"trm\"]",
+            "是否指 trim",
+        ),
+        (
+            "standard = \"cn.registration\"\n[fields.name]\ncolumns = [\"A\", \"B\"]",
+            "concat",
+        ),
+        (
+            "standard = \"cn.registration\"\n[fields.name]\nsteps = [\"trim\"]",
+            "没有写 column",
+        ),
         (
             "standard = \"cn.registration\"\n[fields.name]\ncolumn = \"C\"\nsteps = [{ default = \"a\", concat = \"b\" }]",
             "只写一个步骤",

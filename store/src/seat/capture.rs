@@ -1,11 +1,12 @@
 //! What one captured page leaves behind, in one transaction: unsealed entries, the new source position, last images,
 //! refused rows. A position without its entries, or the reverse, cannot exist.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use protocol::bytes::{Malformed, Put, Reader};
 use protocol::name::Lane;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
 
 use super::{SeatError, SeatStore};
@@ -28,8 +29,8 @@ pub struct SourceState {
 pub struct Image {
     /// Hash of the row as it was read, under the configuration's fingerprint.
     pub row_hash: [u8; 16],
-    /// Whether the row was refused when it was last read.
-    pub refused: bool,
+    /// The refusal that was told, if the row was refused when it was last read.
+    pub refused: Option<Told>,
     /// What was last stated from this row, if anything was.
     pub stated: Option<Stated>,
 }
@@ -43,6 +44,15 @@ pub struct Stated {
     pub subject: Vec<u8>,
     /// Bytes of the audience hint.
     pub hint: Vec<u8>,
+}
+
+/// A refusal that others were told and that is still open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Bytes of the key that the refused record has, or stands in for it.
+    pub key: Vec<u8>,
+    /// Bytes of the subject in the refusal.
+    pub subject: Vec<u8>,
 }
 
 /// A last image to be kept under the identity of its source row.
@@ -185,6 +195,34 @@ impl SeatStore {
                 found.insert(row.try_get(0)?, image);
             }
         }
+        Ok(found)
+    }
+
+    /// Which of these record keys are also stated by a row other than these. Reads all images of the source: meant for
+    /// the rare rows that change their key.
+    pub async fn stated_elsewhere(
+        &self,
+        source: i64,
+        keys: &HashSet<Vec<u8>>,
+        except: &HashSet<Vec<u8>>,
+    ) -> Result<HashSet<Vec<u8>>, SeatError> {
+        let mut found = HashSet::new();
+        sqlx::query("SELECT identity, image FROM image WHERE source = $1")
+            .bind(source)
+            .try_map(|row: SqliteRow| {
+                let identity: &[u8] = row.try_get(0)?;
+                let image: &[u8] = row.try_get(1)?;
+                let stated = Image::read([0; 16], image).ok().and_then(|i| i.stated);
+                if let Some(stated) = stated
+                    && keys.contains(&stated.key)
+                    && !except.contains(identity)
+                {
+                    found.insert(stated.key);
+                }
+                Ok(())
+            })
+            .fetch_all(&self.reader)
+            .await?;
         Ok(found)
     }
 
@@ -403,7 +441,11 @@ fn placeholders(sql: &mut String, first: usize, count: usize) {
 
 impl Image {
     fn put(&self, out: &mut Vec<u8>) {
-        out.put_u8(u8::from(self.refused) | u8::from(self.stated.is_some()) << 1);
+        out.put_u8(u8::from(self.refused.is_some()) | u8::from(self.stated.is_some()) << 1);
+        if let Some(told) = &self.refused {
+            out.put_medium(&told.key);
+            out.put_medium(&told.subject);
+        }
         if let Some(stated) = &self.stated {
             out.put_medium(&stated.key);
             out.put_medium(&stated.subject);
@@ -414,6 +456,14 @@ impl Image {
     fn read(row_hash: [u8; 16], bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes, "last image");
         let flags = r.u8()?;
+        let refused = if flags & 1 != 0 {
+            Some(Told {
+                key: r.medium()?.to_vec(),
+                subject: r.medium()?.to_vec(),
+            })
+        } else {
+            None
+        };
         let stated = if flags & 2 != 0 {
             Some(Stated {
                 key: r.medium()?.to_vec(),
@@ -426,7 +476,7 @@ impl Image {
         r.finish()?;
         Ok(Self {
             row_hash,
-            refused: flags & 1 != 0,
+            refused,
             stated,
         })
     }

@@ -18,7 +18,10 @@ fn capture(source: i64, n: u8) -> Capture {
                 identity: vec![n, at],
                 image: Image {
                     row_hash: [at; 16],
-                    refused: at == 2,
+                    refused: (at == 2).then(|| Told {
+                        key: vec![9],
+                        subject: vec![0],
+                    }),
                     stated: (at < 2).then(|| Stated {
                         key: vec![1, 2, 3],
                         subject: vec![0],
@@ -112,6 +115,28 @@ async fn a_page_is_kept_whole_and_found_again() {
     store.commit_capture(&mended).await.expect("mended");
     let report = store.source_reports().await.expect("report").remove(0);
     assert_eq!((report.rows_read, report.refused), (3, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_another_row_states_is_found() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source");
+    store
+        .commit_capture(&capture(source.id, 1))
+        .await
+        .expect("commit");
+    let keys = std::collections::HashSet::from([vec![1, 2, 3], vec![9]]);
+    let check = async |except: &[&[u8]]| {
+        let except = except.iter().map(|i| i.to_vec()).collect();
+        store
+            .stated_elsewhere(source.id, &keys, &except)
+            .await
+            .expect("scan")
+            .len()
+    };
+    assert_eq!(check(&[&[1, 0]]).await, 1, "row 1 states it, too");
+    assert_eq!(check(&[&[1, 0], &[1, 1]]).await, 0);
 }
 
 #[tokio::test]

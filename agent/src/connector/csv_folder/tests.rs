@@ -124,15 +124,33 @@ async fn a_file_is_taken_once_when_it_has_stood_still() {
         .open(path)
         .and_then(|f| f.set_modified(later))
         .expect("time");
-    assert!(world.all(&mut folder, 10, 6_000, false).await.rows.is_empty());
+    assert!(
+        world
+            .all(&mut folder, 10, 6_000, false)
+            .await
+            .rows
+            .is_empty()
+    );
     let read = world.all(&mut folder, 10, 12_000, false).await;
     assert_eq!(read.names(), ["x", "y"]);
     assert_eq!(read.rows[1].0, "a.csv:第 3 行");
-    assert!(world.all(&mut folder, 10, 20_000, false).await.rows.is_empty());
+    assert!(
+        world
+            .all(&mut folder, 10, 20_000, false)
+            .await
+            .rows
+            .is_empty()
+    );
     // nor after a restart
     let mut folder = world.connector();
     world.all(&mut folder, 10, 30_000, false).await;
-    assert!(world.all(&mut folder, 10, 40_000, false).await.rows.is_empty());
+    assert!(
+        world
+            .all(&mut folder, 10, 40_000, false)
+            .await
+            .rows
+            .is_empty()
+    );
     // the same name with another content is another file
     world.drop_file("a.csv", b"ID,NAME\n1,z\n");
     world.all(&mut folder, 10, 50_000, false).await;
@@ -170,8 +188,7 @@ async fn pages_and_restarts_lose_and_double_nothing() {
             world.drop_file("a.csv.ok", b"");
             let mut folder = world.connector();
             let read = world.all(&mut folder, 4, 0, fresh).await;
-            let expected: Vec<String> =
-                (0..25).map(|id| format!("名{end}\"{id}\",")).collect();
+            let expected: Vec<String> = (0..25).map(|id| format!("名{end}\"{id}\",")).collect();
             assert_eq!(read.names(), expected);
             let lines: Vec<&str> = read.rows.iter().map(|(p, _)| p.as_str()).collect();
             assert_eq!((lines[0], lines[24]), ("a.csv:第 2 行", "a.csv:第 50 行"));
@@ -184,7 +201,11 @@ async fn bad_files_are_left_alone_with_a_reason() {
     let gb = |s: &str| GB18030.encode(s).0.into_owned();
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty", b"".to_vec(), "空的"),
-        ("cut in a quote", b"ID,NAME\n1,x\n2,\"ab".to_vec(), "引号没有闭合"),
+        (
+            "cut in a quote",
+            b"ID,NAME\n1,x\n2,\"ab".to_vec(),
+            "引号没有闭合",
+        ),
         ("cut in a line", b"ID,NAME\n1,x\n2".to_vec(), "最后一行"),
         ("preallocated", b"ID,NAME\n1,x\n\0\0\0\0".to_vec(), "空字节"),
         ("no such column", b"ID,NAM\n1,x\n".to_vec(), "是否指 NAM"),

@@ -127,9 +127,11 @@ impl Position {
     fn lower_bound(&self, w: &Watermark) -> Option<Value> {
         let high = self.high.as_ref()?.time.as_ref()?.to_value();
         match w.seconds(&high) {
-            Some(seconds) => Some(w.at(seconds
-                .saturating_sub(w.overlap_s)
-                .saturating_sub(w.overlap_s / 2))),
+            Some(seconds) => Some(
+                w.at(seconds
+                    .saturating_sub(w.overlap_s)
+                    .saturating_sub(w.overlap_s / 2)),
+            ),
             // no time that we could go back from: everything from there on, itself included
             None => Some(high),
         }

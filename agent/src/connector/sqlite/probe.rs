@@ -41,8 +41,9 @@ pub(super) async fn probe(
                     .find(|c| c.name.eq_ignore_ascii_case(&w.column))
             {
                 let indexed = column.indexed;
-                table.watermark =
-                    Some(watermark(connection, settings, w, indexed, rows as u64, clock_sql).await?);
+                table.watermark = Some(
+                    watermark(connection, settings, w, indexed, rows as u64, clock_sql).await?,
+                );
             }
         }
         tables.push(table);

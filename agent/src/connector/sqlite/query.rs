@@ -24,9 +24,10 @@ impl Table {
         connection: &mut SqliteConnection,
         settings: &SqliteSettings,
     ) -> Result<Result<Self, ReadError>, sqlx::Error> {
-        let tables = sqlx::query("SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view')")
-            .fetch_all(&mut *connection)
-            .await?;
+        let tables =
+            sqlx::query("SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view')")
+                .fetch_all(&mut *connection)
+                .await?;
         let mut names = Vec::with_capacity(tables.len());
         let mut found = None;
         for row in &tables {
@@ -53,7 +54,10 @@ impl Table {
         }
         let time = settings.watermark.as_ref().map(|w| &w.column);
         for wanted in settings.columns.iter().chain(&settings.key).chain(time) {
-            if !columns.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
+            if !columns
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            {
                 return Ok(Err(ReadError::NoColumn {
                     table: settings.table.clone(),
                     column: wanted.clone(),
@@ -62,7 +66,8 @@ impl Table {
             }
         }
         let key = if settings.key.is_empty() {
-            let mut primary: Vec<&(String, i64)> = columns.iter().filter(|(_, pk)| *pk > 0).collect();
+            let mut primary: Vec<&(String, i64)> =
+                columns.iter().filter(|(_, pk)| *pk > 0).collect();
             primary.sort_by_key(|(_, pk)| *pk);
             let shadowed = columns
                 .iter()
@@ -114,7 +119,9 @@ impl Table {
         let by_key = format!(" ORDER BY {}", self.key_list);
         match (phase, &self.time, watermark) {
             (Phase::Irregular { at, horizon, .. }, Some(time), Some(w)) => {
-                query.sql.push_str(&format!(" WHERE ({time} IS NULL OR {time} < "));
+                query
+                    .sql
+                    .push_str(&format!(" WHERE ({time} IS NULL OR {time} < "));
                 query.bind_value(&w.floor());
                 query.sql.push_str(&format!(" OR {time} > "));
                 query.bind_value(horizon);

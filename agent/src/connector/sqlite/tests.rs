@@ -33,7 +33,9 @@ impl World {
             memory,
         };
         world
-            .run(&format!("CREATE TABLE clock (now INTEGER); INSERT INTO clock VALUES ({START}); {schema}"))
+            .run(&format!(
+                "CREATE TABLE clock (now INTEGER); INSERT INTO clock VALUES ({START}); {schema}"
+            ))
             .await;
         world
     }
@@ -81,10 +83,7 @@ impl World {
                 memory: &self.memory,
                 source: 1,
             };
-            let page = source
-                .read_page(position, &context)
-                .await
-                .expect("a page");
+            let page = source.read_page(position, &context).await.expect("a page");
             out.extend(page.rows.iter().map(|r| r.position.clone()));
             *position = page.position;
             if !page.more {
@@ -102,8 +101,8 @@ fn rows(ids: impl IntoIterator<Item = i64>) -> Vec<String> {
     ids.into_iter().map(|id| format!("T:ID={id}")).collect()
 }
 
-const PLAIN: &str = "CREATE TABLE T (ID INTEGER PRIMARY KEY, NAME TEXT, TS TEXT); CREATE INDEX T_TS ON T (TS);";
-
+const PLAIN: &str =
+    "CREATE TABLE T (ID INTEGER PRIMARY KEY, NAME TEXT, TS TEXT); CREATE INDEX T_TS ON T (TS);";
 
 async fn insert(world: &mut World, ids: impl IntoIterator<Item = i64>, ts: &str) {
     for id in ids {
@@ -207,7 +206,12 @@ async fn a_table_without_update_column_is_read_whole_every_cycle() {
     let mut position = Vec::new();
     for fresh in [false, true] {
         let read = world
-            .cycle(|| world.source(&[], &["NAME"], None), &mut position, 2, fresh)
+            .cycle(
+                || world.source(&[], &["NAME"], None),
+                &mut position,
+                2,
+                fresh,
+            )
             .await;
         assert_eq!(read, rows(1..=5));
     }
@@ -246,7 +250,12 @@ async fn keys_are_found_or_asked_for() {
     let mut position = Vec::new();
     for fresh in [false, true] {
         let read = world
-            .cycle(|| world.source(&[], &["NAME"], None), &mut position, 1, fresh)
+            .cycle(
+                || world.source(&[], &["NAME"], None),
+                &mut position,
+                1,
+                fresh,
+            )
             .await;
         let distinct: BTreeSet<_> = read.iter().collect();
         assert_eq!((read.len(), distinct.len()), (4, 4), "{read:?}");
@@ -260,7 +269,12 @@ async fn keys_are_found_or_asked_for() {
         .expect("a view has no key");
     assert!(matches!(error, ReadError::NoKey { .. }));
     world
-        .cycle(|| world.source(&["ID"], &["NAME"], None), &mut Vec::new(), 5, true)
+        .cycle(
+            || world.source(&["ID"], &["NAME"], None),
+            &mut Vec::new(),
+            5,
+            true,
+        )
         .await;
     world.run("DROP VIEW T; CREATE TABLE TT (ID INTEGER)").await;
     let error = world
@@ -284,7 +298,10 @@ async fn values_come_as_they_are_stored() {
         ("42".into(), Value::Integer(42)),
         ("'abc'".into(), text("abc")), // text in a column of numbers
         ("9223372036854775807".into(), Value::Integer(i64::MAX)),
-        ("18446744073709551615".into(), Value::Decimal("18446744073709552000".into())),
+        (
+            "18446744073709551615".into(),
+            Value::Decimal("18446744073709552000".into()),
+        ),
         ("1.5".into(), Value::Decimal("1.5".into())),
         ("9e999".into(), Value::Raw(b"inf".to_vec())),
         ("'𠮷野家'".into(), text("𠮷野家")),
@@ -295,9 +312,13 @@ async fn values_come_as_they_are_stored() {
         ("x'01FF'".into(), Value::Raw(vec![1, 0xFF])),
     ];
     for (id, (sql, _)) in cases.iter().enumerate() {
-        world.run(&format!("INSERT INTO T VALUES ({id}, {sql})")).await;
+        world
+            .run(&format!("INSERT INTO T VALUES ({id}, {sql})"))
+            .await;
     }
-    world.run("INSERT INTO T VALUES (99, zeroblob(200000))").await;
+    world
+        .run("INSERT INTO T VALUES (99, zeroblob(200000))")
+        .await;
     let mut source = world.source(&[], &["V"], None);
     let context = ReadContext {
         rows_max: 100,
@@ -319,7 +340,9 @@ async fn a_page_is_bounded_in_bytes() {
     let mut world = World::new("CREATE TABLE T (ID INTEGER PRIMARY KEY, V TEXT)").await;
     for id in 0..40 {
         world
-            .run(&format!("INSERT INTO T VALUES ({id}, hex(zeroblob(60000)))"))
+            .run(&format!(
+                "INSERT INTO T VALUES ({id}, hex(zeroblob(60000)))"
+            ))
             .await;
     }
     let mut source = world.source(&[], &["V"], None);
@@ -332,7 +355,12 @@ async fn a_page_is_bounded_in_bytes() {
     let page = source.read_page(&[], &context).await.expect("a page");
     assert!(page.more && page.rows.len() < 20, "{}", page.rows.len());
     let read = world
-        .cycle(|| world.source(&[], &["V"], None), &mut Vec::new(), 1000, false)
+        .cycle(
+            || world.source(&[], &["V"], None),
+            &mut Vec::new(),
+            1000,
+            false,
+        )
         .await;
     assert_eq!(read.len(), 40);
 }
@@ -387,8 +415,7 @@ async fn faults_of_the_file_say_who_is_at_fault() {
 
 #[tokio::test]
 async fn the_probe_warns_of_a_bad_update_column() {
-    let mut world =
-        World::new("CREATE TABLE T (ID INTEGER PRIMARY KEY, NAME TEXT, TS TEXT)").await;
+    let mut world = World::new("CREATE TABLE T (ID INTEGER PRIMARY KEY, NAME TEXT, TS TEXT)").await;
     insert(&mut world, [1, 2], "NULL").await;
     insert(&mut world, [3], "'20240501'").await;
     let probe = world
