@@ -265,6 +265,10 @@ impl Session {
                 );
                 self.close(reason::VERSION, text);
             }
+            // our own proof said back to us, on the connection that it is good for, would pass every later check
+            Phase::Greeting if shares_a_seat(&hello, &self.config.hello) => {
+                return Err(PeerMisbehaved::Conversation("hello with a seat of ours"));
+            }
             Phase::Greeting => {
                 self.phase = Phase::Judging;
                 self.peer = peer;
@@ -605,4 +609,10 @@ impl Session {
             self.events.extend(incoming.poll(directory));
         }
     }
+}
+
+fn shares_a_seat(a: &Hello, b: &Hello) -> bool {
+    a.seats
+        .iter()
+        .any(|p| b.seats.iter().any(|q| q.seat == p.seat))
 }

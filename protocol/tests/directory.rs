@@ -1,14 +1,19 @@
-//! Who may say what about whom: statements that the directory must not take up, and receipts that nobody may believe.
+//! Who may say what about whom: statements that the directory must not take up, receipts and hellos that nobody may
+//! believe.
 
 mod sample;
 
+use protocol::codec;
+use protocol::directory::presence;
 use protocol::directory::{
     Admitted, Directory, DirectoryError, EpochOpening, Identity, LogName, Root, SeatKind,
 };
 use protocol::envelope::{Envelope, Signature, kind};
+use protocol::frame::{Frame, Hello, Presence};
 use protocol::hash::Hash;
 use protocol::name::{Epoch, FeedId, InstanceId, Lane, SeatId};
 use protocol::receipt::{self, Receipt};
+use protocol::session::{Config, Session};
 use protocol::sign::SigningKey;
 
 use sample::{CITY, City, DEPARTMENT, DISTRICT};
@@ -268,4 +273,42 @@ fn receipts_come_from_nodes() {
         !verifies(SeatId([0xee; 16]), &city.district_key),
         "of nobody known"
     );
+}
+
+/// A proof of presence is good for its connection, so a peer could say ours back to us: it is not taken for us.
+#[test]
+fn our_own_hello_said_back_is_refused() {
+    let city = sample::city();
+    let exporter = [3; 32];
+    let hello = |seat: SeatId, key: &SigningKey| Hello {
+        frame_min: 1,
+        frame_max: 1,
+        instance: seat.0,
+        feed: seat.0,
+        seats: vec![Presence {
+            seat: seat.0,
+            signature: key.sign(&presence(&exporter, &seat)),
+        }],
+        directory: Vec::new(),
+    };
+    let session = || {
+        let config = Config {
+            hello: hello(CITY, &city.city_key),
+            window: 1 << 20,
+            retransmit: None,
+        };
+        Session::new(config, 0)
+    };
+    let mut ours = session();
+    let said = ours.poll_transmit(0).expect("it greets").bytes;
+    assert!(ours.handle_frame(0, &said).is_err());
+    let mut ours = session();
+    let theirs = hello(DISTRICT, &city.district_key);
+    let frame = codec::encode(&Frame::Hello(theirs.clone()));
+    assert!(ours.handle_frame(0, &frame).is_ok());
+    let mut directory = city.directory.clone();
+    assert!(theirs.verify(&mut directory, &exporter).is_ok());
+    assert!(theirs.verify(&mut directory, &[4; 32]).is_err());
+    let stranger = hello(CITY, &city.district_key);
+    assert!(stranger.verify(&mut directory, &exporter).is_err());
 }
