@@ -7,6 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "vectors/entries.rs"]
+mod entries;
+#[path = "vectors/frames.rs"]
+mod frames;
 #[path = "vectors/json.rs"]
 mod json;
 #[path = "vectors/make.rs"]
@@ -51,7 +55,7 @@ fn vectors_are_what_this_release_makes() {
 
 #[test]
 fn refused_values_are_refused() {
-    make::refusals_hold();
+    entries::refusals_hold();
 }
 
 fn verifier(folder: &Path, arguments: &[&str]) -> Output {
