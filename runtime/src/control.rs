@@ -55,7 +55,10 @@ where
     Fut: Future<Output = String> + Send + 'static,
 {
     let path = folder.join(SOCKET);
-    let io = |source| ControlError::Io { path: path.clone(), source };
+    let io = |source| ControlError::Io {
+        path: path.clone(),
+        source,
+    };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
@@ -95,10 +98,14 @@ where
     Fut: Future<Output = String>,
 {
     let mut request = Vec::new();
-    let read = (&mut stream).take(REQUEST_BYTES_MAX).read_to_end(&mut request);
-    timeout(REQUEST_TIME_MAX, async { read.await }).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let mut bounded = (&mut stream).take(REQUEST_BYTES_MAX);
+    timeout(REQUEST_TIME_MAX, bounded.read_to_end(&mut request))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
     let request = String::from_utf8(request).map_err(|_| io::ErrorKind::InvalidData)?;
-    let text = caught(answer(request)).await.unwrap_or_else(|panic| format!("程序内部错误:{panic}"));
+    let text = caught(answer(request))
+        .await
+        .unwrap_or_else(|panic| format!("程序内部错误:{panic}"));
     stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
 }
@@ -106,12 +113,20 @@ where
 /// Asks the process whose data lie in `folder`. Waits as long as the answer takes.
 pub async fn ask(folder: &Path, request: &str) -> Result<String, ControlError> {
     let path = folder.join(SOCKET);
-    let mut stream =
-        UnixStream::connect(&path).await.map_err(|_| ControlError::NotRunning { path: path.clone() })?;
-    let io = |source| ControlError::Io { path: path.clone(), source };
+    let mut stream = UnixStream::connect(&path)
+        .await
+        .map_err(|_| ControlError::NotRunning { path: path.clone() })?;
+    let io = |source| ControlError::Io {
+        path: path.clone(),
+        source,
+    };
     stream.write_all(request.as_bytes()).await.map_err(io)?;
     stream.shutdown().await.map_err(io)?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await.map_err(io)?;
+    stream
+        .take(ANSWER_BYTES_MAX)
+        .read_to_end(&mut answer)
+        .await
+        .map_err(io)?;
     String::from_utf8(answer).map_err(|_| ControlError::NoAnswer)
 }

@@ -145,14 +145,8 @@ pub async fn serve<H: Host, D: Desk>(
             None => break,
         }
     }
-    listener.refuse_new();
-    // sessions that stand say goodbye first; they hear the same word
-    workers.once(async move {
-        while !links.all().is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        listener.close().await;
-    });
+    // sessions that stand hear the same word and say goodbye first
+    listener.close().await;
 }
 
 /// Keeps the session with the upper tier up, until shutdown. `told` as in [`keep_connected`].

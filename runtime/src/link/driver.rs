@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::LinkEnd;
 use super::carrier::{Carrier, CloseCode, Closed, Control, Frame, Incoming, Outgoing, PRIORITIES};
-use super::host::{Channel, FeedRequest, Host, HostFault, Resumption, WantAnswer};
+pub use super::host::{Channel, FeedRequest, Host, HostFault, Resumption, WantAnswer};
 use super::registry::{Ask, Command, Inbox, Links, Place};
 use crate::door::Clock;
 use crate::worker::Shutdown;
@@ -542,6 +542,10 @@ impl<H: Host> Driver<H> {
 
     /// Delivers our last word, or takes the peer's as its last, so that both sides close knowing that it arrived.
     async fn farewell(&mut self, mut incoming: Incoming, by_peer: bool) -> Result<(), Closed> {
+        if by_peer && !self.established {
+            // who never let us in waits for nothing but our leaving
+            return Ok(());
+        }
         // nothing but our goodbye and what was said before it matters now; a peer that said goodbye hears nothing more
         let (first, rest) = self.unsent.split_at_mut(1);
         rest.iter_mut().for_each(VecDeque::clear);

@@ -204,11 +204,16 @@ impl Listener {
         self.arrivals.close();
     }
 
-    /// Ends all connections and waits until their closing has been sent.
-    pub async fn close(self) {
+    /// Lets the connections that stand end by themselves (their sessions have been told to stop), then ends the rest.
+    pub async fn close(mut self) {
+        self.refuse_new();
+        let left = timeout(LEAVE_TIME_MAX, self.endpoint.wait_idle()).await;
+        // this also ends the accepting task and frees the socket
         self.endpoint.close(VarInt::from_u32(0), b"");
-        // a peer that never answers must not hold up our end
-        let _ = timeout(Duration::from_secs(3), self.endpoint.wait_idle()).await;
+        if left.is_err() {
+            // a peer that never answers must not hold up our end
+            let _ = timeout(Duration::from_secs(3), self.endpoint.wait_idle()).await;
+        }
     }
 }
 
@@ -439,5 +444,7 @@ fn handshake(address: &str, detail: String) -> DialError {
 }
 
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-zongheng-1";
+/// When the listener closes, sessions get this long to say goodbye; a little more than they take.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(12);
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;

@@ -467,9 +467,14 @@ impl crate::admission::Desk for Closed {
 async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
     let identity = InstanceIdentity::generate().expect("identity");
     let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-    let start = |address| {
-        let listener =
-            Listener::listen(address, &identity, Settings::default()).expect("listening");
+    let start = async |address| {
+        let mut listener = Listener::listen(address, &identity, Settings::default());
+        // the system frees the address a moment after the endpoint has closed
+        while listener.is_err() {
+            sleep(Duration::from_millis(20)).await;
+            listener = Listener::listen(address, &identity, Settings::default());
+        }
+        let listener = listener.expect("listening");
         let (address, links) = (listener.address(), Links::new());
         let workers = crate::worker::Workers::new(crate::telemetry::Metrics::new());
         let (host, serving) = (b.host.clone(), workers.clone());
@@ -479,7 +484,7 @@ async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
         });
         (workers, address)
     };
-    let (workers, address) = start("127.0.0.1:0".parse().expect("address"));
+    let (workers, address) = start("127.0.0.1:0".parse().expect("address")).await;
     a.host.append(500);
     let (host, links, shutdown) = (a.host.clone(), a.links.clone(), a.shutdown.clone());
     let up = tokio::spawn(async move {
@@ -494,7 +499,7 @@ async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
     assert!(until(AT_MOST, || b.host.taken() == 500).await);
     assert!(workers.stop(AT_MOST).await.is_empty());
     a.host.append(500);
-    let (workers, _) = start(address);
+    let (workers, _) = start(address).await;
     assert!(until(AT_MOST, || b.host.taken() == 1_000).await);
     a.shutdown.begin();
     let ends = timeout(AT_MOST, up).await.expect("in time").expect("ended");
