@@ -286,3 +286,25 @@ proptest! {
         prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
     }
 }
+
+#[test]
+fn texts_that_name_no_subject() {
+    let hex = "ab".repeat(32);
+    for (text, there) in [
+        (String::new(), true),
+        ("uscc:91310115MA1K000001".into(), true),
+        (format!("person:1:{hex}"), true),
+        (format!("person:1:{}", hex.to_uppercase()), false),
+        (format!("person:01:{hex}"), false),
+        (format!("person:+1:{hex}"), false),
+        (format!("person:256:{hex}"), false),
+        (format!("person:1:+{}", &hex[1..]), false),
+        ("uscc:".into(), false),
+        ("uscc".into(), false),
+        ("USCC:1".into(), false),
+        ("name:a\0b".into(), false),
+        (format!("name:{}", "a".repeat(513)), false),
+    ] {
+        assert_eq!(Subject::from_tagged(&text).is_some(), there, "{text:?}");
+    }
+}

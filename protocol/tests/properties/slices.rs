@@ -516,3 +516,23 @@ fn bombs_are_refused() {
         assert!(slice::unpack(&bytes).is_err(), "{what}");
     }
 }
+
+/// A section without a bit in the mask could be neither asked for nor withheld, so there is none.
+#[test]
+fn every_section_has_a_bit() {
+    let head = sample::head_bytes(&sample::registration_head(1, Hint::Unknown));
+    for (number, there) in [
+        (1u8, true),
+        (15, true),
+        (16, false),
+        (17, false),
+        (255, false),
+    ] {
+        let bytes = whole(&[0; 16], &[(0, head.clone()), (number, vec![1])]);
+        assert_eq!(
+            Opening::from_bytes(&bytes).is_ok(),
+            there,
+            "section {number}"
+        );
+    }
+}
