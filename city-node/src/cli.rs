@@ -1,0 +1,318 @@
+//! Command line: arguments to calls. What a command does is done by the running process, asked over its control socket.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::config::ConfigError;
+use runtime::{control, telemetry};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::{app, init};
+
+#[derive(Parser)]
+#[command(
+    name = "zongheng-city",
+    about = "纵横 · 市级节点",
+    disable_version_flag = false,
+    version
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Common {
+    /// 配置文件
+    #[arg(long, default_value = "/etc/zongheng/city.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// 建立节点:生成密钥与身份,设置第一个管理员账号
+    Init {
+        #[command(flatten)]
+        common: Common,
+        /// 平台名称,如「示范市综合监管平台」
+        #[arg(long)]
+        title: String,
+        /// 城市的六位区划代码
+        #[arg(long)]
+        city: String,
+        /// 管理员账号
+        #[arg(long, default_value = "admin")]
+        admin: String,
+        /// 管理员真实姓名
+        #[arg(long)]
+        admin_name: String,
+        /// 存放管理员口令的文件(只读第一行)
+        #[arg(long)]
+        password_file: PathBuf,
+    },
+    /// 运行节点
+    Run {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// 检查配置文件
+    CheckConfig {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// 签发接入码
+    Invite {
+        #[command(flatten)]
+        common: Common,
+        /// 接入方:district 区县节点,department 部门代理
+        #[arg(long, value_parser = ["district", "department"])]
+        kind: String,
+        /// 接入方名称,如「示范区平台」「区市场监管局 登记库」
+        #[arg(long)]
+        title: String,
+        /// 所属部门(部门代理必填)
+        #[arg(long, default_value = "")]
+        department: String,
+        /// 所属区划代码:区县节点填区县代码;市级部门代理可不填
+        #[arg(long, default_value = "")]
+        jurisdiction: String,
+        /// 允许报送的记录类型,可重复
+        #[arg(long = "type", default_values_t = ["registration".to_owned(), "refusal".to_owned()])]
+        types: Vec<String>,
+        /// 预先批准:对方持码即可入网,不再等人批准
+        #[arg(long)]
+        pre_approved: bool,
+        /// 有效小时数
+        #[arg(long, default_value_t = 24)]
+        hours: u32,
+        /// 以 JSON 输出
+        #[arg(long)]
+        json: bool,
+    },
+    /// 批准入网申请
+    Approve {
+        #[command(flatten)]
+        common: Common,
+        /// 申请编号(见 peers)
+        seat: String,
+    },
+    /// 驳回入网申请
+    Refuse {
+        #[command(flatten)]
+        common: Common,
+        /// 申请编号(见 peers)
+        seat: String,
+        /// 理由,会告知申请方
+        #[arg(long)]
+        reason: String,
+    },
+    /// 列出下级节点、代理和入网申请
+    Peers {
+        #[command(flatten)]
+        common: Common,
+        /// 以 JSON 输出
+        #[arg(long)]
+        json: bool,
+    },
+    /// 数据量、各阶段进度与对账和
+    Status {
+        #[command(flatten)]
+        common: Common,
+        /// 以 JSON 输出
+        #[arg(long)]
+        json: bool,
+    },
+    /// 校验本节点保存的全部批次:签名、哈希链、根
+    Verify {
+        #[command(flatten)]
+        common: Common,
+        /// 逐条校验到部门的原始行
+        #[arg(long)]
+        deep: bool,
+    },
+}
+
+/// Runs the program.
+pub fn main_with(args: Vec<String>) -> ExitCode {
+    let cli = match Cli::try_parse_from(std::iter::once("zongheng-city".to_owned()).chain(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // what clap has to say goes to where it belongs; a closed terminal is nobody's fault
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("无法启动:{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("错误:{}", runtime::worker::chain(error.as_ref()));
+            if error.downcast_ref::<ConfigError>().is_some() {
+                ExitCode::from(78)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init {
+            common,
+            title,
+            city,
+            admin,
+            admin_name,
+            password_file,
+        } => {
+            let config = Config::load(&common.config)?;
+            let new = init::NewCity {
+                title,
+                city,
+                admin,
+                admin_name,
+                password: password(&password_file)?,
+            };
+            let root = init::init(&config, &new).await?;
+            println!("市级节点已建立。根声明指纹 {root}");
+            println!(
+                "请将 {} 移至离线介质妥善保管",
+                app::folder(&config).join("root.key").display()
+            );
+            println!(
+                "下一步: zongheng-city run --config {}",
+                common.config.display()
+            );
+            Ok(())
+        }
+        Command::Run { common } => {
+            let config = Config::load(&common.config)?;
+            telemetry::init(config.log.form, &config.log.level)?;
+            let running = app::start(&config).await?;
+            println!("控制台 http://{}  链路 {}", running.console, running.link);
+            running.until_signal().await?;
+            Ok(())
+        }
+        Command::CheckConfig { common } => {
+            Config::load(&common.config)?;
+            println!("配置 {} 检查通过", common.config.display());
+            Ok(())
+        }
+        Command::Invite {
+            common,
+            kind,
+            title,
+            department,
+            jurisdiction,
+            types,
+            pre_approved,
+            hours,
+            json,
+        } => {
+            let request = json!({
+                "command": "invite", "kind": kind, "title": title, "department": department,
+                "jurisdiction": jurisdiction, "types": types, "pre_approved": pre_approved, "hours": hours,
+            });
+            let answer = ask(&common, request).await?;
+            if json {
+                println!("{answer}");
+            } else {
+                println!("接入码(请当面或书面交给对方,{hours} 小时内有效,只能使用一次):");
+                println!("{}", answer["code"].as_str().unwrap_or_default());
+            }
+            Ok(())
+        }
+        Command::Approve { common, seat } => {
+            ask(&common, json!({"command": "approve", "seat": seat})).await?;
+            println!("已批准 {seat}");
+            Ok(())
+        }
+        Command::Refuse {
+            common,
+            seat,
+            reason,
+        } => {
+            ask(
+                &common,
+                json!({"command": "refuse", "seat": seat, "reason": reason}),
+            )
+            .await?;
+            println!("已驳回 {seat}");
+            Ok(())
+        }
+        Command::Peers { common, json } => {
+            let answer = ask(&common, json!({"command": "peers"})).await?;
+            if json {
+                println!("{answer}");
+                return Ok(());
+            }
+            for peer in answer["peers"].as_array().into_iter().flatten() {
+                let text = |key: &str| peer[key].as_str().unwrap_or_default().to_owned();
+                println!(
+                    "{}  {}  {}  {}  {}",
+                    text("seat"),
+                    text("state"),
+                    text("jurisdiction"),
+                    text("title"),
+                    text("fingerprint")
+                );
+            }
+            Ok(())
+        }
+        Command::Status { common, json } => {
+            let answer = ask(&common, json!({"command": "status"})).await?;
+            if json {
+                println!("{answer}");
+            } else {
+                println!("{answer:#}");
+            }
+            Ok(())
+        }
+        Command::Verify { common, deep } => {
+            let answer = ask(&common, json!({"command": "verify", "deep": deep})).await?;
+            println!("{answer:#}");
+            if answer["faults"].as_array().is_some_and(|f| !f.is_empty()) {
+                return Err("校验发现问题,详见上文".into());
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn ask(common: &Common, request: Value) -> Result<Value, Failure> {
+    let config = Config::load(&common.config)?;
+    let answer = control::ask(app::folder(&config), &request.to_string()).await?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|_| answer)?;
+    match answer["error"].as_str() {
+        Some(error) => Err(error.to_owned().into()),
+        None => Ok(answer),
+    }
+}
+
+fn password(file: &std::path::Path) -> Result<String, Failure> {
+    let secret = runtime::config::SecretFile(file.to_owned()).read()?;
+    Ok(secret
+        .expose()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
+}

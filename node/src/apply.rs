@@ -1,0 +1,519 @@
+//! Apply: each image is judged, then current records, routes, routing events and refusals are written, set-based over many
+//! blocks at once (I3, D41). Runs behind intake by its own cursor and can be stopped, killed and repeated: a group is one
+//! transaction with the cursor.
+
+use std::collections::HashMap;
+
+use protocol::batch::Header;
+use protocol::bytes::Malformed;
+use protocol::entry::{Head, Hint, Operation, builtin};
+use protocol::envelope::Envelope;
+use protocol::frame::Routed;
+use protocol::name::{SeatId, Version};
+use protocol::opening::Opening;
+use protocol::slice;
+use store::{
+    ApplyGroup, EventRow, FeedItem, ItemKind, Pointer, RecordRow, RefusalRow, RoutedRow, TypeCount,
+};
+use supervision::judge::{Judgement, Verdict};
+use supervision::standard::{Finding, Severity, reason, refusal};
+
+use crate::error::StepError;
+use crate::feed::{CITY_WIDE, pack_positions};
+use crate::node::{Node, Tier, record_id, subject_key};
+
+/// Bytes of packed blocks in one group, about.
+const GROUP_BYTES: usize = 2 << 20;
+/// Blocks in one group.
+const GROUP_BLOCKS: usize = 64;
+
+/// Flags of a record row.
+pub mod flag {
+    /// Gone at its source.
+    pub const RETRACTED: u8 = 1;
+    /// The latest image is refused.
+    pub const REFUSED: u8 = 2;
+    /// Left our jurisdiction: kept, out of interest, lists and sums.
+    pub const LEFT: u8 = 4;
+    /// Its standard's version is not read by this release.
+    pub const UNREAD: u8 = 8;
+}
+
+/// Numbers under which record types are kept in narrow rows.
+pub mod record_kind {
+    /// `registration`.
+    pub const REGISTRATION: u16 = 1;
+    /// `refusal`.
+    pub const REFUSAL: u16 = 2;
+    /// `link`.
+    pub const LINK: u16 = 3;
+    /// `assignment`.
+    pub const ASSIGNMENT: u16 = 4;
+    /// Any other; the head says which.
+    pub const OTHER: u16 = 0;
+
+    /// Number of a record type.
+    pub fn of(record_type: &str) -> u16 {
+        use protocol::entry::builtin;
+        match record_type {
+            "registration" => REGISTRATION,
+            builtin::REFUSAL => REFUSAL,
+            builtin::LINK => LINK,
+            builtin::ASSIGNMENT => ASSIGNMENT,
+            _ => OTHER,
+        }
+    }
+}
+
+/// One judged image on its way to a record row.
+struct Image {
+    row: RecordRow,
+    subject: String,
+    record_type: String,
+    seat: SeatId,
+    class: u8,
+    city_wide: bool,
+    addressed: Vec<String>,
+    from_parent: bool,
+    refusal: Option<RefusalRow>,
+}
+
+/// What one step of apply did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Applied up to this feed offset.
+    pub through: u64,
+    /// Images judged.
+    pub images: usize,
+    /// Whether more is waiting.
+    pub more: bool,
+}
+
+impl Node {
+    /// Applies the next group of blocks, if there is one.
+    pub async fn apply_step(&self, now_us: i64) -> Result<Option<Applied>, StepError> {
+        let heads = self.store().feed_heads().await?;
+        if heads.applied >= heads.head {
+            return Ok(None);
+        }
+        let items = self
+            .store()
+            .unapplied(heads.applied, GROUP_BYTES, GROUP_BLOCKS)
+            .await?;
+        let Some(through) = items.last().map(|i| i.offset) else {
+            return Ok(None);
+        };
+        let mut images = Vec::new();
+        let mut left = Vec::new();
+        for item in &items {
+            let damaged = |what| StepError::Damaged {
+                offset: item.offset,
+                what,
+            };
+            match item.kind {
+                ItemKind::Envelope => {}
+                ItemKind::Event => {
+                    let routed = protocol::codec::decode_routed(&item.bytes).map_err(damaged)?;
+                    if item.from_peer.is_some() && routed.from == self.region() {
+                        left.push((item.offset, subject_key(&routed.subject)));
+                    }
+                }
+                ItemKind::Block => self
+                    .judge_block(item, now_us, &mut images)
+                    .map_err(damaged)?,
+            }
+        }
+        let judged = images.len();
+        let group = self.settle(images, left, through, now_us).await?;
+        let routes_changed = !group.events.is_empty();
+        self.store().apply(group).await?;
+        self.count_applied();
+        self.folding().ring();
+        self.ring_sessions();
+        if routes_changed {
+            self.applying().ring();
+        }
+        Ok(Some(Applied {
+            through,
+            images: judged,
+            more: through < heads.head,
+        }))
+    }
+
+    fn judge_block(
+        &self,
+        item: &FeedItem,
+        now_us: i64,
+        images: &mut Vec<Image>,
+    ) -> Result<(), Malformed> {
+        let header = Header::from_bytes(&Envelope::from_bytes(&item.header)?.bytes)?;
+        let body = slice::unpack(&item.bytes)?;
+        let opened = slice::opened(&header, &body)?;
+        let permitted = {
+            let directory = self.directory();
+            directory
+                .identity_by_hash(&header.identity)
+                .map(|i| i.identity().permitted_types.clone())
+                .unwrap_or_default()
+        };
+        let from_parent =
+            self.tier() == Tier::District && item.from_peer.is_some_and(|p| self.is_city(&p));
+        images.reserve(opened.len());
+        for (position, entry) in opened.iter().enumerate() {
+            let opening = Opening::from_bytes(&body[entry.at.clone()])?;
+            let version = Version {
+                epoch: header.epoch.counter,
+                sequence: header.sequence,
+                index: entry.index,
+            };
+            let pointer = Pointer {
+                version: version.to_bytes(),
+                block: item.offset,
+                position: position as u32,
+            };
+            // a head that hashes right but does not decode is set aside as a refusal of the whole image
+            let Ok(head) = opening.head() else {
+                tracing::error!(seat = %header.seat, sequence = header.sequence, index = entry.index, "head not readable");
+                continue;
+            };
+            if matches!(head.operation, Operation::Restated { .. }) {
+                continue;
+            }
+            images.push(self.judge_image(
+                &header,
+                &head,
+                &opening,
+                pointer,
+                &permitted,
+                from_parent,
+                now_us,
+            ));
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one image, all borrowed from its block"
+    )]
+    fn judge_image(
+        &self,
+        header: &Header,
+        head: &Head,
+        opening: &Opening<'_>,
+        pointer: Pointer,
+        permitted: &[String],
+        from_parent: bool,
+        now_us: i64,
+    ) -> Image {
+        let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
+        let mut judgement = self.judge().judge(head, &sections);
+        if !permitted.contains(&head.record_type) {
+            tracing::warn!(seat = %header.seat, record_type = head.record_type, "record type not permitted");
+            judgement.verdict = Verdict::Refused(vec![not_permitted(&head.record_type)]);
+            judgement.conclusion = None;
+        }
+        let retracted = head.operation == Operation::Retract;
+        let mut flags = 0;
+        let mut refusal = None;
+        let shown = match &judgement.verdict {
+            Verdict::Accepted => Some(pointer),
+            Verdict::Refused(findings) => {
+                flags |= flag::REFUSED;
+                refusal = findings
+                    .first()
+                    .map(|_| refused(header, head, findings, now_us));
+                None
+            }
+            Verdict::Unknown => {
+                flags |= flag::UNREAD;
+                None
+            }
+        };
+        if retracted {
+            flags |= flag::RETRACTED;
+        }
+        if head.record_type == builtin::REFUSAL && judgement.verdict == Verdict::Accepted {
+            refusal = self.stated_refusal(header, head, &sections, retracted, now_us);
+        }
+        let subject = judgement.subject.tagged();
+        let id = record_id(&head.record_type, head.key.as_bytes(), &header.seat);
+        if let Some(refusal) = &mut refusal
+            && head.record_type != builtin::REFUSAL
+        {
+            refusal.id = id;
+        }
+        let region = if from_parent && head.hint != Hint::CityWide {
+            self.region().to_owned()
+        } else {
+            region_of(&judgement)
+        };
+        Image {
+            row: RecordRow {
+                id,
+                kind: record_kind::of(&head.record_type),
+                subject: subject_key(&subject),
+                region,
+                latest: pointer,
+                shown,
+                mask: opening.mask(),
+                flags,
+            },
+            subject,
+            record_type: head.record_type.clone(),
+            seat: header.seat,
+            class: header.lane as u8,
+            city_wide: head.hint == Hint::CityWide,
+            addressed: self.addressed(&head.hint),
+            from_parent,
+            refusal,
+        }
+    }
+
+    /// Regions of the seats that an entry is addressed to, or the region that it names.
+    fn addressed(&self, hint: &Hint) -> Vec<String> {
+        match hint {
+            Hint::Seats(seats) => {
+                let directory = self.directory();
+                let regions = seats.iter().filter_map(|s| directory.identity(s));
+                regions.map(|i| i.identity().jurisdiction.clone()).collect()
+            }
+            Hint::Region(region) => vec![region.clone()],
+            Hint::Unknown | Hint::Division(_) | Hint::CityWide | Hint::Local => Vec::new(),
+        }
+    }
+
+    fn is_city(&self, seat: &SeatId) -> bool {
+        self.directory()
+            .identity(seat)
+            .is_some_and(|i| i.identity().kind == protocol::directory::SeatKind::City)
+    }
+
+    /// Compares the judged images with what is current and lays out the group's rows.
+    async fn settle(
+        &self,
+        images: Vec<Image>,
+        left: Vec<(u64, u64)>,
+        through: u64,
+        now_us: i64,
+    ) -> Result<ApplyGroup, StepError> {
+        let mut routes: HashMap<(String, u8, u64), Vec<u32>> = HashMap::new();
+        let route_down = self.tier() == Tier::City;
+        if route_down {
+            for image in &images {
+                let own = (image.row.region.len() == 6 && image.row.region != self.region())
+                    .then(|| image.row.region.clone());
+                let wide = image.city_wide.then(|| CITY_WIDE.to_owned());
+                for region in own
+                    .into_iter()
+                    .chain(wide)
+                    .chain(image.addressed.iter().cloned())
+                {
+                    let positions = routes
+                        .entry((region, image.class, image.row.latest.block))
+                        .or_default();
+                    if positions.last() != Some(&image.row.latest.position) {
+                        positions.push(image.row.latest.position);
+                    }
+                }
+            }
+        }
+        // the last image of each record in the group; earlier ones stay in their blocks
+        let mut newest: HashMap<[u8; 16], Image> = HashMap::with_capacity(images.len());
+        let mut refusals: HashMap<[u8; 16], RefusalRow> = HashMap::new();
+        for mut image in images {
+            if let Some(refusal) = image.refusal.take() {
+                refusals.insert(refusal.id, refusal);
+            } else {
+                refusals.entry(image.row.id).and_modify(|r| r.open = false);
+            }
+            match newest.entry(image.row.id) {
+                std::collections::hash_map::Entry::Vacant(slot) => {
+                    slot.insert(image);
+                }
+                std::collections::hash_map::Entry::Occupied(mut slot) => {
+                    let held = slot.get_mut();
+                    if image.row.latest.version > held.row.latest.version {
+                        image.row.shown = image.row.shown.or(held.row.shown);
+                        *held = image;
+                    } else if image.row.latest.version == held.row.latest.version
+                        && image.row.mask.count_ones() > held.row.mask.count_ones()
+                    {
+                        *held = image;
+                    }
+                }
+            }
+        }
+        let mut ids: Vec<[u8; 16]> = newest.keys().copied().collect();
+        ids.sort_unstable();
+        let known: HashMap<[u8; 16], RecordRow> = self
+            .store()
+            .records(&ids)
+            .await?
+            .into_iter()
+            .map(|r| (r.id, r))
+            .collect();
+        let mut group = ApplyGroup {
+            through,
+            at_us: now_us,
+            left,
+            ..ApplyGroup::default()
+        };
+        for id in ids {
+            let Some(image) = newest.remove(&id) else {
+                continue;
+            };
+            let known = known.get(&id);
+            self.place_image(image, known, route_down, &mut refusals, &mut group);
+        }
+        group.routed = routes
+            .into_iter()
+            .map(|((region, class, offset), mut positions)| {
+                positions.sort_unstable();
+                positions.dedup();
+                RoutedRow {
+                    region,
+                    class,
+                    offset,
+                    positions: Some(pack_positions(&positions)),
+                }
+            })
+            .collect();
+        group.refusals = refusals.into_values().collect();
+        Ok(group)
+    }
+
+    fn place_image(
+        &self,
+        mut image: Image,
+        known: Option<&RecordRow>,
+        route_down: bool,
+        refusals: &mut HashMap<[u8; 16], RefusalRow>,
+        group: &mut ApplyGroup,
+    ) {
+        if let Some(known) = known {
+            let newer = image.row.latest.version > known.latest.version;
+            let wider = image.row.latest.version == known.latest.version
+                && (image.row.mask & !known.mask != 0
+                    || (known.flags & flag::LEFT != 0 && image.from_parent));
+            if !newer && !wider {
+                refusals.remove(&image.row.id);
+                return;
+            }
+            if newer && image.row.shown.is_none() {
+                image.row.shown = known.shown;
+                // a refused image concludes nothing: the record stays where it was shown
+                if known.shown.is_some() {
+                    image.row.region.clone_from(&known.region);
+                }
+            }
+            if image.row.subject != known.subject {
+                group
+                    .subject_changed
+                    .push((image.row.id, image.row.subject));
+                group.dirty.push(known.subject);
+            }
+            if newer && known.flags & flag::REFUSED != 0 && image.row.flags & flag::REFUSED == 0 {
+                group.closed_refusals.push(image.row.id);
+            }
+            let moved = known.region != image.row.region && !known.region.is_empty();
+            if route_down && moved && image.record_type != builtin::REFUSAL {
+                let routed = Routed {
+                    subject: image.subject.clone(),
+                    from: known.region.clone(),
+                    to: image.row.region.clone(),
+                };
+                let regions = [&routed.from, &routed.to]
+                    .into_iter()
+                    .filter(|r| r.as_str() != self.region())
+                    .cloned();
+                group.events.push(EventRow {
+                    class: 2,
+                    regions: regions.collect(),
+                    bytes: protocol::codec::encode_routed(&routed),
+                });
+                group
+                    .moved
+                    .push((image.row.subject, image.row.region.clone()));
+            }
+        }
+        let was_refused = known.is_some_and(|k| k.flags & flag::REFUSED != 0);
+        let refused = i64::from(image.row.flags & flag::REFUSED != 0) - i64::from(was_refused);
+        let records = i64::from(known.is_none());
+        if records != 0 || refused != 0 {
+            group.counts.push(TypeCount {
+                origin: image.seat,
+                kind: image.row.kind,
+                records,
+                refused,
+            });
+        }
+        group.records.push(image.row);
+    }
+
+    /// A refusal that a source states about a row of its own (D42).
+    fn stated_refusal(
+        &self,
+        header: &Header,
+        head: &Head,
+        sections: &[(u8, &[u8])],
+        retracted: bool,
+        now_us: i64,
+    ) -> Option<RefusalRow> {
+        let id = record_id(&head.record_type, head.key.as_bytes(), &header.seat);
+        // a retraction carries no content and closes what stands here under its identity
+        let stated = refusal::read(head, sections)?;
+        let labels = stated.labels(self.standards());
+        Some(RefusalRow {
+            id,
+            origin: header.seat,
+            record_type: stated.record_type,
+            key_text: stated.key_text,
+            message: stated.message,
+            reasons: stated.codes.join(","),
+            fields: labels.join(","),
+            at_us: now_us,
+            open: !retracted,
+        })
+    }
+}
+
+fn not_permitted(record_type: &str) -> Finding {
+    let reason = reason::NOT_PERMITTED;
+    Finding {
+        code: reason.code,
+        severity: Severity::Refuse,
+        field: 0,
+        label: "记录类型".to_owned(),
+        message: format!("该来源未获准报送记录类型「{record_type}」"),
+        fix: reason.fix,
+    }
+}
+
+fn region_of(judgement: &Judgement) -> String {
+    judgement
+        .conclusion
+        .as_ref()
+        .map(|c| c.region.clone())
+        .unwrap_or_default()
+}
+
+fn refused(header: &Header, head: &Head, findings: &[Finding], now_us: i64) -> RefusalRow {
+    let join =
+        |f: &dyn Fn(&Finding) -> String| findings.iter().map(f).collect::<Vec<_>>().join(",");
+    RefusalRow {
+        id: [0; 16],
+        origin: header.seat,
+        record_type: head.record_type.clone(),
+        key_text: head.key.to_string(),
+        reasons: join(&|f| f.code.to_string()),
+        fields: join(&|f| f.label.to_string()),
+        message: findings
+            .iter()
+            .map(|f| format!("{};{}", f.message, f.fix))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        at_us: now_us,
+        open: true,
+    }
+}

@@ -1,0 +1,447 @@
+//! Named accounts of the console: opening them, signing in and out, roles, and the audit of it all.
+//!
+//! A password is never stored or logged; its Argon2id hash is. Checking one costs time on purpose: it is a plain function,
+//! so that whoever serves people runs it beside other work and bounds how many run at once.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params};
+use protocol::hash;
+use store::{AccountRow, AuditRow, LoginSessionRow, StoreError};
+
+use crate::node::Node;
+
+/// Characters that a password has at least.
+pub const PASSWORD_CHARACTERS_MIN: usize = 10;
+/// Bytes of a password that are looked at.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Bytes of an account name.
+pub const ACCOUNT_BYTES_MAX: usize = 64;
+/// A session ends when it was not used for so long.
+pub const IDLE_US: i64 = 2 * 3_600 * 1_000_000;
+/// A session ends so long after it began, used or not.
+pub const SESSION_US: i64 = 12 * 3_600 * 1_000_000;
+/// Use of a session is written down at most so often.
+const TOUCH_US: i64 = 60 * 1_000_000;
+
+/// Argon2id with 19 MiB and two passes (OWASP's first choice for servers).
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+
+/// What an account may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Everything, admissions included.
+    Administrator,
+    /// Reads everything of this node.
+    Clerk,
+    /// Reads everything of this node, for audits.
+    Auditor,
+    /// Reads dossiers, and refusals of this department only.
+    Department(String),
+}
+
+impl Role {
+    /// The role as stored.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Administrator => "administrator".to_owned(),
+            Self::Clerk => "clerk".to_owned(),
+            Self::Auditor => "auditor".to_owned(),
+            Self::Department(name) => format!("department:{name}"),
+        }
+    }
+
+    /// The role of a stored text; nothing for what this release does not know.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Some(match key {
+            "administrator" => Self::Administrator,
+            "clerk" => Self::Clerk,
+            "auditor" => Self::Auditor,
+            _ => match key.strip_prefix("department:") {
+                Some(name) if !name.is_empty() => Self::Department(name.to_owned()),
+                _ => return None,
+            },
+        })
+    }
+
+    /// The role for people.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Administrator => "管理员",
+            Self::Clerk => "业务员",
+            Self::Auditor => "审计员",
+            Self::Department(_) => "部门人员",
+        }
+    }
+
+    /// Whether the account decides on admissions.
+    pub const fn admits(&self) -> bool {
+        matches!(self, Self::Administrator)
+    }
+
+    /// The only department whose refusals the account may see; none for accounts of the whole node.
+    pub fn department(&self) -> Option<&str> {
+        match self {
+            Self::Department(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// An account that may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Name to sign in with.
+    pub account: String,
+    /// Real name (实名制).
+    pub name: String,
+    /// Role.
+    pub role: Role,
+}
+
+/// An account to open.
+#[derive(Debug, Clone)]
+pub struct NewAccount<'a> {
+    /// Name to sign in with.
+    pub account: &'a str,
+    /// Real name.
+    pub name: &'a str,
+    /// Role.
+    pub role: Role,
+    /// Password.
+    pub password: &'a str,
+    /// 16 random bytes.
+    pub salt: [u8; 16],
+    /// Who opens it.
+    pub by: &'a str,
+}
+
+/// Why an account was not opened or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The name cannot be one.
+    #[error("账号名只能用小写字母、数字、点、下划线和短横线,1 到 64 个字符")]
+    Name,
+    /// A real name is required.
+    #[error("请填写账号使用人的真实姓名")]
+    RealName,
+    /// The password is too short, too long, or the account's own name.
+    #[error(
+        "口令至少 {PASSWORD_CHARACTERS_MIN} 个字符、不超过 {PASSWORD_BYTES_MAX} 字节,且不能包含账号名"
+    )]
+    Password,
+    /// There is no such account.
+    #[error("没有账号「{0}」")]
+    Unknown(String),
+    /// Hashing failed: the program's fault.
+    #[error("口令散列失败,这是程序缺陷,请附日志报告")]
+    Hashing,
+}
+
+/// An attempt to sign in whose password has not been looked at yet.
+#[derive(Debug)]
+pub struct Attempt {
+    row: Option<AccountRow>,
+    account: String,
+}
+
+/// An attempt whose password was right; made only by [`Attempt::check`].
+#[derive(Debug)]
+pub struct Checked {
+    account: Account,
+}
+
+/// A session that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Whose.
+    pub account: Account,
+    /// Ends then in any case.
+    pub until_us: i64,
+}
+
+impl Attempt {
+    /// Looks at the password. Takes as long for an unknown account as for a known one, and says no more about why not.
+    pub fn check(self, password: &str) -> Result<Checked, Self> {
+        let nobody = nobody();
+        let hash = self
+            .row
+            .as_ref()
+            .map_or(nobody, |row| row.password_hash.as_str());
+        let right = password.len() <= PASSWORD_BYTES_MAX && verifies(hash, password);
+        let known = self
+            .row
+            .as_ref()
+            .filter(|row| !row.disabled)
+            .and_then(account_of);
+        match known {
+            Some(account) if right => Ok(Checked { account }),
+            _ => Err(self),
+        }
+    }
+
+    /// The account as typed, for the audit.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+}
+
+impl Node {
+    /// Opens an account, or gives an existing one a new password, name and role.
+    pub async fn put_account(&self, new: &NewAccount<'_>, now_us: i64) -> Result<(), AccountError> {
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        if new.account.is_empty()
+            || new.account.len() > ACCOUNT_BYTES_MAX
+            || !new.account.chars().all(allowed)
+        {
+            return Err(AccountError::Name);
+        }
+        let name = new.name.trim();
+        if name.is_empty() || name.len() > 200 || name.contains('\0') {
+            return Err(AccountError::RealName);
+        }
+        let password = new.password;
+        if password.chars().count() < PASSWORD_CHARACTERS_MIN
+            || password.len() > PASSWORD_BYTES_MAX
+            || password.contains(new.account)
+        {
+            return Err(AccountError::Password);
+        }
+        let row = AccountRow {
+            name: new.account.to_owned(),
+            title: name.to_owned(),
+            role: new.role.key(),
+            password_hash: hash_password(password, &new.salt).ok_or(AccountError::Hashing)?,
+            disabled: false,
+            failed: 0,
+            locked_until_us: 0,
+            at_us: now_us,
+        };
+        self.store().account_put(&row).await?;
+        self.audit(new.by, "account.put", new.account, &new.role.key(), now_us)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether there is any account at all.
+    pub async fn has_accounts(&self) -> Result<bool, AccountError> {
+        Ok(!self.store().accounts().await?.is_empty())
+    }
+
+    /// Looks an account up; [`Attempt::check`] follows, then [`Node::sign_in`] or [`Node::sign_in_failed`].
+    pub async fn attempt(&self, account: &str) -> Result<Attempt, AccountError> {
+        let account = account.trim().to_ascii_lowercase();
+        let plausible =
+            !account.is_empty() && account.len() <= ACCOUNT_BYTES_MAX && !account.contains('\0');
+        let row = if plausible {
+            self.store().account(&account).await?
+        } else {
+            None
+        };
+        Ok(Attempt { row, account })
+    }
+
+    /// Opens a session for a password that was right. `token` is random; only its hash is stored.
+    pub async fn sign_in(
+        &self,
+        checked: Checked,
+        token: &[u8; 32],
+        address: &str,
+        now_us: i64,
+    ) -> Result<Account, AccountError> {
+        let row = LoginSessionRow {
+            token_hash: token_hash(token),
+            account: checked.account.account.clone(),
+            begun_us: now_us,
+            idle_until_us: now_us + IDLE_US,
+            until_us: now_us + SESSION_US,
+        };
+        self.store().login_put(&row).await?;
+        self.audit(&checked.account.account, "sign-in", address, "", now_us)
+            .await?;
+        Ok(checked.account)
+    }
+
+    /// Writes down that a sign-in failed.
+    pub async fn sign_in_failed(
+        &self,
+        attempt: &Attempt,
+        address: &str,
+        now_us: i64,
+    ) -> Result<(), AccountError> {
+        let shown: String = attempt
+            .account
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(ACCOUNT_BYTES_MAX)
+            .collect();
+        self.audit(&shown, "sign-in.failed", address, "", now_us)
+            .await
+    }
+
+    /// The session of a token, if it stands; keeps it alive.
+    pub async fn login(
+        &self,
+        token: &[u8; 32],
+        now_us: i64,
+    ) -> Result<Option<Login>, AccountError> {
+        let hash = token_hash(token);
+        let Some(session) = self.store().login(&hash).await? else {
+            return Ok(None);
+        };
+        if session.until_us <= now_us || session.idle_until_us <= now_us {
+            self.store().login_end(&hash).await?;
+            return Ok(None);
+        }
+        let row = self
+            .store()
+            .account(&session.account)
+            .await?
+            .filter(|row| !row.disabled);
+        let Some(account) = row.as_ref().and_then(account_of) else {
+            self.store().login_end(&hash).await?;
+            return Ok(None);
+        };
+        if session.idle_until_us < now_us + IDLE_US - TOUCH_US {
+            self.store().login_touch(&hash, now_us + IDLE_US).await?;
+        }
+        Ok(Some(Login {
+            account,
+            until_us: session.until_us,
+        }))
+    }
+
+    /// Ends a session.
+    pub async fn sign_out(
+        &self,
+        token: &[u8; 32],
+        account: &str,
+        now_us: i64,
+    ) -> Result<(), AccountError> {
+        self.store().login_end(&token_hash(token)).await?;
+        self.audit(account, "sign-out", "", "", now_us).await
+    }
+
+    /// Writes an act of a person down.
+    pub async fn audit(
+        &self,
+        account: &str,
+        action: &str,
+        object: &str,
+        detail: &str,
+        now_us: i64,
+    ) -> Result<(), AccountError> {
+        let row = AuditRow {
+            seq: 0,
+            at_us: now_us,
+            account: account.to_owned(),
+            action: action.to_owned(),
+            object: object.to_owned(),
+            detail: detail.to_owned(),
+        };
+        Ok(self.store().audit_append(&row).await?)
+    }
+}
+
+fn account_of(row: &AccountRow) -> Option<Account> {
+    Some(Account {
+        account: row.name.clone(),
+        name: row.title.clone(),
+        role: Role::from_key(&row.role)?,
+    })
+}
+
+fn token_hash(token: &[u8; 32]) -> [u8; 32] {
+    hash::sha256(&[token]).0
+}
+
+fn argon() -> Argon2<'static> {
+    let params =
+        Params::new(MEMORY_KIB, PASSES, 1, None).expect("constants within Argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params)
+}
+
+fn hash_password(password: &str, salt: &[u8; 16]) -> Option<String> {
+    argon()
+        .hash_password_with_salt(password.as_bytes(), salt)
+        .ok()
+        .map(|hash| hash.to_string())
+}
+
+fn verifies(stored: &str, password: &str) -> bool {
+    PasswordHash::new(stored)
+        .is_ok_and(|hash| argon().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// The hash that attempts at unknown accounts are measured against: no password has it.
+fn nobody() -> &'static str {
+    static NOBODY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NOBODY.get_or_init(|| hash_password("\u{0}", &[0; 16]).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(password: &str, disabled: bool, role: &str) -> Attempt {
+        let row = AccountRow {
+            name: "wangfang".to_owned(),
+            title: "王芳".to_owned(),
+            role: role.to_owned(),
+            password_hash: hash_password(password, &[7; 16]).expect("hashes"),
+            disabled,
+            failed: 0,
+            locked_until_us: 0,
+            at_us: 0,
+        };
+        Attempt {
+            row: Some(row),
+            account: "wangfang".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_the_right_password_of_a_usable_account_opens() {
+        let right = "correct horse battery";
+        assert!(attempt(right, false, "clerk").check(right).is_ok());
+        assert!(
+            attempt(right, false, "clerk")
+                .check("correct horse")
+                .is_err()
+        );
+        assert!(attempt(right, true, "clerk").check(right).is_err());
+        assert!(
+            attempt(right, false, "of a later release")
+                .check(right)
+                .is_err()
+        );
+        assert!(
+            Attempt {
+                row: None,
+                account: "nobody".to_owned()
+            }
+            .check("\u{0}")
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn roles_come_back_as_they_were_stored() {
+        let all = [
+            Role::Administrator,
+            Role::Clerk,
+            Role::Auditor,
+            Role::Department("浦东新区市场监管局".to_owned()),
+        ];
+        for role in all {
+            assert_eq!(Role::from_key(&role.key()), Some(role));
+        }
+        assert_eq!(Role::from_key("department:"), None);
+        assert_eq!(Role::from_key("root"), None);
+    }
+}

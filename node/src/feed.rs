@@ -1,0 +1,286 @@
+//! What peers read: pages of our feed, whole upwards and filtered downwards, and pages of wants.
+//!
+//! Upwards everything is passed on from the log at once; a feed filtered by conclusions follows the applied cursor. The
+//! sender keeps no state per peer: the hub reads what apply has routed.
+
+use std::collections::BTreeMap;
+
+use protocol::batch::Header;
+use protocol::bytes::Malformed;
+use protocol::directory::SeatKind;
+use protocol::entry::Hint;
+use protocol::envelope::Envelope;
+use protocol::frame::{Interest, Item, Want};
+use protocol::limits;
+use protocol::name::SeatId;
+use protocol::opening::Opening;
+use protocol::session::Page;
+use protocol::slice;
+use store::{FeedItem, FeedQuery, ItemKind};
+
+use crate::error::StepError;
+use crate::intake::Peer;
+use crate::node::{Node, subject_key};
+
+/// Region under which city-wide entries are routed to every district.
+pub const CITY_WIDE: &str = "*";
+
+/// Sections that every node of government may see: head, public, government. Others stay with source and city.
+pub const DISTRICT_SECTIONS: u16 = 0b111;
+/// Every section.
+pub const ALL_SECTIONS: u16 = u16::MAX;
+
+/// Records of a subject in one page of a want.
+const WANT_RECORDS: usize = 256;
+
+impl Node {
+    /// A page of the feed for a peer's interest.
+    pub async fn feed_page(
+        &self,
+        peer: &Peer,
+        interest: &Interest,
+        class: u8,
+        after: u64,
+        upto: Option<u64>,
+        bytes_max: u64,
+    ) -> Result<Page, StepError> {
+        let heads = self.store().feed_heads().await?;
+        let full = self.may_have_all(peer) && interest.full;
+        let head = if class > 0 && !full {
+            heads.applied
+        } else {
+            heads.head
+        };
+        let upto = upto.map_or(head, |u| u.min(head));
+        if upto <= after {
+            return Ok(Page {
+                items: Vec::new(),
+                through: after,
+                more: false,
+            });
+        }
+        let regions = (class > 0 && !full).then(|| self.regions_for(peer, interest));
+        let page = self
+            .store()
+            .feed_page(FeedQuery {
+                after,
+                class,
+                exclude_peer: Some(peer.identity.seat),
+                regions,
+                upto,
+                bytes_max: bytes_max.min(usize::MAX as u64) as usize,
+                items_max: limits::WAITING_ITEMS_MAX,
+            })
+            .await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for row in page.items {
+            let offset = row.offset;
+            let item = self
+                .item(row, full)
+                .map_err(|what| StepError::Damaged { offset, what })?;
+            if let Some(item) = item {
+                items.push((offset, item));
+            }
+        }
+        Ok(Page {
+            items,
+            more: page.through < upto,
+            through: page.through,
+        })
+    }
+
+    /// Only the parent of this node holds everything; an agent holds nothing but directory and receipts.
+    fn may_have_all(&self, peer: &Peer) -> bool {
+        peer.identity.kind == SeatKind::City
+    }
+
+    /// What a peer may have of what it wants: a district its own region and what is city-wide.
+    fn regions_for(&self, peer: &Peer, interest: &Interest) -> Vec<String> {
+        if peer.identity.kind != SeatKind::District {
+            return Vec::new();
+        }
+        let mut regions: Vec<String> = interest
+            .regions
+            .iter()
+            .filter(|r| **r == peer.identity.jurisdiction)
+            .cloned()
+            .collect();
+        if interest.city_wide {
+            regions.push(CITY_WIDE.to_owned());
+        }
+        regions
+    }
+
+    fn item(&self, row: FeedItem, full: bool) -> Result<Option<Item>, Malformed> {
+        Ok(match row.kind {
+            ItemKind::Envelope => Some(Item::Envelope(row.bytes)),
+            ItemKind::Event => Some(Item::Routed(protocol::codec::decode_routed(&row.bytes)?)),
+            ItemKind::Block if full => self.whole_block(row)?,
+            ItemKind::Block => {
+                let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
+                let positions = row
+                    .positions
+                    .as_deref()
+                    .map(unpack_positions)
+                    .unwrap_or_default();
+                if positions.is_empty() {
+                    return Ok(None);
+                }
+                let body = slice::unpack(&row.bytes)?;
+                let body = slice::cut(&header, &body, &positions, |_| DISTRICT_SECTIONS)?;
+                Some(Item::Slice {
+                    header: row.header,
+                    body: slice::pack(&body),
+                })
+            }
+        })
+    }
+
+    /// A block as it was stored, without what is marked local.
+    fn whole_block(&self, row: FeedItem) -> Result<Option<Item>, Malformed> {
+        let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
+        let local = Hint::Local.to_bytes();
+        let Some(local) = header.groups.iter().position(|g| g.hint == local) else {
+            return Ok(Some(Item::Slice {
+                header: row.header,
+                body: row.bytes,
+            }));
+        };
+        let body = slice::unpack(&row.bytes)?;
+        let opened = slice::opened(&header, &body)?;
+        let rest: Vec<u32> = (0..opened.len() as u32)
+            .filter(|p| usize::from(opened[*p as usize].group) != local)
+            .collect();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let body = slice::cut(&header, &body, &rest, |_| ALL_SECTIONS)?;
+        Ok(Some(Item::Slice {
+            header: row.header,
+            body: slice::pack(&body),
+        }))
+    }
+
+    /// A page of what a peer wants, with the place to go on from; `None` at the end. What the peer may not have is not in it.
+    pub async fn want_page(
+        &self,
+        peer: &Peer,
+        want: &Want,
+        resume: &[u8],
+    ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
+        match want {
+            Want::Subject(subject) => self.subject_page(peer, subject, resume).await,
+            Want::Range {
+                seat,
+                lane,
+                opening,
+                from,
+                to,
+            } => {
+                let after = resume
+                    .try_into()
+                    .map(u64::from_be_bytes)
+                    .unwrap_or(from.saturating_sub(1));
+                let full = self.may_have_all(peer);
+                let rows = self
+                    .store()
+                    .log_page(
+                        SeatId(*seat),
+                        *lane,
+                        protocol::hash::Hash(*opening),
+                        after,
+                        *to,
+                        4 << 20,
+                    )
+                    .await?;
+                let next = rows
+                    .last()
+                    .map(|(sequence, _)| sequence.to_be_bytes().to_vec());
+                let mut items = Vec::new();
+                for (_, row) in rows.into_iter().filter(|_| full) {
+                    let offset = row.offset;
+                    items.extend(
+                        self.item(row, true)
+                            .map_err(|what| StepError::Damaged { offset, what })?,
+                    );
+                }
+                Ok((items, next.filter(|_| full)))
+            }
+        }
+    }
+
+    /// Current records of a subject, block by block: no block is opened once per record (D27).
+    async fn subject_page(
+        &self,
+        peer: &Peer,
+        subject: &str,
+        resume: &[u8],
+    ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
+        let after: [u8; 16] = resume.try_into().unwrap_or_default();
+        let rows = self
+            .store()
+            .records_of_subject(subject_key(subject), after, WANT_RECORDS)
+            .await?;
+        let next = (rows.len() == WANT_RECORDS)
+            .then(|| rows.last().map(|r| r.id.to_vec()))
+            .flatten();
+        let all = self.may_have_all(peer);
+        let mut blocks: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for row in rows
+            .iter()
+            .filter(|r| all || r.region == peer.identity.jurisdiction || r.region == CITY_WIDE)
+        {
+            for pointer in std::iter::once(row.latest).chain(row.shown) {
+                let positions = blocks.entry(pointer.block).or_default();
+                if !positions.contains(&pointer.position) {
+                    positions.push(pointer.position);
+                }
+            }
+        }
+        let offsets: Vec<u64> = blocks.keys().copied().collect();
+        let keep = if all { ALL_SECTIONS } else { DISTRICT_SECTIONS };
+        let mut items = Vec::new();
+        for row in self.store().blocks(&offsets).await? {
+            let Some(positions) = blocks.get_mut(&row.offset) else {
+                continue;
+            };
+            positions.sort_unstable();
+            let cut = || -> Result<Item, Malformed> {
+                let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
+                let body = slice::cut(
+                    &header,
+                    &slice::unpack(&row.bytes)?,
+                    positions,
+                    |_: &Opening<'_>| keep,
+                )?;
+                Ok(Item::Slice {
+                    header: row.header.clone(),
+                    body: slice::pack(&body),
+                })
+            };
+            items.push(cut().map_err(|what| StepError::Damaged {
+                offset: row.offset,
+                what,
+            })?);
+        }
+        Ok((items, next))
+    }
+}
+
+/// Positions within a block as a store keeps them: 16-bit, ascending.
+pub fn pack_positions(positions: &[u32]) -> Vec<u8> {
+    positions
+        .iter()
+        .flat_map(|p| (*p as u16).to_be_bytes())
+        .collect()
+}
+
+/// Reads [`pack_positions`].
+pub fn unpack_positions(bytes: &[u8]) -> Vec<u32> {
+    bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|c| u32::from(u16::from_be_bytes(*c)))
+        .collect()
+}

@@ -1,0 +1,361 @@
+//! Intake: verify what a peer sent, store it with the peer's cursor in one synced transaction. Its commit is what "durable"
+//! means (I3). Nothing is understood here: bytes that verify are stored whatever we think of their content (I4).
+
+use std::collections::HashMap;
+
+use protocol::batch::LogState;
+use protocol::bytes::Malformed;
+use protocol::directory::{DirectoryError, Identity, LogName, SeatKind};
+use protocol::envelope::{Envelope, kind};
+use protocol::frame::{Item, Routed, Want};
+use protocol::name::{FeedId, SeatId};
+use protocol::receipt::Position;
+use protocol::slice::{self, HeaderFault, SliceFault, VerifiedSlice};
+use store::{
+    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, HeldRow, IntakeGroup, LogAdvance,
+    WantRow,
+};
+
+use crate::error::StepError;
+use crate::node::Node;
+
+/// Who sent, as far as intake must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The peer's own identity.
+    pub identity: Identity,
+    /// Seats that it presented in its hello.
+    pub seats: Vec<SeatId>,
+    /// Its feed.
+    pub feed: FeedId,
+}
+
+/// Why a group was not taken in. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeInFault {
+    /// The peer is at fault: what it sent does not verify or is not laid out. The session ends.
+    #[error("对端发来的内容未通过校验:{0}。请联系对端运维检查其程序版本和存储")]
+    Peer(String),
+    /// The peer pushed statements of a seat outside of its jurisdiction (D23). The session ends.
+    #[error("对端推送了其管辖范围以外的来源 {seat}(属 {jurisdiction})。请核对该节点的入网范围")]
+    Jurisdiction {
+        /// The seat.
+        seat: SeatId,
+        /// Its jurisdiction.
+        jurisdiction: String,
+    },
+    /// This node is at fault; the group can be sent again.
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+impl From<Malformed> for TakeInFault {
+    fn from(m: Malformed) -> Self {
+        Self::Peer(m.to_string())
+    }
+}
+
+/// How a group arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// As the next of a class of the peer's feed, ending at this cursor.
+    Feed {
+        /// Class.
+        class: u8,
+        /// Cursor behind the group.
+        through: u64,
+        /// Version of the interest that it was filtered by.
+        interest_version: u32,
+    },
+    /// As the answer to a want: accepted from any peer, since it verifies by itself (D23).
+    Want,
+}
+
+#[derive(Default)]
+struct Checked {
+    envelopes: Vec<EnvelopeRow>,
+    blocks: Vec<BlockRow>,
+    held: Vec<HeldRow>,
+    wants: Vec<WantRow>,
+    events: Vec<EventRow>,
+    logs: HashMap<LogName, LogState>,
+}
+
+impl Node {
+    /// Verifies and stores a group of items from a peer, durably. Returns when it is durable.
+    pub async fn take_in(
+        &self,
+        peer: &Peer,
+        items: Vec<Item>,
+        arrival: Arrival,
+        now_us: i64,
+    ) -> Result<(), TakeInFault> {
+        let mut checked = Checked::default();
+        for item in items {
+            match item {
+                Item::Envelope(bytes) => self.check_envelope(bytes, &mut checked)?,
+                Item::Slice { header, body } => {
+                    self.check_slice(peer, header, body, arrival, &mut checked)?
+                }
+                Item::Routed(routed) => self.check_routed(routed, now_us, &mut checked),
+            }
+        }
+        let cursor = match arrival {
+            Arrival::Feed {
+                class,
+                through,
+                interest_version,
+            } => Some(CursorRow {
+                peer: peer.identity.seat,
+                feed: peer.feed,
+                class,
+                offset: through,
+                interest_version,
+            }),
+            Arrival::Want => None,
+        };
+        let grew = !checked.blocks.is_empty()
+            || !checked.envelopes.is_empty()
+            || !checked.events.is_empty();
+        let durable: Vec<(LogName, Position)> = checked
+            .logs
+            .values()
+            .map(|state| (state.log, (state.sequence, state.last)))
+            .collect();
+        let group = IntakeGroup {
+            envelopes: checked.envelopes,
+            blocks: checked.blocks,
+            held: checked.held,
+            wants: checked.wants,
+            events: checked.events,
+            cursor,
+            from_peer: Some(peer.identity.seat),
+            at_us: now_us,
+        };
+        self.store().intake(group).await.map_err(StepError::Store)?;
+        self.logs().extend(checked.logs);
+        if !durable.is_empty() {
+            self.ledger().note_durable(&durable, now_us);
+            self.receipting().ring();
+        }
+        self.wanting().ring();
+        if grew {
+            self.applying().ring();
+            self.ring_sessions();
+        }
+        Ok(())
+    }
+
+    /// Stores directory statements of our own making (an admission, our opening) and puts them on the feed.
+    pub async fn publish(&self, envelopes: &[Envelope], now_us: i64) -> Result<(), TakeInFault> {
+        let mut checked = Checked::default();
+        for envelope in envelopes {
+            self.check_envelope(envelope.to_bytes(), &mut checked)?;
+        }
+        let group = IntakeGroup {
+            envelopes: checked.envelopes,
+            at_us: now_us,
+            ..IntakeGroup::default()
+        };
+        self.store().intake(group).await.map_err(StepError::Store)?;
+        self.ring_sessions();
+        Ok(())
+    }
+
+    fn check_envelope(&self, bytes: Vec<u8>, checked: &mut Checked) -> Result<(), TakeInFault> {
+        let envelope = Envelope::from_bytes(&bytes)?;
+        let seat = seat_of(&envelope);
+        match self.directory_mut().admit(&envelope) {
+            Ok(_) | Err(DirectoryError::Unread) => {}
+            Err(DirectoryError::Fork(known)) => {
+                // both are kept and relayed; who survives is the authority's decision
+                self.warn(format!(
+                    "发现互相矛盾的名录声明(与 {} 冲突),相关来源待市级裁决",
+                    known.short()
+                ));
+            }
+            Err(DirectoryError::UnknownIssuer(issuer)) => {
+                tracing::warn!(%issuer, "directory statement held: issuer unknown");
+                let Some(seat) = seat else { return Ok(()) };
+                checked.held.push(HeldRow {
+                    seat,
+                    lane: 0,
+                    opening: envelope.hash(),
+                    from_sequence: 0,
+                    why: "issuer".into(),
+                });
+                return Ok(());
+            }
+            Err(fault) => return Err(TakeInFault::Peer(fault.to_string())),
+        }
+        checked.envelopes.push(EnvelopeRow {
+            hash: envelope.hash(),
+            kind: envelope.kind,
+            seat,
+            bytes,
+        });
+        Ok(())
+    }
+
+    fn check_slice(
+        &self,
+        peer: &Peer,
+        header_bytes: Vec<u8>,
+        packed: Vec<u8>,
+        arrival: Arrival,
+        checked: &mut Checked,
+    ) -> Result<(), TakeInFault> {
+        let envelope = Envelope::from_bytes(&header_bytes)?;
+        let verified = slice::verify_header(&self.directory(), &envelope);
+        let header = match verified {
+            Ok(header) => header,
+            Err(HeaderFault::UnknownIdentity(_) | HeaderFault::UnknownOpening(_)) => {
+                let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
+                checked.held.push(held(&header, "identity"));
+                return Ok(());
+            }
+            Err(HeaderFault::BadSignature { seat, sequence }) => {
+                let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
+                self.stop_log(
+                    header.log(),
+                    format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"),
+                );
+                checked.held.push(held(&header, "signature"));
+                return Ok(());
+            }
+            Err(HeaderFault::Malformed(m)) => return Err(m.into()),
+        };
+        let log = header.header().log();
+        if self.is_stopped(&log) {
+            checked.held.push(held(header.header(), "stopped"));
+            return Ok(());
+        }
+        if let Arrival::Feed { .. } = arrival {
+            within_jurisdiction(peer, header.identity().identity())?;
+        }
+        let body = slice::unpack(&packed)?;
+        let verified = match slice::verify(header, body) {
+            Ok(verified) => verified,
+            Err(SliceFault::Relay(what)) => return Err(TakeInFault::Peer(what.to_owned())),
+            Err(SliceFault::Origin(what)) => {
+                self.stop_log(log, format!("来源封装的批次有误({what}),已停止接收该日志"));
+                let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
+                checked.held.push(held(&header, "origin"));
+                return Ok(());
+            }
+        };
+        self.place(verified, header_bytes, packed, arrival, checked);
+        Ok(())
+    }
+
+    /// Decides what a verified slice means for its log: the next of it, a repetition, or a part of something.
+    fn place(
+        &self,
+        verified: VerifiedSlice,
+        header_bytes: Vec<u8>,
+        packed: Vec<u8>,
+        arrival: Arrival,
+        checked: &mut Checked,
+    ) {
+        let header = verified.header().header();
+        let hash = verified.header().hash();
+        let log = header.log();
+        let mut advance = None;
+        if verified.is_complete() && arrival != Arrival::Want {
+            let state = match checked.logs.get(&log) {
+                Some(state) => Some(state.clone()),
+                None => self.logs().get(&log).cloned(),
+            };
+            let state = state.or_else(|| {
+                let directory = self.directory();
+                let opening = directory.opening(&header.opening)?;
+                Some(LogState::start(
+                    opening.opening(),
+                    opening.hash(),
+                    header.lane,
+                ))
+            });
+            if let Some(mut state) = state {
+                if header.sequence <= state.sequence {
+                    // held already; what was sent again changes nothing
+                    return;
+                }
+                if state.expects(header) {
+                    state.advance(hash);
+                    advance = Some(LogAdvance {
+                        last_hash: state.last,
+                        history: state.history.to_bytes(),
+                    });
+                    checked.logs.insert(log, state);
+                }
+            }
+        }
+        checked.blocks.push(BlockRow {
+            header: HeaderRow {
+                hash,
+                seat: header.seat,
+                lane: header.lane as u8,
+                epoch: header.epoch.counter,
+                opening: header.opening,
+                sequence: header.sequence,
+                count: header.count,
+                bytes: header_bytes,
+            },
+            body: packed,
+            entries: verified.opened().len() as u32,
+            log: advance,
+            refill: arrival == Arrival::Want || !verified.is_complete(),
+        });
+    }
+
+    /// An entity's conclusion changed at the sender: the new side wants it, the old one notes that it has left (D25).
+    fn check_routed(&self, routed: Routed, now_us: i64, checked: &mut Checked) {
+        if routed.to == self.region() {
+            checked.wants.push(WantRow {
+                id: 0,
+                want: protocol::codec::encode_want(&Want::Subject(routed.subject.clone())),
+                resume: Vec::new(),
+                at_us: now_us,
+            });
+        }
+        checked.events.push(EventRow {
+            class: 2,
+            bytes: protocol::codec::encode_routed(&routed),
+            regions: Vec::new(),
+        });
+    }
+}
+
+fn held(header: &protocol::batch::Header, why: &str) -> HeldRow {
+    HeldRow {
+        seat: header.seat,
+        lane: header.lane as u8,
+        opening: header.opening,
+        from_sequence: header.sequence,
+        why: why.to_owned(),
+    }
+}
+
+fn within_jurisdiction(peer: &Peer, origin: &Identity) -> Result<(), TakeInFault> {
+    let within = match peer.identity.kind {
+        SeatKind::City => true,
+        SeatKind::District => origin.jurisdiction == peer.identity.jurisdiction,
+        SeatKind::Department => peer.seats.contains(&origin.seat),
+    };
+    if within {
+        Ok(())
+    } else {
+        Err(TakeInFault::Jurisdiction {
+            seat: origin.seat,
+            jurisdiction: origin.jurisdiction.clone(),
+        })
+    }
+}
+
+fn seat_of(envelope: &Envelope) -> Option<SeatId> {
+    // both statements start with their seat
+    match envelope.kind {
+        kind::IDENTITY | kind::OPENING => envelope.bytes.first_chunk::<16>().map(|b| SeatId(*b)),
+        _ => None,
+    }
+}
