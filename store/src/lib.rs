@@ -1,3 +1,182 @@
-//! Everything that is SQL: SQLite and PostgreSQL, one suite for both.
+//! Everything that is SQL: SQLite (the embedded default) and PostgreSQL, one suite for both.
+//!
+//! A node's store is few whole operations, each one transaction: take in a group, page the feed, apply, fold, search.
+//! Business decisions stay out: rows are plain, bytes of the protocol opaque, `now` an argument. [`seat`] is an agent's own
+//! database and shares nothing with the rest.
+//!
+//! Three cursors, never conflated: *intake* writes what was verified, sequentially and synced ([`Store::intake`]); *apply*
+//! writes what it means ([`Store::apply`]); *fold* writes what people read ([`Store::fold`]). Each can be stopped and killed
+//! at any time: a cursor moves in the transaction of what it covers.
 
+mod account;
+mod admission;
+mod apply;
+mod engine;
+mod error;
+mod feed;
+mod fold;
+mod intake;
+mod migrate;
+mod receipt;
+mod record;
+mod refusal;
+mod row;
+pub mod search;
 pub mod seat;
+mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod want;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlx::SqlSafeStr;
+
+use engine::{Arg, Row, Tx, args, postgres, sqlite};
+
+pub use engine::postgres::PostgresStore;
+pub use engine::sqlite::SqliteStore;
+pub use error::{OpenError, StoreError};
+pub use row::*;
+
+/// Where a node keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The engine.
+    pub engine: Engine,
+}
+
+/// The two engines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// Embedded, in a folder of the node's own.
+    Sqlite {
+        /// The folder; made if missing. Local disk only.
+        folder: PathBuf,
+        /// Page cache of the writer, MiB. More keeps the rate up when the database outgrows it. Default
+        /// [`Engine::CACHE_MIB`].
+        cache_mib: u32,
+    },
+    /// A PostgreSQL database of the node's own, encoding UTF8.
+    Postgres {
+        /// `postgres://user:password@host/database`.
+        url: String,
+    },
+}
+
+impl Engine {
+    /// Page cache of the writer unless configured.
+    pub const CACHE_MIB: u32 = 64;
+}
+
+/// A node's store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// Embedded.
+    Sqlite(Arc<SqliteStore>),
+    /// PostgreSQL.
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Store {
+    /// Opens a store, brings its tables up to this release and takes the lock that keeps a second process out until
+    /// [`Store::close`] or the end of the process.
+    pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
+        Ok(match &config.engine {
+            Engine::Sqlite { folder, cache_mib } => Self::Sqlite(Arc::new(
+                sqlite::SqliteStore::open(folder, *cache_mib).await?,
+            )),
+            Engine::Postgres { url } => {
+                Self::Postgres(Arc::new(postgres::PostgresStore::open(url).await?))
+            }
+        })
+    }
+
+    /// Closes all connections after their running statements. The folder's lock goes with the last clone.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
+        }
+    }
+
+    /// A small value of the caller's own.
+    pub async fn meta_get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let rows = self
+            .rows("SELECT value FROM meta WHERE key = $1", args![key])
+            .await?;
+        rows.first().map(|row| row.blob(0)).transpose()
+    }
+
+    /// Keeps a small value of the caller's own.
+    pub async fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.write(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            args![key, value],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Begins a writing transaction. Dropped before its commit, it leaves nothing.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.begin().await,
+            Self::Postgres(store) => store.begin().await,
+        }
+    }
+
+    /// One writing statement in its own transaction; returns how many rows it touched.
+    pub(crate) async fn write(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<u64, StoreError> {
+        let sql = sql.into_sql_str();
+        let mut tx = self.begin().await?;
+        let touched = tx.exec(sql, args).await?;
+        tx.commit().await?;
+        Ok(touched)
+    }
+
+    /// All rows of a query, read beside the writer.
+    pub(crate) async fn rows(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.into_sql_str();
+        Ok(match self {
+            Self::Sqlite(store) => {
+                let rows = sqlite::query(sql, args).fetch_all(store.reader()).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(store) => {
+                let rows = postgres::query(sql, args).fetch_all(store.reader()).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// The one integer of a query that always has one row.
+    pub(crate) async fn int(
+        &self,
+        sql: impl SqlSafeStr,
+        args: Vec<Arg>,
+    ) -> Result<i64, StoreError> {
+        self.rows(sql, args)
+            .await?
+            .first()
+            .ok_or(StoreError::Corrupt { what: "count" })?
+            .int(0)
+    }
+
+    pub(crate) const fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    pub(crate) fn among(&self, column: &str, number: usize) -> String {
+        engine::among(self.is_sqlite(), column, number)
+    }
+}

@@ -1,0 +1,245 @@
+-- Tables of a node's store, SQLite. The PostgreSQL twin of the same number makes the same tables.
+-- Integers carry instants in microseconds, offsets and hashes of subjects (u64 as two's complement).
+
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE progress (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Intake: written sequentially, in one synced transaction per group.
+
+CREATE TABLE envelope (
+    hash    BLOB NOT NULL UNIQUE,
+    kind    INTEGER NOT NULL,
+    seat    BLOB,
+    bytes   BLOB NOT NULL,
+    arrival INTEGER NOT NULL
+);
+
+CREATE TABLE header (
+    hash     BLOB NOT NULL UNIQUE,
+    seat     BLOB NOT NULL,
+    lane     INTEGER NOT NULL,
+    epoch    INTEGER NOT NULL,
+    opening  BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    bytes    BLOB NOT NULL
+);
+CREATE INDEX header_log ON header (seat, lane, opening, sequence);
+
+CREATE TABLE log (
+    seat          BLOB NOT NULL,
+    lane          INTEGER NOT NULL,
+    opening       BLOB NOT NULL,
+    epoch         INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    last_hash     BLOB NOT NULL,
+    history       BLOB NOT NULL,
+    PRIMARY KEY (seat, lane, opening)
+);
+
+-- kind: 1 envelope, 2 block (header and slice body), 3 routing event.
+CREATE TABLE feed (
+    feed_offset INTEGER NOT NULL PRIMARY KEY,
+    class       INTEGER NOT NULL,
+    kind        INTEGER NOT NULL,
+    from_peer   BLOB,
+    ref_hash    BLOB,
+    size        INTEGER NOT NULL,
+    entries     INTEGER NOT NULL,
+    at_us       INTEGER NOT NULL,
+    body        BLOB
+);
+CREATE INDEX feed_class ON feed (class, feed_offset);
+CREATE INDEX feed_ref ON feed (ref_hash) WHERE ref_hash IS NOT NULL;
+
+CREATE TABLE held (
+    seat          BLOB NOT NULL,
+    lane          INTEGER NOT NULL,
+    opening       BLOB NOT NULL,
+    from_sequence INTEGER NOT NULL,
+    why           TEXT NOT NULL,
+    at_us         INTEGER NOT NULL,
+    PRIMARY KEY (seat, lane, opening)
+);
+
+CREATE TABLE feed_cursor (
+    peer             BLOB NOT NULL,
+    feed             BLOB NOT NULL,
+    class            INTEGER NOT NULL,
+    feed_offset      INTEGER NOT NULL,
+    interest_version INTEGER NOT NULL,
+    PRIMARY KEY (peer, feed, class)
+);
+
+CREATE TABLE want (
+    id     INTEGER NOT NULL PRIMARY KEY,
+    want   BLOB NOT NULL UNIQUE,
+    resume BLOB NOT NULL,
+    at_us  INTEGER NOT NULL
+);
+
+CREATE TABLE origin_stats (
+    seat       BLOB NOT NULL,
+    lane       INTEGER NOT NULL,
+    blocks     INTEGER NOT NULL,
+    entries    INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    last_at_us INTEGER NOT NULL,
+    PRIMARY KEY (seat, lane)
+);
+
+-- Apply: current records, narrow; body is packed (src/record.rs). A rowid table with two small indexes and one packed body was the fastest of the
+-- layouts tried for fresh random identities: new rows are appended, only the indexes are hit at random.
+
+CREATE TABLE record (
+    id             BLOB NOT NULL UNIQUE,
+    subject        BLOB NOT NULL,
+    latest_version BLOB NOT NULL,
+    body           BLOB NOT NULL
+);
+CREATE INDEX record_subject ON record (subject);
+
+CREATE TABLE routed (
+    region      TEXT NOT NULL,
+    class       INTEGER NOT NULL,
+    feed_offset INTEGER NOT NULL,
+    positions   BLOB,
+    PRIMARY KEY (region, class, feed_offset)
+) WITHOUT ROWID;
+
+CREATE TABLE refusal (
+    id           BLOB NOT NULL UNIQUE,
+    origin       BLOB NOT NULL,
+    record_type  TEXT NOT NULL,
+    key_text     TEXT NOT NULL,
+    reasons      TEXT NOT NULL,
+    fields       TEXT NOT NULL,
+    message      TEXT NOT NULL,
+    at_us        INTEGER NOT NULL,
+    closed_at_us INTEGER,
+    is_open      INTEGER NOT NULL
+);
+CREATE INDEX refusal_order ON refusal (at_us, id);
+CREATE INDEX refusal_open ON refusal (origin, at_us) WHERE is_open = 1;
+
+-- Subjects to fold beside those of new blocks. A mark that has grown since a fold read it is not taken off by that fold.
+CREATE TABLE dirty (
+    subject INTEGER NOT NULL PRIMARY KEY,
+    mark    INTEGER NOT NULL
+);
+
+CREATE TABLE type_stats (
+    origin  BLOB NOT NULL,
+    kind    INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    PRIMARY KEY (origin, kind)
+);
+
+-- Fold: what people search and read.
+
+CREATE TABLE entity (
+    subject       INTEGER NOT NULL PRIMARY KEY,
+    subject_text  TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    former_names  TEXT NOT NULL,
+    name_key      TEXT NOT NULL,
+    search_text   TEXT NOT NULL,
+    uscc          TEXT NOT NULL,
+    reg_no        TEXT NOT NULL,
+    org_code      TEXT NOT NULL,
+    region        TEXT NOT NULL,
+    kind_text     TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    address       TEXT NOT NULL,
+    legal_rep     TEXT NOT NULL,
+    event_date    TEXT NOT NULL,
+    updated_at_us INTEGER NOT NULL
+);
+CREATE INDEX entity_name_key ON entity (name_key, subject) WHERE name_key <> '';
+CREATE INDEX entity_uscc ON entity (uscc, subject) WHERE uscc <> '';
+CREATE INDEX entity_reg_no ON entity (reg_no, subject) WHERE reg_no <> '';
+CREATE INDEX entity_org_code ON entity (org_code, subject) WHERE org_code <> '';
+
+CREATE VIRTUAL TABLE entity_gram USING fts5(grams, content='', contentless_delete=1, tokenize='ascii');
+
+-- Peers and people.
+
+CREATE TABLE receipt (
+    seat                 BLOB NOT NULL,
+    lane                 INTEGER NOT NULL,
+    opening              BLOB NOT NULL,
+    node                 BLOB NOT NULL,
+    incarnation          BLOB NOT NULL,
+    durable_sequence     INTEGER NOT NULL,
+    safeguarded_sequence INTEGER NOT NULL,
+    bytes                BLOB NOT NULL,
+    at_us                INTEGER NOT NULL,
+    PRIMARY KEY (seat, lane, opening, node)
+);
+
+CREATE TABLE invitation (
+    secret_hash   BLOB NOT NULL PRIMARY KEY,
+    seat          BLOB NOT NULL,
+    kind          INTEGER NOT NULL,
+    title         TEXT NOT NULL,
+    department    TEXT NOT NULL,
+    jurisdiction  TEXT NOT NULL,
+    preapproved   INTEGER NOT NULL,
+    scope         BLOB NOT NULL,
+    expires_at_us INTEGER NOT NULL,
+    issued_by     TEXT NOT NULL,
+    at_us         INTEGER NOT NULL,
+    used_at_us    INTEGER
+);
+
+CREATE TABLE peer (
+    seat            BLOB NOT NULL PRIMARY KEY,
+    kind            INTEGER NOT NULL,
+    title           TEXT NOT NULL,
+    department      TEXT NOT NULL,
+    jurisdiction    TEXT NOT NULL,
+    tls_key         BLOB NOT NULL,
+    state           INTEGER NOT NULL,
+    reason          TEXT NOT NULL,
+    fingerprint     TEXT NOT NULL,
+    decided_by      TEXT NOT NULL,
+    at_us           INTEGER NOT NULL,
+    last_contact_us INTEGER NOT NULL
+);
+CREATE INDEX peer_tls_key ON peer (tls_key);
+
+CREATE TABLE account (
+    name            TEXT NOT NULL PRIMARY KEY,
+    title           TEXT NOT NULL,
+    role            TEXT NOT NULL,
+    password_hash   TEXT NOT NULL,
+    disabled        INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    locked_until_us INTEGER NOT NULL,
+    at_us           INTEGER NOT NULL
+);
+
+CREATE TABLE login_session (
+    token_hash     BLOB NOT NULL PRIMARY KEY,
+    account        TEXT NOT NULL,
+    begun_us       INTEGER NOT NULL,
+    idle_until_us  INTEGER NOT NULL,
+    until_us       INTEGER NOT NULL
+);
+
+CREATE TABLE audit (
+    seq     INTEGER NOT NULL PRIMARY KEY,
+    at_us   INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    action  TEXT NOT NULL,
+    object  TEXT NOT NULL,
+    detail  TEXT NOT NULL
+);

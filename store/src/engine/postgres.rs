@@ -1,0 +1,179 @@
+//! PostgreSQL: how a database is opened, locked and fenced, how values are bound, how rows go in in bulk.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions as _, Connection as _, Postgres, SqlStr, Transaction};
+use tokio::sync::Mutex;
+
+use super::{Arg, Bulk, Kind, Tx};
+use crate::{OpenError, StoreError, migrate};
+
+/// Connections of the pool.
+const CONNECTIONS: u32 = 8;
+/// Advisory lock of the process that may write, held by a connection of its own.
+const PROCESS_LOCK: i64 = 0x7a6f_6e67_0001;
+/// Advisory lock of the transaction that numbers feed items.
+pub(crate) const FEED_LOCK: i64 = 0x7a6f_6e67_0002;
+
+/// A PostgreSQL store: a pool, and the connection that holds the lock of the process.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    fence: i64,
+    lock: Mutex<Option<PgConnection>>,
+}
+
+impl PostgresStore {
+    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(OpenError::Url)?
+            .application_name("zongheng")
+            .options([
+                ("synchronous_commit", "on"),
+                ("idle_in_transaction_session_timeout", "60s"),
+                ("statement_timeout", "300s"),
+                // a plan made for no value in particular reads the whole gram index for two characters
+                ("plan_cache_mode", "force_custom_plan"),
+            ])
+            .disable_statement_logging();
+        let mut lock = PgConnection::connect_with(&options).await?;
+        let database: String = sqlx::query_scalar("SELECT current_database()::text")
+            .fetch_one(&mut lock)
+            .await?;
+        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+            .fetch_one(&mut lock)
+            .await?;
+        if encoding != "UTF8" {
+            return Err(OpenError::Encoding { database, encoding });
+        }
+        let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(PROCESS_LOCK)
+            .fetch_one(&mut lock)
+            .await?;
+        if !locked {
+            return Err(OpenError::DatabaseLocked { database });
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(120))
+            .connect_with(options)
+            .await?;
+        migrate::run(&migrate::postgres(), &pool).await?;
+        let fence =
+            sqlx::query_scalar("UPDATE fence SET value = value + 1 WHERE one = 1 RETURNING value")
+                .fetch_one(&mut lock)
+                .await?;
+        Ok(Self {
+            pool,
+            fence,
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Begins in a task of its own: a caller that is dropped while `begin` runs would leave the pooled connection inside a
+    /// transaction (sqlx 0.9.0). Then looks whether this process may still write; the shared row lock keeps a successor
+    /// from taking over before this transaction has ended.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        let pool = self.pool.clone();
+        let fence = self.fence;
+        let begun = tokio::spawn(async move {
+            let mut tx = pool.begin().await?;
+            let now: i64 = sqlx::query_scalar("SELECT value FROM fence WHERE one = 1 FOR SHARE")
+                .fetch_one(&mut *tx)
+                .await?;
+            if now == fence {
+                Ok(Tx::Postgres(tx))
+            } else {
+                Err(StoreError::Fenced)
+            }
+        });
+        begun.await.map_err(|_| StoreError::Interrupted)?
+    }
+
+    pub(crate) fn reader(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+        if let Some(lock) = self.lock.lock().await.take()
+            && let Err(error) = lock.close().await
+        {
+            tracing::debug!(%error, "lock connection did not close cleanly; the server releases it");
+        }
+    }
+}
+
+pub(crate) fn query(sql: SqlStr, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
+    args.into_iter()
+        .fold(sqlx::query(sql), |query, arg| match arg {
+            Arg::Int(v) => query.bind(v),
+            Arg::Text(v) => query.bind(v),
+            Arg::Blob(v) => query.bind(v),
+            Arg::NoBlob => query.bind(None::<Vec<u8>>),
+            Arg::NoInt => query.bind(None::<i64>),
+            Arg::Ints(v) => query.bind(v),
+        })
+}
+
+/// One statement over arrays, one per column: one plan for any number of rows.
+pub(crate) async fn bulk(
+    tx: &mut Transaction<'static, Postgres>,
+    bulk: &Bulk,
+    values: Vec<Arg>,
+) -> Result<(), StoreError> {
+    let width = bulk.columns.len();
+    let mut columns: Vec<Vec<Arg>> = bulk
+        .columns
+        .iter()
+        .map(|_| Vec::with_capacity(values.len() / width))
+        .collect();
+    for (at, value) in values.into_iter().enumerate() {
+        columns[at % width].push(value);
+    }
+    let names: Vec<&str> = bulk.columns.iter().map(|c| c.0).collect();
+    let arrays: Vec<String> = bulk
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, (_, kind))| match kind {
+            Kind::Int => format!("${}::bigint[]", at + 1),
+            Kind::Text => format!("${}::text[]", at + 1),
+            Kind::Blob => format!("${}::bytea[]", at + 1),
+        })
+        .collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) SELECT * FROM UNNEST({}) {}",
+        bulk.table,
+        names.join(","),
+        arrays.join(","),
+        bulk.tail
+    );
+    let mut query = sqlx::query(super::own(sql));
+    for (column, (_, kind)) in columns.into_iter().zip(bulk.columns) {
+        query = match kind {
+            Kind::Int => query.bind(take(column, |arg| match arg {
+                Arg::Int(v) => Some(v),
+                _ => None,
+            })),
+            Kind::Text => query.bind(take(column, |arg| match arg {
+                Arg::Text(v) => Some(v),
+                _ => None,
+            })),
+            Kind::Blob => query.bind(take(column, |arg| match arg {
+                Arg::Blob(v) => Some(v),
+                _ => None,
+            })),
+        };
+    }
+    query.execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn take<T>(column: Vec<Arg>, value: impl Fn(Arg) -> Option<T>) -> Vec<Option<T>> {
+    column.into_iter().map(value).collect()
+}

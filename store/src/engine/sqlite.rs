@@ -1,0 +1,185 @@
+//! SQLite: how a folder is opened and locked, how values are bound, how rows go in in bulk.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
+
+use super::{Arg, Bulk, Tx};
+use crate::{OpenError, StoreError, migrate};
+
+/// Pages of the log between checkpoints: a group of random updates must not checkpoint at every commit.
+const WAL_AUTOCHECKPOINT_PAGES: u32 = 32_768;
+/// Reading connections.
+const READERS: u32 = 3;
+/// Page cache of a reader, MiB.
+const READER_CACHE_MIB: u32 = 8;
+/// Rows that a statement hands over before it waits for its reader.
+const ROW_BUFFER: usize = 1_024;
+/// How long a caller waits for the writer. A group takes milliseconds; longer means that the disk hangs.
+const WRITER_PATIENCE: Duration = Duration::from_secs(120);
+/// Binds that one statement may have.
+const BINDS_MAX: usize = 32_766;
+/// Rows that one statement carries at most.
+const ROWS_MAX: usize = 256;
+
+/// A SQLite store: one writing connection for ever, a few reading ones, the lock of the folder.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl SqliteStore {
+    pub(crate) async fn open(folder: &Path, cache_mib: u32) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(unusable)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join("store.lock"))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::FolderLocked {
+                    folder: folder.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("store.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            .row_buffer_size(ROW_BUFFER)
+            .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES.to_string())
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging();
+        let cache = |mib: u32| {
+            options
+                .clone()
+                .pragma("cache_size", format!("-{}", u64::from(mib) * 1024))
+        };
+        let pool = || {
+            SqlitePoolOptions::new()
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .acquire_timeout(WRITER_PATIENCE)
+        };
+        let writer = pool()
+            .max_connections(1)
+            .min_connections(1)
+            .connect_with(cache(cache_mib))
+            .await?;
+        migrate::run(&migrate::sqlite(), &writer).await?;
+        let reader = cache(READER_CACHE_MIB).read_only(true);
+        let reader = pool().max_connections(READERS).connect_with(reader).await?;
+        Ok(Self {
+            writer,
+            reader,
+            folder: folder.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    pub(crate) fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+pub(crate) fn query(sql: SqlStr, args: Vec<Arg>) -> Query<'static, Sqlite, SqliteArguments> {
+    bind(sqlx::query(sql), args)
+}
+
+fn bind(
+    query: Query<'static, Sqlite, SqliteArguments>,
+    args: Vec<Arg>,
+) -> Query<'static, Sqlite, SqliteArguments> {
+    args.into_iter().fold(query, |query, arg| match arg {
+        Arg::Int(v) => query.bind(v),
+        Arg::Text(v) => query.bind(v),
+        Arg::Blob(v) => query.bind(v),
+        Arg::NoBlob => query.bind(None::<Vec<u8>>),
+        Arg::NoInt => query.bind(None::<i64>),
+        Arg::Ints(v) => query.bind(json(&v)),
+    })
+}
+
+fn json(values: &[i64]) -> String {
+    let mut out = String::with_capacity(values.len() * 20 + 2);
+    out.push('[');
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(&value.to_string());
+    }
+    out.push(']');
+    out
+}
+
+/// Multi-row VALUES. Bare `?` binds: numbered ones are looked up by name, in time square to their number. Row counts are
+/// powers of four, so that few texts are prepared and all stay in the statement cache.
+pub(crate) async fn bulk(
+    tx: &mut Transaction<'static, Sqlite>,
+    bulk: &Bulk,
+    values: Vec<Arg>,
+) -> Result<(), StoreError> {
+    let width = bulk.columns.len();
+    let mut rows_left = values.len() / width;
+    let mut values = values.into_iter();
+    let mut rows = ROWS_MAX;
+    while rows_left > 0 {
+        while rows > rows_left || rows * width > BINDS_MAX {
+            rows /= 4;
+        }
+        let group = values.by_ref().take(rows * width).collect();
+        bind(sqlx::query(text(bulk, rows)), group)
+            .execute(&mut **tx)
+            .await?;
+        rows_left -= rows;
+    }
+    Ok(())
+}
+
+fn text(bulk: &Bulk, rows: usize) -> SqlStr {
+    let names: Vec<&str> = bulk.columns.iter().map(|c| c.0).collect();
+    let row = format!("({})", vec!["?"; names.len()].join(","));
+    super::own(format!(
+        "INSERT INTO {} ({}) VALUES {} {}",
+        bulk.table,
+        names.join(","),
+        vec![row.as_str(); rows].join(","),
+        bulk.tail
+    ))
+}

@@ -1,0 +1,80 @@
+//! Figures for people: kept while writing, so that a look costs a few short reads.
+
+use crate::engine::args;
+use crate::{OriginStats, Stats, Store, StoreError, TypeCount};
+
+impl Store {
+    /// The figures as they stand.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        let heads = self.feed_heads().await?;
+        let origins = self
+            .rows(
+                "SELECT seat, lane, blocks, entries, bytes, last_at_us FROM origin_stats ORDER BY seat, lane",
+                args![],
+            )
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(OriginStats {
+                    seat: row.seat(0)?,
+                    lane: row.small(1, "stats")?,
+                    blocks: row.uint(2)?,
+                    entries: row.uint(3)?,
+                    bytes: row.uint(4)?,
+                    last_at_us: row.int(5)?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let types = self
+            .rows(
+                "SELECT origin, kind, records, refused FROM type_stats ORDER BY origin, kind",
+                args![],
+            )
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(TypeCount {
+                    origin: row.seat(0)?,
+                    kind: row.small(1, "stats")?,
+                    records: row.int(2)?,
+                    refused: row.int(3)?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let figures = self
+            .rows(
+                "SELECT (SELECT COALESCE(MAX(value), 0) FROM progress WHERE name = 'entities'), \
+                 (SELECT COUNT(*) FROM refusal WHERE is_open = 1), (SELECT COUNT(*) FROM want), \
+                 (SELECT COUNT(*) FROM dirty)",
+                args![],
+            )
+            .await?;
+        let figures = figures
+            .first()
+            .ok_or(StoreError::Corrupt { what: "stats" })?;
+        Ok(Stats {
+            heads,
+            origins,
+            types,
+            entities: figures.uint(0)?,
+            refusals_open: figures.uint(1)?,
+            wants_open: figures.uint(2)?,
+            dirty: figures.uint(3)?,
+            bytes: self.bytes().await?,
+        })
+    }
+
+    async fn bytes(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => {
+                let size =
+                    |name| std::fs::metadata(store.folder().join(name)).map_or(0, |m| m.len());
+                Ok(size("store.db") + size("store.db-wal"))
+            }
+            Self::Postgres(_) => self
+                .int("SELECT pg_database_size(current_database())", args![])
+                .await
+                .map(i64::cast_unsigned),
+        }
+    }
+}

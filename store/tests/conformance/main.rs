@@ -1,0 +1,92 @@
+//! One suite, every engine: each promise of the store on SQLite and on a PostgreSQL of the test's own.
+
+mod admission;
+mod apply;
+mod feed;
+mod fold;
+mod intake;
+mod make;
+mod opening;
+
+use std::pin::Pin;
+
+use store::Store;
+use store::testing::{Cluster, sqlite};
+
+type Check = (&'static str, fn(Store) -> Pin<Box<dyn Future<Output = ()>>>);
+
+macro_rules! checks {
+    ($($room:ident :: $name:ident),+ $(,)?) => {
+        &[$((concat!(stringify!($room), "::", stringify!($name)), |store| Box::pin($room::$name(store)))),+]
+    };
+}
+
+const CHECKS: &[Check] = checks![
+    intake::offsets_are_dense_and_known_items_are_passed_over,
+    intake::a_header_known_in_part_is_taken_again_when_it_comes_whole,
+    intake::cursors_move_on_only,
+    intake::wants_are_put_once,
+    intake::a_hold_keeps_its_first_sequence,
+    intake::concurrent_groups_stay_whole_and_dense,
+    intake::a_dropped_group_leaves_all_or_nothing,
+    feed::a_page_holds_one_class_without_the_reader_s_own,
+    feed::a_page_ends_by_bytes_and_items_and_tells_where,
+    feed::a_filtered_page_unites_the_positions_of_its_regions,
+    feed::a_log_is_read_in_order_of_sequence,
+    apply::the_greatest_version_stays,
+    apply::thousands_of_records_go_in_and_come_out,
+    apply::a_subject_changes_only_when_told,
+    apply::entities_move_and_leave,
+    apply::digests_hold_what_has_not_left,
+    apply::events_become_routed_items,
+    apply::refusals_open_and_close,
+    apply::a_subject_made_dirty_again_is_folded_again,
+    fold::search_finds_what_a_scan_finds_in_its_order,
+    fold::nothing_in_a_search_text_is_special,
+    fold::a_renamed_entity_is_found_by_its_new_name_only,
+    fold::entities_are_counted,
+    admission::an_invitation_is_used_once,
+    admission::peers_keep_their_last_contact,
+    admission::accounts_sessions_and_acts,
+    admission::receipts_of_one_incarnation_only_grow,
+    opening::small_values_are_kept,
+    opening::text_keeps_four_byte_characters_and_refuses_nul,
+    opening::figures_add_up,
+];
+
+#[test]
+fn sqlite_keeps_every_promise() {
+    runtime().block_on(async {
+        for (name, check) in CHECKS {
+            println!("sqlite {name}");
+            let (store, _folder) = sqlite().await;
+            check(store.clone()).await;
+            store.close().await;
+        }
+        opening::a_second_process_is_kept_out_of_the_folder().await;
+        opening::a_store_survives_its_process().await;
+    });
+}
+
+#[test]
+fn postgres_keeps_every_promise() {
+    let cluster = Cluster::start();
+    runtime().block_on(async {
+        for (name, check) in CHECKS {
+            println!("postgres {name}");
+            let store = cluster.store().await;
+            check(store.clone()).await;
+            store.close().await;
+        }
+        opening::a_second_process_is_kept_out_of_the_database(&cluster).await;
+        opening::a_process_that_lost_its_lock_cannot_write(&cluster).await;
+    });
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+}
