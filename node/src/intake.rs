@@ -216,10 +216,13 @@ impl Node {
             }
             Err(HeaderFault::BadSignature { seat, sequence }) => {
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
-                self.stop_log(
-                    header.log(),
-                    format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"),
-                );
+                // anybody can write another's name on a header: whom it may not speak for, a peer cannot stop
+                let origin = self.directory().identity(&seat).map(|i| i.identity().clone());
+                match (arrival, origin) {
+                    (Arrival::Feed { .. }, Some(origin)) => within_jurisdiction(peer, &origin)?,
+                    _ => return Err(TakeInFault::Peer(format!("来源 {seat} 第 {sequence} 批的签名不符"))),
+                }
+                self.stop_log(header.log(), format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"));
                 checked.held.push(held(&header, "signature"));
                 return Ok(());
             }

@@ -1,13 +1,11 @@
 //! A node at work: its stages as workers, its listener, its link upwards. `runtime` spawns and stops them.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::door::Clock;
-use runtime::link::driver;
-use runtime::link::endpoint::{Arrival, Dialer, Listener};
-use runtime::link::{LinkEnd, keep_connected};
+use runtime::link;
+use runtime::link::endpoint::{Dialer, Listener};
 use runtime::worker::{Shutdown, Step, Workers};
 
 use crate::command::admission;
@@ -74,61 +72,17 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
 }
 
 /// Serves whoever arrives at the listener until shutdown.
-pub async fn listen(host: NodeHost, mut listener: Listener, workers: Workers, clock: Clock) {
-    let shutdown = workers.shutdown();
-    let admissions = Arc::new(admission::Desk::new(host.node().clone(), clock.clone()));
-    loop {
-        let arrival = tokio_select(&mut listener, &shutdown).await;
-        match arrival {
-            Some(Arrival::Session(carrier)) => {
-                let (host, clock, shutdown) = (host.clone(), clock.clone(), shutdown.clone());
-                let links = host.links().clone();
-                workers.once(async move {
-                    driver::run(carrier, Arc::new(host), links, clock, shutdown).await;
-                });
-            }
-            Some(Arrival::Join(exchange)) => {
-                let desk = admissions.clone();
-                workers.once(async move { desk.serve(exchange).await });
-            }
-            None => break,
-        }
-    }
-    listener.refuse_new();
-    listener.close().await;
-}
-
-async fn tokio_select(listener: &mut Listener, shutdown: &Shutdown) -> Option<Arrival> {
-    runtime::worker::unless(shutdown, listener.accept())
-        .await
-        .flatten()
+pub async fn listen(host: NodeHost, listener: Listener, workers: Workers, clock: Clock) {
+    let desk = Arc::new(admission::Desk::new(host.node().clone(), clock.clone()));
+    let links = host.links().clone();
+    link::serve(listener, Arc::new(host), desk, links, &workers, clock).await;
 }
 
 /// Keeps the link to the parent up until shutdown.
-pub async fn dial(
-    host: NodeHost,
-    dialer: Arc<Dialer>,
-    address: String,
-    clock: Clock,
-    shutdown: Shutdown,
-) -> Result<(), Infallible> {
-    let connect = || {
-        let (host, dialer, address) = (host.clone(), dialer.clone(), address.clone());
-        let (clock, shutdown) = (clock.clone(), shutdown.clone());
-        async move {
-            let carrier = match dialer.session(&address).await {
-                Ok(carrier) => carrier,
-                Err(error) => return LinkEnd::Broken(error.to_string()),
-            };
-            let links = host.links().clone();
-            driver::run(carrier, Arc::new(host), links, clock, shutdown)
-                .await
-                .link_end()
-        }
-    };
-    keep_connected(&clock, &shutdown, connect, |end, wait| {
+pub async fn dial(host: NodeHost, dialer: Arc<Dialer>, address: String, clock: Clock, shutdown: Shutdown) {
+    let links = host.links().clone();
+    link::keep_session(&dialer, &address, Arc::new(host), links, clock, &shutdown, |end, wait| {
         tracing::warn!(address, ?end, ?wait, "link to parent ended");
     })
     .await;
-    Ok(())
 }

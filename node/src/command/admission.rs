@@ -10,7 +10,6 @@ use protocol::sign::{PublicKey, Suite};
 use runtime::admission::code::{AUTHORITY_BYTES, Code, SECRET_BYTES};
 use runtime::admission::{self, Answer, Applicant, Proof, Request};
 use runtime::door::Clock;
-use runtime::link::exchange::Exchange;
 use store::{InvitationRow, InvitationUse, PeerRow, PeerState, StoreError};
 
 use crate::intake::TakeInFault;
@@ -389,11 +388,6 @@ impl Desk {
     /// A desk for a node.
     pub fn new(node: Node, clock: Clock) -> Self {
         Self { node, clock }
-    }
-
-    /// Serves one newcomer.
-    pub async fn serve(&self, exchange: Exchange) {
-        admission::serve(exchange, self).await;
     }
 }
 
