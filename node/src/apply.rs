@@ -356,6 +356,7 @@ impl Node {
         let mut group = ApplyGroup {
             through,
             at_us: now_us,
+            dirty: left.iter().map(|(_, subject)| *subject).collect(),
             left,
             ..ApplyGroup::default()
         };

@@ -37,13 +37,24 @@ pub fn key(n: u8) -> SigningKey {
     SigningKey::from_seed(&[n; 32])
 }
 
-fn identity(seat: SeatId, kind_: SeatKind, region: &str, key_: &SigningKey, issuer: SeatId, by: &SigningKey) -> Envelope {
+fn identity(
+    seat: SeatId,
+    kind_: SeatKind,
+    region: &str,
+    key_: &SigningKey,
+    issuer: SeatId,
+    by: &SigningKey,
+) -> Envelope {
     let identity = Identity {
         seat,
         serial: 1,
         kind: kind_,
         title: format!("seat {seat}"),
-        department: if kind_ == SeatKind::Department { "市场监管局".into() } else { String::new() },
+        department: if kind_ == SeatKind::Department {
+            "市场监管局".into()
+        } else {
+            String::new()
+        },
         jurisdiction: region.into(),
         key: key_.public(),
         suite: Suite::Sha256Ed25519,
@@ -56,17 +67,40 @@ fn identity(seat: SeatId, kind_: SeatKind, region: &str, key_: &SigningKey, issu
 
 pub fn authority() -> Authority {
     let root_key = key(1);
-    let root = Root { version: 1, former: Hash::ZERO, threshold: 1, keys: vec![root_key.public()] };
+    let root = Root {
+        version: 1,
+        former: Hash::ZERO,
+        threshold: 1,
+        keys: vec![root_key.public()],
+    };
     let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
     let seat = SeatId([10; 16]);
-    let city = identity(seat, SeatKind::City, CITY, &key(2), SeatId::default(), &root_key);
+    let city = identity(
+        seat,
+        SeatKind::City,
+        CITY,
+        &key(2),
+        SeatId::default(),
+        &root_key,
+    );
     let districts = [(11u8, 3u8, EAST), (12, 4, WEST)]
         .map(|(s, k, region)| {
-            let id = identity(SeatId([s; 16]), SeatKind::District, region, &key(k), seat, &key(2));
+            let id = identity(
+                SeatId([s; 16]),
+                SeatKind::District,
+                region,
+                &key(k),
+                seat,
+                &key(2),
+            );
             (SeatId([s; 16]), [k; 32], id, region.to_owned())
         })
         .to_vec();
-    Authority { root, city: (seat, [2; 32], city), districts }
+    Authority {
+        root,
+        city: (seat, [2; 32], city),
+        districts,
+    }
 }
 
 impl Authority {
@@ -77,18 +111,36 @@ impl Authority {
 
     pub async fn district_node(&self, folder: &Path, n: usize) -> Node {
         let (seat, seed, own, _) = &self.districts[n];
-        open(folder, Tier::District, *seat, seed, vec![self.root.clone(), self.city.2.clone(), own.clone()]).await
+        open(
+            folder,
+            Tier::District,
+            *seat,
+            seed,
+            vec![self.root.clone(), self.city.2.clone(), own.clone()],
+        )
+        .await
     }
 }
 
-async fn open(folder: &Path, tier: Tier, seat: SeatId, seed: &[u8; 32], chain: Vec<Envelope>) -> Node {
+async fn open(
+    folder: &Path,
+    tier: Tier,
+    seat: SeatId,
+    seed: &[u8; 32],
+    chain: Vec<Envelope>,
+) -> Node {
     let mut directory = Directory::trusting(&chain[0], &chain[0].hash().0).expect("root");
     for envelope in &chain[1..] {
         directory.admit(envelope).expect("chain");
     }
-    let store = Store::open(&StoreConfig { engine: Engine::Sqlite { folder: folder.to_owned(), cache_mib: 16 } })
-        .await
-        .expect("store");
+    let store = Store::open(&StoreConfig {
+        engine: Engine::Sqlite {
+            folder: folder.to_owned(),
+            cache_mib: 16,
+        },
+    })
+    .await
+    .expect("store");
     let table = DivisionTable::builtin();
     let city = table.city(CITY).expect("city");
     let standards = Standards::builtin();
@@ -127,41 +179,83 @@ impl Source {
     pub fn new(n: u8, region: &str, issuer: SeatId, issuer_key: &SigningKey) -> Self {
         let seat = SeatId([n; 16]);
         let key_ = key(n);
-        let identity = identity(seat, SeatKind::Department, region, &key_, issuer, issuer_key);
+        let identity = identity(
+            seat,
+            SeatKind::Department,
+            region,
+            &key_,
+            issuer,
+            issuer_key,
+        );
         let statement = EpochOpening {
             seat,
-            epoch: Epoch { counter: 1, nonce: [n; 16] },
+            epoch: Epoch {
+                counter: 1,
+                nonce: [n; 16],
+            },
             identity: identity.hash(),
             instance: InstanceId([n; 16]),
             last_known: [(0, Hash::ZERO); 3],
         };
         let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key_);
         let log = LogState::start(&statement, opening.hash(), Lane::Records);
-        Self { seat, identity_hash: identity.hash(), identity, opening, key: key_, log, standards: Standards::builtin() }
+        Self {
+            seat,
+            identity_hash: identity.hash(),
+            identity,
+            opening,
+            key: key_,
+            log,
+            standards: Standards::builtin(),
+        }
     }
 
     pub fn peer(&self) -> Peer {
         let identity = Identity::from_bytes(&self.identity.bytes).expect("own identity");
-        Peer { identity, seats: vec![self.seat], feed: FeedId(self.seat.0) }
+        Peer {
+            identity,
+            seats: vec![self.seat],
+            feed: FeedId(self.seat.0),
+        }
     }
 
     pub fn directory(&self) -> Vec<Item> {
-        vec![Item::Envelope(self.identity.to_bytes()), Item::Envelope(self.opening.to_bytes())]
+        vec![
+            Item::Envelope(self.identity.to_bytes()),
+            Item::Envelope(self.opening.to_bytes()),
+        ]
     }
 
     /// A registration by its canonical field names.
-    pub fn registration(&self, fields: &[(&str, &str)]) -> Result<MappedEntry, Box<supervision::standard::map::Refused>> {
+    pub fn registration(
+        &self,
+        fields: &[(&str, &str)],
+    ) -> Result<MappedEntry, Box<supervision::standard::map::Refused>> {
         let standard = self.standards.by_type("registration").expect("standard");
         let mut values: Vec<(u16, Value)> = fields
             .iter()
-            .map(|(name, text)| (standard.field_named(name).expect("field").number, Value::from_text(*text)))
+            .map(|(name, text)| {
+                (
+                    standard.field_named(name).expect("field").number,
+                    Value::from_text(*text),
+                )
+            })
             .collect();
         values.sort_by_key(|(n, _)| *n);
-        standard.map(values, &Context { today: CivilDate::new(2026, 11, 22).expect("date") })
+        standard.map(
+            values,
+            &Context {
+                today: CivilDate::new(2026, 11, 22).expect("date"),
+            },
+        )
     }
 
     pub fn draft(&self, entry: MappedEntry, hint: Hint) -> Draft {
-        let head = Head { hint, source_position: b"QYJBXX:rowid=1".to_vec(), ..entry.head };
+        let head = Head {
+            hint,
+            source_position: b"QYJBXX:rowid=1".to_vec(),
+            ..entry.head
+        };
         let mut bytes = Vec::new();
         head.put(&mut bytes);
         let mut sections = vec![(0, bytes)];
@@ -171,9 +265,20 @@ impl Source {
 
     /// Seals the next batch as the item that a feed carries.
     pub fn batch(&mut self, drafts: &[Draft]) -> Item {
-        let sealed = seal(&self.log, drafts, HybridTime(1), &[7; 32], self.identity_hash, &self.key).expect("sealed");
+        let sealed = seal(
+            &self.log,
+            drafts,
+            HybridTime(1),
+            &[7; 32],
+            self.identity_hash,
+            &self.key,
+        )
+        .expect("sealed");
         self.log = sealed.log;
-        Item::Slice { header: sealed.header.to_bytes(), body: slice::pack(&sealed.body) }
+        Item::Slice {
+            header: sealed.header.to_bytes(),
+            body: slice::pack(&sealed.body),
+        }
     }
 
     pub fn state(&mut self, fields: &[(&str, &str)]) -> Item {
@@ -183,8 +288,24 @@ impl Source {
     }
 }
 
-pub async fn hand_over(node: &Node, peer: &Peer, items: Vec<Item>, class: u8, through: u64) -> Result<(), TakeInFault> {
-    node.take_in(peer, items, Arrival::Feed { class, through, interest_version: 1 }, 2).await
+pub async fn hand_over(
+    node: &Node,
+    peer: &Peer,
+    items: Vec<Item>,
+    class: u8,
+    through: u64,
+) -> Result<(), TakeInFault> {
+    node.take_in(
+        peer,
+        items,
+        Arrival::Feed {
+            class,
+            through,
+            interest_version: 1,
+        },
+        2,
+    )
+    .await
 }
 
 /// Applies and folds until nothing is left.
@@ -194,7 +315,11 @@ pub async fn settle(node: &Node) {
 }
 
 pub fn as_peer(node: &Node) -> Peer {
-    Peer { identity: node.identity().clone(), seats: vec![node.seat()], feed: node.feed() }
+    Peer {
+        identity: node.identity().clone(),
+        seats: vec![node.seat()],
+        feed: node.feed(),
+    }
 }
 
 /// Moves everything that `from` has for `to` since the cursors, as a session would; opens and answers wants.
@@ -203,17 +328,26 @@ pub async fn sync(from: &Node, to: &Node, cursors: &mut [u64; 3]) {
     let interest = Interest {
         version: 1,
         full: !down,
-        regions: if down { vec![to.region().to_owned()] } else { vec![] },
+        regions: if down {
+            vec![to.region().to_owned()]
+        } else {
+            vec![]
+        },
         seats: vec![],
         city_wide: down,
     };
     let (reader, sender) = (as_peer(to), as_peer(from));
     for (class, cursor) in cursors.iter_mut().enumerate() {
         loop {
-            let page = from.feed_page(&reader, &interest, class as u8, *cursor, None, 1 << 20).await.expect("page");
+            let page = from
+                .feed_page(&reader, &interest, class as u8, *cursor, None, 1 << 20)
+                .await
+                .expect("page");
             if page.through > *cursor {
                 let items = page.items.into_iter().map(|(_, item)| item).collect();
-                hand_over(to, &sender, items, class as u8, page.through).await.expect("taken in");
+                hand_over(to, &sender, items, class as u8, page.through)
+                    .await
+                    .expect("taken in");
                 *cursor = page.through;
             }
             if !page.more {
@@ -225,8 +359,13 @@ pub async fn sync(from: &Node, to: &Node, cursors: &mut [u64; 3]) {
         let want = protocol::codec::decode_want(&row.want).expect("want");
         let mut resume = row.resume;
         loop {
-            let (items, next) = from.want_page(&reader, &want, &resume).await.expect("want page");
-            to.take_in(&sender, items, Arrival::Want, 4).await.expect("want taken in");
+            let (items, next) = from
+                .want_page(&reader, &want, &resume)
+                .await
+                .expect("want page");
+            to.take_in(&sender, items, Arrival::Want, 4)
+                .await
+                .expect("want taken in");
             match next {
                 Some(next) => resume = next,
                 None => break,
