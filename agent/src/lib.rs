@@ -4,6 +4,13 @@
 //! how it travels is runtime's.
 
 pub mod capture;
+pub mod config;
 pub mod connector;
+pub mod home;
+pub mod join;
 pub mod mapping;
 pub mod schedule;
+pub mod seal;
+pub mod status;
+pub mod uplink;
+pub mod watch;

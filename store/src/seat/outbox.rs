@@ -216,31 +216,68 @@ impl SeatStore {
         }
     }
 
-    /// Sealed batches of one lane after a feed offset, in order, up to about `bytes_max` bytes and at least one.
+    /// Puts the opening of the seat's epoch on the feed, ahead of everything: lane 0, sequence 0. Done once; the
+    /// envelope is also kept as the value `opening`.
+    pub async fn commit_opening(&self, hash: Hash, envelope: &[u8]) -> Result<(), SeatError> {
+        let mut tx = self.begin().await?;
+        let offset = feed_head(&mut tx).await? + 1;
+        sqlx::query(
+            "INSERT INTO sealed (feed_offset, lane, sequence, hash, entries, captured, header, body) \
+             VALUES ($1, 0, 0, $2, 0, 0, $3, x'')",
+        )
+        .bind(offset as i64)
+        .bind(hash.0.to_vec())
+        .bind(envelope)
+        .execute(&mut *tx)
+        .await?;
+        for (name, value) in [
+            ("feed_head", offset.to_be_bytes().to_vec()),
+            ("opening", envelope.to_vec()),
+        ] {
+            sqlx::query(
+                "INSERT INTO meta (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(name)
+            .bind(value)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        self.queued_bytes
+            .fetch_add(envelope.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What one lane has on the feed behind `offset` and not behind `upto`, in order, up to about `bytes_max` bytes and
+    /// at least one; and whether that is all of it.
     pub async fn sealed_after(
         &self,
         lane: Lane,
         offset: u64,
+        upto: u64,
         bytes_max: usize,
-    ) -> Result<Vec<SealedRow>, SeatError> {
+    ) -> Result<(Vec<SealedRow>, bool), SeatError> {
         let sizes = sqlx::query(
             "SELECT feed_offset, length(header) + length(body) FROM sealed \
-             WHERE lane = $1 AND feed_offset > $2 ORDER BY feed_offset LIMIT 64",
+             WHERE lane = $1 AND feed_offset > $2 AND feed_offset <= $3 ORDER BY feed_offset LIMIT 65",
         )
         .bind(i64::from(lane as u8))
         .bind(offset as i64)
+        .bind(upto as i64)
         .fetch_all(&self.reader)
         .await?;
-        let (mut bytes, mut last) = (0_i64, None);
-        for row in &sizes {
+        let (mut bytes, mut last, mut taken) = (0_i64, None, 0);
+        for row in sizes.iter().take(64) {
             bytes += row.try_get::<i64, _>(1)?;
             if last.is_some() && bytes > bytes_max as i64 {
                 break;
             }
             last = Some(row.try_get::<i64, _>(0)?);
+            taken += 1;
         }
         let Some(last) = last else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), true));
         };
         let rows = sqlx::query(
             "SELECT feed_offset, lane, sequence, hash, entries, captured, header, body FROM sealed \
@@ -251,10 +288,11 @@ impl SeatStore {
         .bind(last)
         .fetch_all(&self.reader)
         .await?;
-        rows.iter().map(sealed_row).collect()
+        let rows = rows.iter().map(sealed_row).collect::<Result<_, _>>()?;
+        Ok((rows, taken == sizes.len()))
     }
 
-    /// Sealed batches of one lane with sequences from `first` to `last`, in order, at most 64.
+    /// Sealed batches of one lane with sequences from `first` to `last`, in order, at most 8.
     pub async fn sealed_range(
         &self,
         lane: Lane,
@@ -263,7 +301,7 @@ impl SeatStore {
     ) -> Result<Vec<SealedRow>, SeatError> {
         let rows = sqlx::query(
             "SELECT feed_offset, lane, sequence, hash, entries, captured, header, body FROM sealed \
-             WHERE lane = $1 AND sequence >= $2 AND sequence <= $3 ORDER BY sequence LIMIT 64",
+             WHERE lane = $1 AND sequence >= $2 AND sequence <= $3 AND sequence > 0 ORDER BY sequence LIMIT 8",
         )
         .bind(i64::from(lane as u8))
         .bind(first as i64)
@@ -273,14 +311,25 @@ impl SeatStore {
         rows.iter().map(sealed_row).collect()
     }
 
-    /// Forgets the batches of a lane up to a sequence that a full holder says are safe in a second failure domain.
-    pub async fn prune(&self, lane: Lane, safeguarded: u64) -> Result<u64, SeatError> {
+    /// Forgets the batches of a lane up to a header that a full holder says is safe in a second failure domain. Nothing
+    /// is forgotten if the header of that sequence is another one here.
+    pub async fn prune(&self, lane: Lane, sequence: u64, hash: Hash) -> Result<u64, SeatError> {
         let mut tx = self.begin().await?;
+        let ours: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT hash FROM sealed WHERE lane = $1 AND sequence = $2")
+                .bind(i64::from(lane as u8))
+                .bind(sequence as i64)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if ours.as_deref() != Some(hash.0.as_slice()) {
+            return Ok(0);
+        }
         let bytes: Vec<i64> = sqlx::query_scalar(
-            "DELETE FROM sealed WHERE lane = $1 AND sequence <= $2 RETURNING length(header) + length(body)",
+            "DELETE FROM sealed WHERE lane = $1 AND sequence > 0 AND sequence <= $2 \
+             RETURNING length(header) + length(body)",
         )
         .bind(i64::from(lane as u8))
-        .bind(safeguarded as i64)
+        .bind(sequence as i64)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;

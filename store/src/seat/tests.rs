@@ -177,12 +177,17 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
         .expect("seal");
     assert_eq!(offset, 2);
     assert_eq!(store.queued_bytes(), 30 + 100);
-    let sent = store
-        .sealed_after(Lane::Records, 0, 60)
+    let (sent, all) = store
+        .sealed_after(Lane::Records, 0, 9, 60)
         .await
         .expect("page");
-    assert_eq!(sent.len(), 1, "a page is bounded in bytes");
+    assert_eq!((sent.len(), all), (1, false), "a page is bounded in bytes");
     assert_eq!(sent[0].offset, 1);
+    let (sent, all) = store
+        .sealed_after(Lane::Records, 0, 1, 1_000)
+        .await
+        .expect("page");
+    assert_eq!((sent.len(), all), (1, true), "and in offsets");
     let head = store
         .frontier(Lane::Records)
         .await
@@ -190,7 +195,9 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
         .expect("some");
     assert_eq!((head.sequence, head.hybrid_time.0), (2, u64::MAX));
 
-    assert_eq!(store.prune(Lane::Records, 1).await.expect("prune"), 1);
+    let prune = async |hash| store.prune(Lane::Records, 1, Hash([hash; 32])).await.expect("prune");
+    assert_eq!(prune(9).await, 0, "another header is not ours to forget by");
+    assert_eq!(prune(1).await, 1);
     assert_eq!(store.queued_bytes(), 30 + 50);
     assert_eq!(store.feed_head().await.expect("head"), 2);
     let offset = store

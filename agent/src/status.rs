@@ -1,0 +1,328 @@
+//! How the agent is, as one value, and that value as text, as JSON and as the agent's page on the status port.
+
+use std::fmt::Write as _;
+
+use protocol::directory::SeatKind;
+use protocol::name::Lane;
+use serde_json::{Value, json};
+use store::seat::{QueueState, SeatError, SeatStore, SourceReport};
+
+use crate::schedule::beijing;
+use crate::uplink::{LinkState, ReceiptView};
+use crate::watch::Doing;
+
+/// How the agent is.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What it was admitted as; empty if it was not.
+    pub title: String,
+    /// Address of its node.
+    pub node: String,
+    /// Whether a process is running.
+    pub running: bool,
+    /// The link, as far as a running process knows.
+    pub link: LinkState,
+    /// Each source: its account, and what it is doing.
+    pub sources: Vec<(SourceReport, Option<Doing>)>,
+    /// What waits.
+    pub queue: QueueState,
+    /// Bytes at which capture pauses.
+    pub outbox_max: u64,
+    /// Receipts of the nodes above.
+    pub receipts: Vec<ReceiptView>,
+    /// Why sealing stands still, if it does.
+    pub sealing_trouble: Option<String>,
+    /// When, milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Report {
+    /// Reads what the database knows.
+    pub async fn read(store: &SeatStore, now_ms: i64) -> Result<Self, SeatError> {
+        Ok(Self {
+            title: String::new(),
+            node: String::new(),
+            running: false,
+            link: LinkState::default(),
+            sources: store
+                .source_reports()
+                .await?
+                .into_iter()
+                .map(|s| (s, None))
+                .collect(),
+            queue: store.queue_state().await?,
+            outbox_max: 0,
+            receipts: Vec::new(),
+            sealing_trouble: None,
+            now_ms,
+        })
+    }
+
+    /// What a person should do next, most pressing first.
+    pub fn next_steps(&self) -> Vec<String> {
+        let mut steps = Vec::new();
+        if !self.running {
+            steps.push("启动代理：zongheng-agent run".to_owned());
+        }
+        if let Some(trouble) = &self.sealing_trouble {
+            steps.push(format!("处理封装故障：{trouble}"));
+        }
+        if self.running && !self.link.up {
+            let why = if self.link.trouble.is_empty() {
+                "正在连接".to_owned()
+            } else {
+                self.link.trouble.clone()
+            };
+            steps.push(format!("检查与平台 {} 的连接：{why}", self.node));
+        }
+        if self.sources.iter().any(|(_, doing)| doing.as_ref().is_some_and(|d| d.paused)) {
+            steps.push("发送队列已满，读取已暂停；恢复与平台的连接，或调大 outbox_max".to_owned());
+        }
+        for (source, _) in &self.sources {
+            if let Some(trouble) = &source.trouble {
+                steps.push(format!("来源“{}”：{trouble}", source.name));
+            }
+        }
+        let refused: u64 = self.sources.iter().map(|(s, _)| s.refused).sum();
+        if refused > 0 {
+            steps.push(format!(
+                "查看 {refused} 行退回数据并在源库更正：zongheng-agent rejects list"
+            ));
+        }
+        if steps.is_empty() {
+            steps.push("一切正常，无需操作".to_owned());
+        }
+        steps
+    }
+
+    fn receipt(&self, kind: SeatKind) -> Option<&ReceiptView> {
+        let of = |lane| {
+            self.receipts
+                .iter()
+                .filter(move |r| r.kind == kind && r.lane == lane)
+                .max_by_key(|r| r.heard_ms)
+        };
+        of(Lane::Records).or_else(|| of(Lane::Cases))
+    }
+
+    /// As text for a terminal.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let mut line = |text: String| {
+            out.push_str(&text);
+            out.push('\n');
+        };
+        line(format!("代理      {}", or_dash(&self.title)));
+        let link = if self.link.up {
+            format!("已连接 {}（{}）", self.link.peer, self.node)
+        } else if !self.running {
+            "代理未运行".to_owned()
+        } else {
+            format!("未连接 {}：{}", self.node, or_dash(&self.link.trouble))
+        };
+        line(format!("链路      {link}"));
+        for (source, doing) in &self.sources {
+            line(format!(
+                "来源      {}：已读 {} 行，已报送 {} 条，退回 {} 行；{}",
+                source.name,
+                source.rows_read,
+                source.rows_stated,
+                source.refused,
+                self.doing(source, doing.as_ref()),
+            ));
+            if let Some(trouble) = &source.trouble {
+                line(format!("          ✗ {trouble}"));
+            }
+            if let Some(note) = &source.note {
+                line(format!("          … {note}"));
+            }
+        }
+        line(format!(
+            "队列      待封装 {} 条，已封装待确认 {} 批 {} 条，共 {}（上限 {}）{}",
+            self.queue.unsealed_entries,
+            self.queue.sealed_batches,
+            self.queue.sealed_entries,
+            bytes(self.queue.bytes),
+            bytes(self.outbox_max),
+            self.queue
+                .oldest_ms
+                .filter(|ms| *ms > 0)
+                .map_or(String::new(), |ms| format!("，最早一条已等 {}", self.age(ms))),
+        ));
+        for (kind, name) in [(SeatKind::District, "区回执"), (SeatKind::City, "市回执")] {
+            line(match self.receipt(kind) {
+                Some(r) => format!(
+                    "{name}    {} 已存至第 {} 批，异地保全至第 {} 批；{}前收到",
+                    r.title,
+                    r.durable,
+                    r.safeguarded,
+                    self.age(r.heard_ms)
+                ),
+                None => format!("{name}    尚未收到"),
+            });
+        }
+        for (at, step) in self.next_steps().iter().enumerate() {
+            let head = if at == 0 { "下一步" } else { "      " };
+            line(format!("{head}    {step}"));
+        }
+        out
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        let receipt = |kind| {
+            self.receipt(kind).map(|r| {
+                json!({
+                    "title": r.title, "lane": r.lane as u8, "durable": r.durable, "safeguarded": r.safeguarded,
+                    "heard_ms": r.heard_ms, "age_ms": self.now_ms - r.heard_ms,
+                })
+            })
+        };
+        json!({
+            "title": self.title,
+            "node": self.node,
+            "running": self.running,
+            "link": {
+                "up": self.link.up, "peer": self.link.peer, "since_ms": self.link.since_ms,
+                "trouble": self.link.trouble,
+            },
+            "sources": self.sources.iter().map(|(s, doing)| json!({
+                "name": s.name, "rows_read": s.rows_read, "rows_stated": s.rows_stated, "refused": s.refused,
+                "cycle_ms": doing.as_ref().and_then(|d| d.looked_ms).or(s.cycle_ms), "changed_ms": s.changed_ms,
+                "next_ms": doing.as_ref().and_then(|d| d.next_ms),
+                "paused": doing.as_ref().is_some_and(|d| d.paused),
+                "trouble": s.trouble, "note": s.note,
+            })).collect::<Vec<_>>(),
+            "queue": {
+                "unsealed_entries": self.queue.unsealed_entries, "sealed_batches": self.queue.sealed_batches,
+                "sealed_entries": self.queue.sealed_entries, "bytes": self.queue.bytes,
+                "bytes_max": self.outbox_max, "oldest_ms": self.queue.oldest_ms,
+                "sealed_up_to": self.queue.sealed_up_to,
+            },
+            "receipts": { "district": receipt(SeatKind::District), "city": receipt(SeatKind::City) },
+            "sealing_trouble": self.sealing_trouble,
+            "next_steps": self.next_steps(),
+            "now_ms": self.now_ms,
+        })
+    }
+
+    /// As the agent's page.
+    pub fn html(&self) -> String {
+        let mut page = String::from(
+            "<!doctype html><html lang=\"zh-CN\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>部门代理</title><style>\
+             body{font:16px/1.6 system-ui,\"Noto Sans CJK SC\",\"Microsoft YaHei\",sans-serif;margin:2rem auto;\
+             max-width:60rem;padding:0 1rem;color:#1a1a1a}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}\
+             table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;\
+             border-bottom:1px solid #ccc;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+             .bad{color:#b00020}.ok{color:#0a6b2d}</style>",
+        );
+        let _ = write!(page, "<h1>部门代理 {}</h1>", escape(&or_dash(&self.title)));
+        let (class, link) = if self.link.up {
+            ("ok", format!("已连接 {}", self.link.peer))
+        } else {
+            ("bad", format!("未连接：{}", or_dash(&self.link.trouble)))
+        };
+        let _ = write!(page, "<p class=\"{class}\">{}</p>", escape(&link));
+        page.push_str("<h2>下一步</h2><ol>");
+        for step in self.next_steps() {
+            let _ = write!(page, "<li>{}</li>", escape(&step));
+        }
+        page.push_str("</ol><h2>来源</h2><table><tr><th>名称</th><th>已读</th><th>已报送</th><th>退回</th><th>状态</th></tr>");
+        for (source, doing) in &self.sources {
+            let trouble = source.trouble.as_deref().or(source.note.as_deref());
+            let _ = write!(
+                page,
+                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{}</td></tr>",
+                escape(&source.name),
+                source.rows_read,
+                source.rows_stated,
+                source.refused,
+                escape(&self.doing(source, doing.as_ref())),
+                trouble.map_or(String::new(), |t| format!(
+                    "<br><span class=\"{}\">{}</span>",
+                    if source.trouble.is_some() { "bad" } else { "" },
+                    escape(t)
+                )),
+            );
+        }
+        let _ = write!(
+            page,
+            "</table><h2>发送队列</h2><p>待封装 {} 条；已封装待确认 {} 批 {} 条；共 {}，上限 {}</p><h2>回执</h2><table>\
+             <tr><th>层级</th><th>节点</th><th>已存至</th><th>异地保全至</th><th>最近收到</th></tr>",
+            self.queue.unsealed_entries,
+            self.queue.sealed_batches,
+            self.queue.sealed_entries,
+            bytes(self.queue.bytes),
+            bytes(self.outbox_max),
+        );
+        for (kind, name) in [(SeatKind::District, "区"), (SeatKind::City, "市")] {
+            match self.receipt(kind) {
+                Some(r) => {
+                    let _ = write!(
+                        page,
+                        "<tr><td>{name}</td><td>{}</td><td class=\"n\">第 {} 批</td><td class=\"n\">第 {} 批</td><td>{}前</td></tr>",
+                        escape(&r.title),
+                        r.durable,
+                        r.safeguarded,
+                        self.age(r.heard_ms)
+                    );
+                }
+                None => {
+                    let _ = write!(page, "<tr><td>{name}</td><td colspan=\"4\">尚未收到</td></tr>");
+                }
+            }
+        }
+        page.push_str("</table></html>");
+        page
+    }
+
+    fn doing(&self, source: &SourceReport, doing: Option<&Doing>) -> String {
+        if doing.is_some_and(|d| d.paused) {
+            return "发送队列已满，暂停读取".to_owned();
+        }
+        let looked = doing.and_then(|d| d.looked_ms).or(source.cycle_ms);
+        let mut text = looked.map_or("尚未读过".to_owned(), |ms| format!("{}前读过", self.age(ms)));
+        if let Some(next) = doing.and_then(|d| d.next_ms)
+            && next - self.now_ms > 60_000
+            && let Some(time) = beijing(next)
+        {
+            let _ = write!(text, "，下次 {}", time.format("%m-%d %H:%M"));
+        }
+        text
+    }
+
+    fn age(&self, then_ms: i64) -> String {
+        let seconds = (self.now_ms - then_ms).max(0) / 1_000;
+        match seconds {
+            0..60 => format!("{seconds} 秒"),
+            60..3_600 => format!("{} 分钟", seconds / 60),
+            3_600..86_400 => format!("{} 小时", seconds / 3_600),
+            _ => format!("{} 天", seconds / 86_400),
+        }
+    }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() {
+        "—".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+fn bytes(n: u64) -> String {
+    match n {
+        0..1_024 => format!("{n} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", n as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
