@@ -61,9 +61,18 @@ impl Block {
     }
 }
 
+/// What one step of fold did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Folded {
+    /// Folded up to this feed offset.
+    pub through: u64,
+    /// Whether more is waiting.
+    pub more: bool,
+}
+
 impl Node {
-    /// Folds the next group, if there is one. Returns whether more is waiting.
-    pub async fn fold_step(&self, now_us: i64) -> Result<Option<bool>, StepError> {
+    /// Folds the next group, if there is one.
+    pub async fn fold_step(&self, now_us: i64) -> Result<Option<Folded>, StepError> {
         let heads = self.store().feed_heads().await?;
         let dirty = self.store().dirty_page(DIRTY_SUBJECTS).await?;
         if heads.folded >= heads.applied && dirty.is_empty() {
@@ -110,8 +119,9 @@ impl Node {
         }
         let more = group.through.is_some_and(|t| t < heads.applied)
             || group.dirty_done.len() == DIRTY_SUBJECTS;
+        let through = group.through.unwrap_or(heads.folded);
         self.store().fold(group).await?;
-        Ok(Some(more))
+        Ok(Some(Folded { through, more }))
     }
 
     fn subjects_of(&self, block: &Block, subjects: &mut BTreeSet<u64>) -> Result<(), Malformed> {

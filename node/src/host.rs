@@ -18,6 +18,7 @@ use store::PeerState;
 use crate::error::StepError;
 use crate::intake::{Arrival, Peer, TakeInFault};
 use crate::node::{Node, Tier};
+use crate::trace::{Stage, Trace};
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
@@ -49,6 +50,7 @@ pub struct NodeHost {
     clock: Clock,
     live: Arc<Mutex<HashMap<SeatId, Arc<Live>>>>,
     asked: Arc<Mutex<HashMap<u64, SeatId>>>,
+    trace: Trace,
 }
 
 impl NodeHost {
@@ -60,6 +62,7 @@ impl NodeHost {
             clock,
             live: Arc::default(),
             asked: Arc::default(),
+            trace: Trace::default(),
         }
     }
 
@@ -71,6 +74,11 @@ impl NodeHost {
     /// The sessions that stand.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// When the feed last passed each stage.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -96,25 +104,19 @@ impl NodeHost {
         *Self::lock(&live.told) = generation;
     }
 
-    /// Opens the wants that the store holds, at the parent. Returns how many were opened.
+    /// Opens the wants that the store holds, each at who can answer it. Returns how many were opened.
     pub async fn open_wants(&self) -> Result<usize, StepError> {
-        let parent = {
-            let live = Self::lock(&self.live);
-            live.values()
-                .find(|l| l.peer.identity.kind == SeatKind::City)
-                .map(|l| l.peer.identity.seat)
-        };
-        let Some((parent, handle)) = parent.and_then(|p| Some((p, self.links.with(&p)?))) else {
-            return Ok(0);
-        };
         let mut opened = 0;
         for row in self.node.store().wants_open().await? {
-            if Self::lock(&self.asked).insert(row.id, parent).is_some() {
-                continue;
-            }
             let Ok(want) = protocol::codec::decode_want(&row.want) else {
                 continue;
             };
+            let Some((party, handle)) = self.answers(&want) else {
+                continue;
+            };
+            if Self::lock(&self.asked).insert(row.id, party).is_some() {
+                continue;
+            }
             if !handle
                 .want(Ask {
                     id: row.id,
@@ -129,6 +131,39 @@ impl NodeHost {
             opened += 1;
         }
         Ok(opened)
+    }
+
+    /// Who answers a want: the city; at the city, for a log, whoever brings that log.
+    fn answers(&self, want: &Want) -> Option<(SeatId, Handle)> {
+        let origin = match want {
+            Want::Range { seat, .. } => Some(SeatId(*seat)),
+            Want::Subject(_) => None,
+        };
+        let jurisdiction = origin.and_then(|o| {
+            Some(
+                self.node
+                    .directory()
+                    .identity(&o)?
+                    .identity()
+                    .jurisdiction
+                    .clone(),
+            )
+        });
+        let live = Self::lock(&self.live);
+        let fits = |l: &&Arc<Live>| match l.peer.identity.kind {
+            SeatKind::City => true,
+            SeatKind::District => jurisdiction.as_ref() == Some(&l.peer.identity.jurisdiction),
+            SeatKind::Department => origin.is_some_and(|o| l.peer.seats.contains(&o)),
+        };
+        // a source that is attached here answers for itself
+        let party = live
+            .values()
+            .filter(fits)
+            .max_by_key(|l| l.peer.identity.kind)?
+            .peer
+            .identity
+            .seat;
+        Some((party, self.links.with(&party)?))
     }
 
     fn may_speak(&self, identity: &Identity) -> Result<(), String> {
@@ -305,10 +340,13 @@ impl Host for NodeHost {
             through,
             interest_version: INTEREST_VERSION,
         };
-        self.node
+        let head = self
+            .node
             .take_in(&live.peer, items, arrival, self.clock.now_us())
             .await
-            .map_err(fault)
+            .map_err(fault)?;
+        self.trace.note(Stage::Durable, head, self.clock.now_us());
+        Ok(())
     }
 
     async fn receipts(&self, _live: &Self::Peer, receipts: Vec<Vec<u8>>) -> Result<(), HostFault> {

@@ -82,14 +82,14 @@ struct Checked {
 }
 
 impl Node {
-    /// Verifies and stores a group of items from a peer, durably. Returns when it is durable.
+    /// Verifies and stores a group of items from a peer, durably. Returns the head of the feed when it is durable.
     pub async fn take_in(
         &self,
         peer: &Peer,
         items: Vec<Item>,
         arrival: Arrival,
         now_us: i64,
-    ) -> Result<(), TakeInFault> {
+    ) -> Result<u64, TakeInFault> {
         let mut checked = Checked::default();
         for item in items {
             match item {
@@ -117,6 +117,7 @@ impl Node {
         let grew = !checked.blocks.is_empty()
             || !checked.envelopes.is_empty()
             || !checked.events.is_empty();
+        let has_statements = !checked.envelopes.is_empty();
         let durable: Vec<(LogName, Position)> = checked
             .logs
             .values()
@@ -132,7 +133,7 @@ impl Node {
             from_peer: Some(peer.identity.seat),
             at_us: now_us,
         };
-        self.store().intake(group).await.map_err(StepError::Store)?;
+        let done = self.store().intake(group).await.map_err(StepError::Store)?;
         self.logs().extend(checked.logs);
         if !durable.is_empty() {
             self.ledger().note_durable(&durable, now_us);
@@ -143,6 +144,36 @@ impl Node {
             self.applying().ring();
             self.ring_sessions();
         }
+        if has_statements {
+            self.release_held(now_us).await?;
+        }
+        Ok(done.head)
+    }
+
+    /// Logs that were held for want of a statement which is known by now: what was passed over is wanted (D22).
+    async fn release_held(&self, now_us: i64) -> Result<(), TakeInFault> {
+        for (row, _) in self.store().held().await.map_err(StepError::Store)? {
+            let known = row.why == WAITS && self.directory().opening(&row.opening).is_some();
+            if !known {
+                continue;
+            }
+            let want = Want::Range {
+                seat: row.seat.0,
+                lane: row.lane,
+                opening: row.opening.0,
+                from: row.from_sequence,
+                to: 0,
+            };
+            let want = WantRow {
+                id: 0,
+                want: protocol::codec::encode_want(&want),
+                resume: Vec::new(),
+                at_us: now_us,
+            };
+            self.store().want_put(want).await.map_err(StepError::Store)?;
+            self.store().held_done(row.seat, row.lane, row.opening).await.map_err(StepError::Store)?;
+        }
+        self.wanting().ring();
         Ok(())
     }
 
@@ -211,18 +242,28 @@ impl Node {
             Ok(header) => header,
             Err(HeaderFault::UnknownIdentity(_) | HeaderFault::UnknownOpening(_)) => {
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
-                checked.held.push(held(&header, "identity"));
+                checked.held.push(held(&header, WAITS));
                 return Ok(());
             }
             Err(HeaderFault::BadSignature { seat, sequence }) => {
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
                 // anybody can write another's name on a header: whom it may not speak for, a peer cannot stop
-                let origin = self.directory().identity(&seat).map(|i| i.identity().clone());
+                let origin = self
+                    .directory()
+                    .identity(&seat)
+                    .map(|i| i.identity().clone());
                 match (arrival, origin) {
                     (Arrival::Feed { .. }, Some(origin)) => within_jurisdiction(peer, &origin)?,
-                    _ => return Err(TakeInFault::Peer(format!("来源 {seat} 第 {sequence} 批的签名不符"))),
+                    _ => {
+                        return Err(TakeInFault::Peer(format!(
+                            "来源 {seat} 第 {sequence} 批的签名不符"
+                        )));
+                    }
                 }
-                self.stop_log(header.log(), format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"));
+                self.stop_log(
+                    header.log(),
+                    format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"),
+                );
                 checked.held.push(held(&header, "signature"));
                 return Ok(());
             }
@@ -264,7 +305,7 @@ impl Node {
         let hash = verified.header().hash();
         let log = header.log();
         let mut advance = None;
-        if verified.is_complete() && arrival != Arrival::Want {
+        if verified.is_complete() {
             let state = match checked.logs.get(&log) {
                 Some(state) => Some(state.clone()),
                 None => self.logs().get(&log).cloned(),
@@ -338,6 +379,9 @@ fn held(header: &protocol::batch::Header, why: &str) -> HeldRow {
         why: why.to_owned(),
     }
 }
+
+/// Why a log is held that only waits for a statement; other reasons wait for a person.
+const WAITS: &str = "statement";
 
 fn within_jurisdiction(peer: &Peer, origin: &Identity) -> Result<(), TakeInFault> {
     let within = match peer.identity.kind {

@@ -11,6 +11,7 @@ use runtime::worker::{Shutdown, Step, Workers};
 use crate::command::admission;
 use crate::error::StepError;
 use crate::host::NodeHost;
+use crate::trace::Stage;
 
 /// Each stage looks for work at least this often, bell or not.
 const AT_LEAST: Duration = Duration::from_millis(500);
@@ -18,11 +19,14 @@ const AT_LEAST: Duration = Duration::from_millis(500);
 /// Starts the stages behind intake: apply, fold, receipts, wants.
 pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let node = host.node().clone();
-    let (at, bell) = (clock.clone(), node.applying().clone());
+    let (at, bell, trace) = (clock.clone(), node.applying().clone(), host.trace().clone());
     workers.step("apply", bell, AT_LEAST, move || {
-        let (node, now) = (node.clone(), at.now_us());
+        let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
         async move {
-            let applied = node.apply_step(now).await?;
+            let applied = node.apply_step(at.now_us()).await?;
+            if let Some(applied) = applied {
+                trace.note(Stage::Applied, applied.through, at.now_us());
+            }
             Ok::<_, StepError>(if applied.is_some_and(|a| a.more) {
                 Step::Again
             } else {
@@ -31,12 +35,15 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         }
     });
     let node = host.node().clone();
-    let (at, bell) = (clock.clone(), node.folding().clone());
+    let (at, bell, trace) = (clock.clone(), node.folding().clone(), host.trace().clone());
     workers.step("fold", bell, AT_LEAST, move || {
-        let (node, now) = (node.clone(), at.now_us());
+        let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
         async move {
-            let more = node.fold_step(now).await?;
-            Ok::<_, StepError>(if more == Some(true) {
+            let folded = node.fold_step(at.now_us()).await?;
+            if let Some(folded) = folded {
+                trace.note(Stage::Folded, folded.through, at.now_us());
+            }
+            Ok::<_, StepError>(if folded.is_some_and(|f| f.more) {
                 Step::Again
             } else {
                 Step::Idle
@@ -79,10 +86,24 @@ pub async fn listen(host: NodeHost, listener: Listener, workers: Workers, clock:
 }
 
 /// Keeps the link to the parent up until shutdown.
-pub async fn dial(host: NodeHost, dialer: Arc<Dialer>, address: String, clock: Clock, shutdown: Shutdown) {
+pub async fn dial(
+    host: NodeHost,
+    dialer: Arc<Dialer>,
+    address: String,
+    clock: Clock,
+    shutdown: Shutdown,
+) {
     let links = host.links().clone();
-    link::keep_session(&dialer, &address, Arc::new(host), links, clock, &shutdown, |end, wait| {
-        tracing::warn!(address, ?end, ?wait, "link to parent ended");
-    })
+    link::keep_session(
+        &dialer,
+        &address,
+        Arc::new(host),
+        links,
+        clock,
+        &shutdown,
+        |end, wait| {
+            tracing::warn!(address, ?end, ?wait, "link to parent ended");
+        },
+    )
     .await;
 }

@@ -306,6 +306,7 @@ pub async fn hand_over(
         2,
     )
     .await
+    .map(|_| ())
 }
 
 /// Applies and folds until nothing is left.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::command::admission::Invite;
 use crate::host::NodeHost;
+use crate::trace::Stage;
 
 /// Answers control requests.
 #[derive(Clone)]
@@ -81,6 +82,8 @@ impl Desk {
                 self.verify(request["deep"].as_bool().unwrap_or(false))
                     .await
             }
+            "links" => Ok(self.links()),
+            "trace" => self.trace().await,
             other => Err(format!("不认识的命令「{other}」")),
         }
     }
@@ -139,6 +142,47 @@ impl Desk {
             "entities": stats.entities, "records": records, "refusals": stats.refusals_open,
             "dirty": stats.dirty, "wants": wants, "held": held, "stopped": node.stopped().len(),
             "peers_connected": self.host.links().all().len(), "sums": sums,
+        }))
+    }
+
+    /// What each link has moved since it stands.
+    fn links(&self) -> Value {
+        let links: Vec<Value> = self
+            .host
+            .links()
+            .views()
+            .iter()
+            .map(|link| {
+                json!({
+                    "seat": link.party.to_string(), "remote": link.remote, "since_us": link.since_us,
+                    "bytes_sent": link.stats.bytes_sent, "bytes_received": link.stats.bytes_received,
+                    "packets_lost": link.stats.packets_lost,
+                    "round_trip_us": link.stats.round_trip.as_micros() as u64,
+                })
+            })
+            .collect();
+        json!({ "ok": true, "links": links })
+    }
+
+    /// The three cursors, and when the feed last passed each stage.
+    async fn trace(&self) -> Result<Value, String> {
+        let heads = self
+            .host
+            .node()
+            .store()
+            .feed_heads()
+            .await
+            .map_err(|e| e.to_string())?;
+        let of = |stage| -> Vec<[i64; 2]> {
+            let passages = self.host.trace().passages(stage);
+            passages
+                .iter()
+                .map(|p| [p.through.cast_signed(), p.at_us])
+                .collect()
+        };
+        Ok(json!({
+            "ok": true, "head": heads.head, "applied": heads.applied, "folded": heads.folded,
+            "durable_at": of(Stage::Durable), "applied_at": of(Stage::Applied), "folded_at": of(Stage::Folded),
         }))
     }
 
