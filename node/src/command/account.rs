@@ -131,21 +131,21 @@ pub enum AccountError {
     RealName,
     /// The password is too short, too long, or the account's own name.
     #[error(
-        "口令至少 {PASSWORD_CHARACTERS_MIN} 个字符、不超过 {PASSWORD_BYTES_MAX} 字节,且不能包含账号名"
+        "口令至少 {PASSWORD_CHARACTERS_MIN} 个字符、不超过 {PASSWORD_BYTES_MAX} 字节，且不能包含账号名"
     )]
     Password,
     /// There is no such account.
     #[error("没有账号「{0}」")]
     Unknown(String),
     /// Hashing failed: the program's fault.
-    #[error("口令散列失败,这是程序缺陷,请附日志报告")]
+    #[error("口令散列失败，这是程序缺陷，请附日志报告")]
     Hashing,
 }
 
 /// An attempt to sign in whose password has not been looked at yet.
 #[derive(Debug)]
 pub struct Attempt {
-    row: Option<AccountRow>,
+    row: Option<Box<AccountRow>>,
     account: String,
 }
 
@@ -175,7 +175,7 @@ impl Attempt {
         let right = password.len() <= PASSWORD_BYTES_MAX && verifies(hash, password);
         let known = self
             .row
-            .as_ref()
+            .as_deref()
             .filter(|row| !row.disabled)
             .and_then(account_of);
         match known {
@@ -223,6 +223,8 @@ impl Node {
             at_us: now_us,
         };
         self.store().account_put(&row).await?;
+        // whoever knew the old password is out
+        self.store().login_sessions_end(new.account).await?;
         self.audit(new.by, "account.put", new.account, &new.role.key(), now_us)
             .await?;
         Ok(())
@@ -239,11 +241,14 @@ impl Node {
         let plausible =
             !account.is_empty() && account.len() <= ACCOUNT_BYTES_MAX && !account.contains('\0');
         let row = if plausible {
-            self.store().account(&account).await?
+            self.store().account_get(&account).await?
         } else {
             None
         };
-        Ok(Attempt { row, account })
+        Ok(Attempt {
+            row: row.map(Box::new),
+            account,
+        })
     }
 
     /// Opens a session for a password that was right. `token` is random; only its hash is stored.
@@ -261,7 +266,7 @@ impl Node {
             idle_until_us: now_us + IDLE_US,
             until_us: now_us + SESSION_US,
         };
-        self.store().login_put(&row).await?;
+        self.store().login_session_put(&row).await?;
         self.audit(&checked.account.account, "sign-in", address, "", now_us)
             .await?;
         Ok(checked.account)
@@ -291,24 +296,21 @@ impl Node {
         now_us: i64,
     ) -> Result<Option<Login>, AccountError> {
         let hash = token_hash(token);
-        let Some(session) = self.store().login(&hash).await? else {
+        let Some(mut session) = self.store().login_session_get(hash, now_us).await? else {
             return Ok(None);
         };
-        if session.until_us <= now_us || session.idle_until_us <= now_us {
-            self.store().login_end(&hash).await?;
-            return Ok(None);
-        }
         let row = self
             .store()
-            .account(&session.account)
+            .account_get(&session.account)
             .await?
             .filter(|row| !row.disabled);
         let Some(account) = row.as_ref().and_then(account_of) else {
-            self.store().login_end(&hash).await?;
+            self.store().login_session_delete(hash, now_us).await?;
             return Ok(None);
         };
         if session.idle_until_us < now_us + IDLE_US - TOUCH_US {
-            self.store().login_touch(&hash, now_us + IDLE_US).await?;
+            session.idle_until_us = now_us + IDLE_US;
+            self.store().login_session_put(&session).await?;
         }
         Ok(Some(Login {
             account,
@@ -323,7 +325,9 @@ impl Node {
         account: &str,
         now_us: i64,
     ) -> Result<(), AccountError> {
-        self.store().login_end(&token_hash(token)).await?;
+        self.store()
+            .login_session_delete(token_hash(token), now_us)
+            .await?;
         self.audit(account, "sign-out", "", "", now_us).await
     }
 
@@ -400,7 +404,7 @@ mod tests {
             at_us: 0,
         };
         Attempt {
-            row: Some(row),
+            row: Some(Box::new(row)),
             account: "wangfang".to_owned(),
         }
     }

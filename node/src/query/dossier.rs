@@ -4,10 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use protocol::batch::Header;
-use protocol::directory::{Identity, LogName, SeatKind};
+use protocol::directory::{Identity, SeatKind};
 use protocol::entry::{Head, Operation, Subject};
 use protocol::envelope::Envelope;
-use protocol::hash::Hash;
+use protocol::hash::{self, Hash};
 use protocol::name::{Lane, SeatId, Version};
 use protocol::opening::Closed;
 use protocol::slice::{self, HeaderFault};
@@ -91,6 +91,8 @@ pub struct Origin {
 pub struct SectionState {
     /// Permanent number.
     pub number: u8,
+    /// Its commitment, which the leaf is made of.
+    pub commitment: Hash,
     /// Whom it is for; none for the head or when the standard is not known here.
     pub audience: Option<Audience>,
     /// Why it is not open here, if it is not.
@@ -100,6 +102,8 @@ pub struct SectionState {
 /// Where a statement lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
+    /// Hash of the epoch's opening.
+    pub opening: Hash,
     /// Object hash of the header.
     pub header: Hash,
     /// Hash of the leaf.
@@ -173,7 +177,10 @@ impl Node {
             return Ok(None);
         };
         let key = subject_key(tagged);
-        let mut records = self.store().records_of_subject(key).await?;
+        let mut records = self
+            .store()
+            .records_of_subject(key, [0; 16], RECORDS_MAX + 1)
+            .await?;
         let refused: Vec<[u8; 16]> = records
             .iter()
             .filter(|r| r.kind == record_kind::REFUSAL || r.flags & flag::REFUSED != 0)
@@ -270,6 +277,12 @@ impl Node {
             .iter()
             .map(|(number, section)| SectionState {
                 number: *number,
+                commitment: match section {
+                    protocol::opening::Section::Open { salt, bytes } => {
+                        hash::section(*number, salt, bytes)
+                    }
+                    protocol::opening::Section::Closed { commitment, .. } => *commitment,
+                },
                 audience: standard
                     .filter(|_| *number != 0)
                     .map(|s| s.audience(*number)),
@@ -298,6 +311,7 @@ impl Node {
             retracted: head.operation == Operation::Retract,
             sections,
             batch: Batch {
+                opening: header.opening,
                 header: envelope.hash(),
                 leaf: opening.leaf(),
                 root: header.root,
@@ -381,14 +395,13 @@ impl Node {
         let directory = self.directory();
         for read in reads {
             let statement = &mut read.statement;
-            let log = LogName {
-                seat: statement.origin.seat,
-                lane: statement.lane,
-                opening: Hash::ZERO,
-            };
             statement.receipts = rows
                 .iter()
-                .filter(|row| row.seat == log.seat && row.lane == log.lane as u8)
+                .filter(|row| {
+                    row.seat == statement.origin.seat
+                        && row.lane == statement.lane as u8
+                        && row.opening == statement.batch.opening
+                })
                 .map(|row| {
                     let node = directory.identity(&row.node).map(|i| i.identity());
                     ReceiptState {

@@ -11,6 +11,7 @@ use protocol::name::{Lane, SeatId};
 use store::PeerState;
 
 use super::QueryError;
+use crate::apply::record_kind;
 use crate::node::{Node, Tier};
 
 /// A link is silent when nothing was heard for so long. Keep-alives are far closer together.
@@ -144,6 +145,8 @@ pub struct HealthTree {
     pub now_us: i64,
     /// The node's own stages.
     pub stages: Stages,
+    /// Batches held here that the node above has not confirmed; 0 at the city.
+    pub unconfirmed: u64,
     /// The top: the city.
     pub top: Party,
 }
@@ -206,11 +209,7 @@ impl Node {
         let mut loose: Vec<Party> = Vec::new();
         for source in of(SeatKind::Department) {
             let mut party = self.party(source, &known, now_us);
-            let home = districts.iter_mut().find(|d| {
-                d.seat == Some(source.issuer)
-                    || (!self.is_issuer_city(source) && d.jurisdiction == source.jurisdiction)
-            });
-            match home {
+            match districts.iter_mut().find(|d| d.seat == Some(source.issuer)) {
                 Some(district) => {
                     if !district.own {
                         relayed(&mut party, district.state);
@@ -243,15 +242,9 @@ impl Node {
         Ok(HealthTree {
             now_us,
             stages,
+            unconfirmed,
             top,
         })
-    }
-
-    fn is_issuer_city(&self, identity: &Identity) -> bool {
-        let directory = self.directory();
-        directory
-            .identity(&identity.issuer)
-            .is_some_and(|i| i.identity().kind == SeatKind::City)
     }
 
     async fn known_seats(
@@ -287,18 +280,21 @@ impl Node {
             let entry = known.entry(origin.seat).or_default();
             entry.arrival_us = entry.arrival_us.max(Some(origin.last_at_us));
         }
-        for (origin, _, records, refused) in stats
+        for count in stats
             .types
             .iter()
-            .map(|t| (t.origin, t.kind, t.records, t.refused))
+            .filter(|t| t.kind != record_kind::REFUSAL)
         {
-            let entry = known.entry(origin).or_default();
-            entry.records += records;
-            entry.refused += refused;
+            known.entry(count.origin).or_default().records +=
+                u64::try_from(count.records).unwrap_or(0);
+        }
+        // the figure links to the list of open refusals, so it is counted where the list is
+        for (origin, refused) in self.store().refusals_open().await? {
+            known.entry(origin).or_default().refused = refused;
         }
         for row in self.store().log_frontiers().await? {
             let entry = known.entry(row.seat).or_default();
-            if row.lane == Lane::Records {
+            if row.lane == Lane::Records as u8 {
                 entry.logged = entry.logged.max(Some(row.sequence));
             }
         }

@@ -1,5 +1,6 @@
 //! Finding entities: by code, registration number, part of a name, former name.
 
+use store::search::{COUNT_MAX, PAGE_MAX};
 use store::{EntityRow, SearchQuery};
 use supervision::identifier::normalise_name;
 
@@ -11,7 +12,7 @@ pub const NAME_CHARACTERS_MIN: usize = 2;
 /// Bytes of a query that are looked at.
 pub const QUERY_BYTES_MAX: usize = 300;
 /// Hits that are counted and listed at most.
-pub const HITS_MAX: u32 = 1_000;
+pub const HITS_MAX: u64 = COUNT_MAX;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +30,11 @@ pub enum Asked {
 /// What made an entity a hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matched {
-    /// Its credit code.
+    /// Its credit code, or the beginning of it.
     Code,
-    /// Its registration number.
+    /// Its registration number, or the beginning of it.
     RegistrationNumber,
-    /// Its organisation code.
+    /// Its organisation code, or the beginning of it.
     OrganisationCode,
     /// Part of its name.
     Name,
@@ -98,23 +99,29 @@ impl Node {
             return Ok(answer);
         }
         answer.asked = Asked::Words(words.to_owned());
-        let query = SearchQuery {
+        let mut query = SearchQuery {
             text: words.to_owned(),
-            region: None,
-            limit: HITS_MAX + 1,
-            offset: 0,
+            limit: PAGE_MAX,
+            ..SearchQuery::default()
         };
-        let found = self.store().search(&query).await?;
-        answer.more = found.len() > HITS_MAX as usize;
-        answer.total = found.len().min(HITS_MAX as usize) as u64;
-        let from = (page.max(1) - 1) as usize * rows as usize;
-        answer.hits = found
-            .into_iter()
-            .take(HITS_MAX as usize)
-            .skip(from)
-            .take(rows as usize)
-            .map(|row| hit(words, row))
-            .collect();
+        let from = u64::from(page.max(1) - 1) * u64::from(rows);
+        let mut seen = 0;
+        // pages are counted out from the beginning: the store goes on from a row, people from a number
+        loop {
+            let found = self.store().search(&query).await?;
+            answer.total = found.total_at_most.min(HITS_MAX);
+            answer.more = found.total_at_most >= HITS_MAX;
+            for row in found.rows {
+                if seen >= from && answer.hits.len() < rows as usize && seen < HITS_MAX {
+                    answer.hits.push(hit(words, row));
+                }
+                seen += 1;
+            }
+            query.after = found.next;
+            if query.after.is_none() || answer.hits.len() == rows as usize || seen >= HITS_MAX {
+                break;
+            }
+        }
         if answer.total == 0 {
             answer.any = self.store().stats().await?.entities > 0;
         }
@@ -123,14 +130,14 @@ impl Node {
 }
 
 fn hit(words: &str, row: EntityRow) -> Hit {
-    let same = |value: &str| !value.is_empty() && value.eq_ignore_ascii_case(words);
     let part = normalise_name(words);
-    let contains = |name: &str| normalise_name(name).contains(&part);
-    let matched = if same(&row.uscc) {
+    let begins = |code: &str| !code.is_empty() && normalise_name(code).starts_with(part.as_ref());
+    let contains = |name: &str| normalise_name(name).contains(part.as_ref());
+    let matched = if begins(&row.uscc) {
         Matched::Code
-    } else if same(&row.reg_no) {
+    } else if begins(&row.reg_no) {
         Matched::RegistrationNumber
-    } else if same(&row.org_code) {
+    } else if begins(&row.org_code) {
         Matched::OrganisationCode
     } else if contains(&row.name) {
         Matched::Name

@@ -1,0 +1,95 @@
+//! The pages: askama templates filled with views. Nothing is decided or fetched here.
+
+use askama::Template;
+
+use crate::view::admission::Admissions;
+use crate::view::dossier::Dossier;
+use crate::view::entity::Search;
+use crate::view::failure::Failure;
+use crate::view::health::Health;
+use crate::view::refusal::Refusals;
+use crate::view::shell::Shell;
+
+/// Sign-in form.
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+pub struct SignInPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// What was wrong with the last try.
+    pub error: Option<&'a str>,
+    /// Account as typed.
+    pub account: &'a str,
+    /// Where to go afterwards.
+    pub next: &'a str,
+    /// Token of the form.
+    pub token: &'a str,
+}
+
+/// Nodes and agents.
+#[derive(Template)]
+#[template(path = "nodes.html")]
+pub struct NodesPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// Figures.
+    pub health: &'a Health,
+}
+
+/// Entity search.
+#[derive(Template)]
+#[template(path = "entities.html")]
+pub struct EntitiesPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// Hits.
+    pub search: &'a Search,
+}
+
+/// Dossier.
+#[derive(Template)]
+#[template(path = "dossier.html")]
+pub struct DossierPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// The entity.
+    pub dossier: &'a Dossier,
+}
+
+/// Refusals.
+#[derive(Template)]
+#[template(path = "refusals.html")]
+pub struct RefusalsPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// The list.
+    pub list: &'a Refusals,
+}
+
+/// Admissions.
+#[derive(Template)]
+#[template(path = "admissions.html")]
+pub struct AdmissionsPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// Requests and codes.
+    pub list: &'a Admissions,
+}
+
+/// What went wrong.
+#[derive(Template)]
+#[template(path = "failure.html")]
+pub struct FailurePage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// What, whose fault, what to do.
+    pub failure: &'a Failure,
+}
+
+/// The list of keys.
+#[derive(Template)]
+#[template(path = "keys.html")]
+pub struct KeysPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+}

@@ -1,0 +1,167 @@
+//! The tree of nodes and agents, flattened into lines.
+
+use node::query::health::{HealthTree, Party as Known, PartyKind, Stages as Offsets, State, Why};
+
+use crate::text;
+use crate::view::Mark;
+use crate::view::health::{self, Health, Party, Stages, Tally};
+
+/// The page of a tree.
+pub(crate) fn view(tree: &HealthTree) -> Health {
+    let mut parties = Vec::new();
+    lay(&tree.top, 0, "", tree, &mut parties);
+    let states = [
+        State::Lost,
+        State::Lagging,
+        State::Unverified,
+        State::Normal,
+    ];
+    let count = |state: State| {
+        let code = mark(state).code;
+        parties
+            .iter()
+            .filter(|p| p.state.as_ref().is_some_and(|m| m.code == code))
+            .count() as u64
+    };
+    let tallies = states
+        .iter()
+        .map(|state| Tally {
+            state: mark(*state),
+            count: count(*state),
+        })
+        .collect();
+    Health {
+        as_of: text::clock(tree.now_us),
+        tallies,
+        stages: stages(&tree.stages),
+        parties,
+    }
+}
+
+fn mark(state: State) -> Mark {
+    match state {
+        State::Normal => health::NORMAL,
+        State::Lagging => health::LAGGING,
+        State::Lost => health::LOST,
+        State::Unverified => health::UNVERIFIED,
+    }
+}
+
+fn lay(party: &Known, depth: u8, above: &str, tree: &HealthTree, out: &mut Vec<Party>) {
+    let id = party.seat.map_or_else(
+        || format!("{above}/{}", party.title),
+        |seat| seat.to_string(),
+    );
+    let now = tree.now_us;
+    out.push(Party {
+        id: id.clone(),
+        depth,
+        kind: match party.kind {
+            PartyKind::City => "市级节点",
+            PartyKind::District => "区级节点",
+            PartyKind::Department => "部门",
+            PartyKind::Source => "代理",
+        },
+        title: party.title.clone(),
+        own: party.own,
+        state: party.state.map(mark),
+        note: note(&party.why, now),
+        lag: lag(party, tree),
+        last_receipt: party
+            .last_receipt
+            .as_ref()
+            .map(|r| text::near(r.at_us, now))
+            .unwrap_or_default(),
+        last_contact: contact(party, now),
+        records: text::count(party.records),
+        refused: text::count(party.refused),
+        refused_href: match (party.kind, party.seat) {
+            (PartyKind::Source, Some(seat)) => format!("/refusals?state=open&seat={seat}"),
+            (PartyKind::Department, _) => {
+                format!(
+                    "/refusals?state=open&department={}",
+                    text::percent(&party.title)
+                )
+            }
+            // a node's figure is the sum of what lies below it
+            (PartyKind::District, Some(seat)) => format!("/refusals?state=open&node={seat}"),
+            _ => "/refusals?state=open".to_owned(),
+        },
+    });
+    for child in &party.children {
+        lay(child, depth.saturating_add(1), &id, tree, out);
+    }
+}
+
+fn note(why: &Why, now: i64) -> String {
+    match why {
+        Why::Nothing => String::new(),
+        Why::Silent { since_us } => {
+            let span = text::span(now - since_us);
+            format!(
+                "{} 起失联，已 {span}；请检查对方进程与网络",
+                text::near(*since_us, now)
+            )
+        }
+        Why::NeverConnected => "已获准入网，尚未连接过".to_owned(),
+        Why::NotConnected => "未连上上级；本节点继续独立运行，恢复后自动补传".to_owned(),
+        Why::NoBatchYet => "已连接，尚未收到任何批次".to_owned(),
+        Why::ParentAway => "上级失联，状态不详；告警已并入上级".to_owned(),
+        Why::Behind { items, batches } => {
+            let mut words = Vec::new();
+            if *items > 0 {
+                words.push(format!("待处理 {} 项", text::count(*items)));
+            }
+            if *batches > 0 {
+                words.push(format!("待上级确认 {} 批", text::count(*batches)));
+            }
+            words.join(",")
+        }
+        Why::Stopped { reason } => reason.clone(),
+        Why::Relayed => "经上级节点转报".to_owned(),
+    }
+}
+
+fn lag(party: &Known, tree: &HealthTree) -> String {
+    if party.own {
+        let waiting = tree
+            .stages
+            .head
+            .saturating_sub(tree.stages.folded.min(tree.stages.applied));
+        let unconfirmed = match tree.unconfirmed {
+            0 => String::new(),
+            n => format!(",待上级确认 {} 批", text::count(n)),
+        };
+        return match waiting {
+            0 => format!("无积压{unconfirmed}"),
+            n => format!("积压 {} 项{unconfirmed}", text::count(n)),
+        };
+    }
+    party
+        .logged
+        .map(|n| format!("收到第 {} 批", text::count(n)))
+        .unwrap_or_default()
+}
+
+fn contact(party: &Known, now: i64) -> String {
+    match (party.own, party.connected, party.last_contact_us) {
+        (true, ..) => String::new(),
+        (_, true, _) => "在线".to_owned(),
+        (_, _, Some(at)) => text::near(at, now),
+        _ if party.state.is_some() => "无".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn stages(offsets: &Offsets) -> Stages {
+    let item = |offset: u64| match offset {
+        0 => "尚无".to_owned(),
+        offset => format!("第 {} 项", text::count(offset)),
+    };
+    Stages {
+        logged: item(offsets.head),
+        applied: item(offsets.applied),
+        folded: item(offsets.folded),
+        caught_up: offsets.folded >= offsets.head,
+    }
+}
