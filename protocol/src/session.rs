@@ -400,14 +400,8 @@ impl Session {
 
     /// A page that [`Event::ReadFeed`] asked for.
     pub fn handle_page(&mut self, _now: Millis, class: u8, token: u32, page: Page) {
-        let directory = self.outgoing[0].read();
         if let Some(out) = self.outgoing.get_mut(usize::from(class)) {
             out.handle_page(token, page);
-        }
-        if self.outgoing[0].read() > directory {
-            // the others may go further now
-            let others = self.outgoing.iter_mut().skip(1);
-            others.for_each(Outgoing::handle_grown);
         }
         self.read_on();
     }

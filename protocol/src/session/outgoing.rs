@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     in_flight: u64,
     window: u64,
     reading: bool,
+    /// The bound of the read that is open.
+    upto: Option<u64>,
     /// The feed has grown since the open read was asked for.
     grown: bool,
     dry: bool,
@@ -50,6 +52,7 @@ impl Outgoing {
             in_flight: 0,
             window: 0,
             reading: false,
+            upto: None,
             grown: false,
             dry: false,
             token: 0,
@@ -91,6 +94,7 @@ impl Outgoing {
             return None;
         }
         self.reading = true;
+        self.upto = upto;
         let bytes_max = PAGE_BYTES.min(self.window - self.in_flight - self.queued);
         Some(Event::ReadFeed {
             class: self.class,
@@ -106,7 +110,9 @@ impl Outgoing {
             return;
         }
         self.reading = false;
-        self.dry = !page.more && !self.grown;
+        // a page that reached its bound says nothing about what is behind it: that is read when the bound has moved
+        let bounded = self.upto.is_some_and(|upto| page.through >= upto);
+        self.dry = !page.more && !self.grown && !bounded;
         self.grown = false;
         for (offset, item) in page.items {
             let weight = item.weight();

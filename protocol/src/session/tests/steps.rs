@@ -138,6 +138,44 @@ fn a_lane_reads_on_when_the_directory_has_been_read_further() {
     assert!(wanted, "{reads:?}");
 }
 
+/// The directory goes back, a lane is read up to there, and a late acknowledgement brings the directory forward again.
+#[test]
+fn a_lane_reads_on_when_the_directory_jumps_forward() {
+    let feed = [(1, 0), (2, 1)];
+    let mut session = sender(100_000, Some(100));
+    read(&mut session, &feed, 2, 10);
+    while session.poll_transmit(0).is_some() {}
+    session.handle_timeout(100);
+    let Some(Event::ReadFeed { token, .. }) = session.poll_event() else {
+        panic!("the directory is read again");
+    };
+    let page = |more| Page {
+        through: 1,
+        more,
+        ..Page::default()
+    };
+    session.handle_page(100, 0, token, page(true));
+    let reads: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
+    let late = Ack {
+        class: 0,
+        offset: 2,
+        window: 100_000,
+    };
+    put(&mut session, &Frame::Ack(late));
+    for event in reads {
+        if let Event::ReadFeed {
+            class: 1, token, ..
+        } = event
+        {
+            session.handle_page(100, 1, token, page(false));
+        }
+    }
+    read(&mut session, &feed, 2, 10);
+    let arrives = std::iter::from_fn(|| said(&mut session, 100))
+        .any(|f| matches!(f, Frame::Feed(f) if f.class == 1 && f.offset == 2));
+    assert!(arrives);
+}
+
 #[test]
 fn an_item_names_its_directory_even_when_the_directory_goes_back() {
     let mut session = sender(100_000, Some(100));
