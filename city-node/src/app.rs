@@ -138,7 +138,7 @@ pub async fn start(config: &Config) -> Result<Running, Failure> {
         workers.clone(),
         clock.clone(),
     ));
-    let console = serve_console(config, &node, &public, &clock, &workers).await?;
+    let console = serve_console(config, &node, host.links().clone(), &clock, &workers).await?;
     let check = workers.clone();
     let status = Status::new(metrics)
         .check("workers", move || check.check())
@@ -163,17 +163,17 @@ pub async fn start(config: &Config) -> Result<Running, Failure> {
 async fn serve_console(
     config: &Config,
     node: &Node,
-    public: &str,
+    links: Links,
     clock: &Clock,
     workers: &Workers,
 ) -> Result<SocketAddr, Failure> {
-    let listener = console::bind(config.console.listen).await?;
+    let listener = console::listen(config.console.listen).await?;
     let address = listener.local_addr()?;
     let router = console::router(
         node.clone(),
         console::ConsoleOptions {
             clock: clock.clone(),
-            public: public.to_owned(),
+            links,
         },
     );
     let shutdown = workers.shutdown();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use node::Node;
+use node::command::account::{NewAccount, Role};
 use node::home::{Founding, Home};
 use protocol::name::SeatId;
 use runtime::door;
@@ -30,7 +31,6 @@ pub async fn init(
     config: &Config,
     new: &NewCity,
 ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    node::command::account::check_password(&new.password)?;
     let home = Home::at(&config.node.folder)?;
     let table = supervision::division::DivisionTable::builtin();
     if table.city(&new.city).is_none() {
@@ -50,15 +50,15 @@ pub async fn init(
     })?;
     let clock = door::Clock::system();
     let node: Node = crate::app::open(config, &home, &clock, Links::new()).await?;
-    node.add_account(
-        &new.admin,
-        &new.admin_name,
-        "admin",
-        &new.password,
-        clock.now_us(),
-        &door::random(),
-    )
-    .await?;
+    let account = NewAccount {
+        account: &new.admin,
+        name: &new.admin_name,
+        role: Role::Administrator,
+        password: &new.password,
+        salt: door::random(),
+        by: "init",
+    };
+    node.put_account(&account, clock.now_us()).await?;
     node.store().close().await;
     Ok(root.to_string())
 }

@@ -1,6 +1,7 @@
 //! Setting up: a district joins its city with a code, and gets its first account.
 
 use node::Node;
+use node::command::account::{NewAccount, Role};
 use node::command::join::{self, Newcomer};
 use node::home::Home;
 use runtime::admission::code::Code;
@@ -29,7 +30,6 @@ pub async fn init(
     new: &NewDistrict,
     told: impl Fn(&str) + Send + Sync,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    node::command::account::check_password(&new.password)?;
     let home = Home::at(&config.node.folder)?;
     let _lock = runtime::files::FolderLock::take(home.folder())?;
     let clock = door::Clock::system();
@@ -45,15 +45,15 @@ pub async fn init(
         home.write_parent(&code.address)?;
     }
     let node: Node = crate::app::open(config, &home, &clock, Links::new()).await?;
-    node.add_account(
-        &new.admin,
-        &new.admin_name,
-        "admin",
-        &new.password,
-        clock.now_us(),
-        &door::random(),
-    )
-    .await?;
+    let account = NewAccount {
+        account: &new.admin,
+        name: &new.admin_name,
+        role: Role::Administrator,
+        password: &new.password,
+        salt: door::random(),
+        by: "init",
+    };
+    node.put_account(&account, clock.now_us()).await?;
     node.store().close().await;
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Uplink {
             let this = self.0.clone();
             self.0.workers.once(async move {
                 let (host, dialer) = (this.host.clone(), this.dialer.clone());
-                let _: Result<(), std::convert::Infallible> = service::dial(
+                service::dial(
                     host,
                     dialer,
                     this.address.clone(),

@@ -189,7 +189,7 @@ impl Node {
                         *lane,
                         protocol::hash::Hash(*opening),
                         after,
-                        *to,
+                        if *to == 0 { i64::MAX as u64 } else { *to },
                         4 << 20,
                     )
                     .await?;

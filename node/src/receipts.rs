@@ -84,6 +84,7 @@ impl Node {
             let mut ledger = self.ledger();
             let parent_holds = self.parent_positions(&ledger);
             let tier = self.tier();
+            let own: std::collections::HashSet<SeatId> = self.full_logs(&ledger);
             for (log, entry) in &mut ledger.logs {
                 // the city's own second failure domain is a verified off-machine backup; a district's is the city
                 if tier == Tier::District
@@ -94,7 +95,7 @@ impl Node {
                     entry.changed_at = now_us;
                 }
                 let say = (entry.durable, entry.safeguarded);
-                if entry.said == Some(say) || say.0.0 == 0 {
+                if entry.said == Some(say) || say.0.0 == 0 || !own.contains(&log.seat) {
                     continue;
                 }
                 let ready = (entry.said_at + SPACING_US).min(entry.changed_at + SILENCE_US);
@@ -124,6 +125,22 @@ impl Node {
         }
         self.keep_receipts(rows).await?;
         Ok(wait)
+    }
+
+    /// Seats whose logs this node holds in full and so signs for (D17): all at the city, those of its own at a district.
+    fn full_logs(&self, ledger: &Ledger) -> std::collections::HashSet<SeatId> {
+        let directory = self.directory();
+        let is_own = |seat: &SeatId| {
+            directory
+                .identity(seat)
+                .is_some_and(|i| i.identity().jurisdiction == self.region())
+        };
+        ledger
+            .logs
+            .keys()
+            .map(|l| l.seat)
+            .filter(|s| self.tier() == Tier::City || is_own(s))
+            .collect()
     }
 
     fn parent_positions(&self, ledger: &Ledger) -> HashMap<LogName, Position> {

@@ -55,7 +55,7 @@ impl World {
                 .expect("district published");
         }
         let source = Source::new(30, EAST, authority.districts[0].0, &key(3));
-        let mut world = Self {
+        let world = Self {
             _folders: folders,
             city,
             east,
