@@ -13,12 +13,12 @@ use runtime::link::driver::{
     Channel, FeedRequest, Host, HostFault, Resumption, SessionEnd, WantAnswer,
 };
 use runtime::link::registry::{Ask, Handle, Links};
+use runtime::trace::Trace;
 use store::PeerState;
 
 use crate::error::StepError;
 use crate::intake::{Arrival, Peer, TakeInFault};
 use crate::node::{Node, Tier};
-use crate::trace::{Stage, Trace};
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
@@ -345,7 +345,7 @@ impl Host for NodeHost {
             .take_in(&live.peer, items, arrival, self.clock.now_us())
             .await
             .map_err(fault)?;
-        self.trace.note(Stage::Durable, head, self.clock.now_us());
+        self.trace.note("durable", head, self.clock.now_us());
         Ok(())
     }
 

@@ -17,7 +17,6 @@ pub mod query;
 pub mod receipts;
 pub mod service;
 pub mod sums;
-pub mod trace;
 pub mod verify;
 
 pub use node::{Node, Tier, subject_key};

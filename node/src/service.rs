@@ -11,7 +11,6 @@ use runtime::worker::{Shutdown, Step, Workers};
 use crate::command::admission;
 use crate::error::StepError;
 use crate::host::NodeHost;
-use crate::trace::Stage;
 
 /// Each stage looks for work at least this often, bell or not.
 const AT_LEAST: Duration = Duration::from_millis(500);
@@ -25,7 +24,7 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         async move {
             let applied = node.apply_step(at.now_us()).await?;
             if let Some(applied) = applied {
-                trace.note(Stage::Applied, applied.through, at.now_us());
+                trace.note("applied", applied.through, at.now_us());
             }
             Ok::<_, StepError>(if applied.is_some_and(|a| a.more) {
                 Step::Again
@@ -41,7 +40,7 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         async move {
             let folded = node.fold_step(at.now_us()).await?;
             if let Some(folded) = folded {
-                trace.note(Stage::Folded, folded.through, at.now_us());
+                trace.note("folded", folded.through, at.now_us());
             }
             Ok::<_, StepError>(if folded.is_some_and(|f| f.more) {
                 Step::Again

@@ -11,4 +11,5 @@ pub mod link;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 pub mod worker;

@@ -1,11 +1,11 @@
 //! What commands on the same machine may ask of a running node: admission, progress, sums, verification. JSON in, JSON out.
 
 use runtime::door::{Clock, random};
+use runtime::trace::{Passage, Trace};
 use serde_json::{Value, json};
 
 use crate::command::admission::Invite;
 use crate::host::NodeHost;
-use crate::trace::Stage;
 
 /// Answers control requests.
 #[derive(Clone)]
@@ -173,16 +173,9 @@ impl Desk {
             .feed_heads()
             .await
             .map_err(|e| e.to_string())?;
-        let of = |stage| -> Vec<[i64; 2]> {
-            let passages = self.host.trace().passages(stage);
-            passages
-                .iter()
-                .map(|p| [p.through.cast_signed(), p.at_us])
-                .collect()
-        };
         Ok(json!({
             "ok": true, "head": heads.head, "applied": heads.applied, "folded": heads.folded,
-            "durable_at": of(Stage::Durable), "applied_at": of(Stage::Applied), "folded_at": of(Stage::Folded),
+            "passages": passages(self.host.trace()),
         }))
     }
 
@@ -198,4 +191,18 @@ impl Desk {
             "entries": report.entries, "faults": report.faults,
         }))
     }
+}
+
+/// Passages as pairs of offset and instant, by stage.
+fn passages(trace: &Trace) -> Value {
+    let pairs = |kept: &Vec<Passage>| -> Vec<[i64; 2]> {
+        kept.iter()
+            .map(|p| [p.through.cast_signed(), p.at_us])
+            .collect()
+    };
+    let passages = trace.passages();
+    let stages = passages
+        .iter()
+        .map(|(stage, kept)| ((*stage).to_owned(), json!(pairs(kept))));
+    Value::Object(stages.collect())
 }
