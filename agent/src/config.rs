@@ -248,9 +248,8 @@ impl SourceConfig {
                 return Err(self.wrong("缺少 table（要读取的表或视图）"));
             }
             SourceKind::Csv if self.key.is_empty() => {
-                return Err(self.wrong(
-                    "缺少 key；CSV 没有主键，请写能唯一确定一行的列，如 key = [\"NBXH\"]",
-                ));
+                return Err(self
+                    .wrong("缺少 key；CSV 没有主键，请写能唯一确定一行的列，如 key = [\"NBXH\"]"));
             }
             SourceKind::Csv if self.watermark.is_some() || self.table.is_some() => {
                 return Err(self.wrong("table 和 watermark 只用于 sqlite，请删除"));

@@ -1,6 +1,9 @@
 //! The agent's data folder: keys, the statements it was admitted with, the mark, and the folder of its database. Keys and
 //! mark lie beside the database, outside of what a backup of it copies.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,7 +126,11 @@ impl Home {
                 .and_then(|text| name::from_hex(text.trim()))
                 .ok_or(HomeError::Damaged { path }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.write("signing.key", Hash(fresh).to_string().as_bytes(), Access::Private)?;
+                self.write(
+                    "signing.key",
+                    Hash(fresh).to_string().as_bytes(),
+                    Access::Private,
+                )?;
                 Ok(fresh)
             }
             Err(source) => Err(HomeError::Io { path, source }),
@@ -159,10 +166,11 @@ impl Home {
         let seed = self.signing_seed([0; 32])?;
         let key = Arc::new(SigningKey::from_seed(&seed));
         let path = self.chain_file();
-        let bytes = files::read_bounded(&path, CHAIN_BYTES_MAX).map_err(|source| HomeError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes =
+            files::read_bounded(&path, CHAIN_BYTES_MAX).map_err(|source| HomeError::Io {
+                path: path.clone(),
+                source,
+            })?;
         let damaged = || HomeError::Damaged { path: path.clone() };
         let mut r = Reader::new(&bytes, "chain");
         let mut chain = Vec::new();

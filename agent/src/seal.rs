@@ -355,7 +355,10 @@ fn last_images(drafts: Vec<Draft>) -> Result<Vec<Draft>, SealFault> {
         let head = head_of(&draft)?;
         let record = (head.record_type.clone(), head.key.as_bytes().to_vec());
         let at = kept.len();
-        match places.insert(record, at).and_then(|former| kept[former].take()) {
+        match places
+            .insert(record, at)
+            .and_then(|former| kept[former].take())
+        {
             None => kept.push(Some(draft)),
             Some(former) => {
                 let was = head_of(&former)?.was;

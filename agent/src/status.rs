@@ -75,7 +75,11 @@ impl Report {
             };
             steps.push(format!("检查与平台 {} 的连接：{why}", self.node));
         }
-        if self.sources.iter().any(|(_, doing)| doing.as_ref().is_some_and(|d| d.paused)) {
+        if self
+            .sources
+            .iter()
+            .any(|(_, doing)| doing.as_ref().is_some_and(|d| d.paused))
+        {
             steps.push("发送队列已满，读取已暂停；恢复与平台的连接，或调大 outbox_max".to_owned());
         }
         for (source, _) in &self.sources {
@@ -147,7 +151,10 @@ impl Report {
             self.queue
                 .oldest_ms
                 .filter(|ms| *ms > 0)
-                .map_or(String::new(), |ms| format!("，最早一条已等 {}", self.age(ms))),
+                .map_or(String::new(), |ms| format!(
+                    "，最早一条已等 {}",
+                    self.age(ms)
+                )),
         ));
         for (kind, name) in [(SeatKind::District, "区回执"), (SeatKind::City, "市回执")] {
             line(match self.receipt(kind) {
@@ -269,7 +276,10 @@ impl Report {
                     );
                 }
                 None => {
-                    let _ = write!(page, "<tr><td>{name}</td><td colspan=\"4\">尚未收到</td></tr>");
+                    let _ = write!(
+                        page,
+                        "<tr><td>{name}</td><td colspan=\"4\">尚未收到</td></tr>"
+                    );
                 }
             }
         }
@@ -282,7 +292,9 @@ impl Report {
             return "发送队列已满，暂停读取".to_owned();
         }
         let looked = doing.and_then(|d| d.looked_ms).or(source.cycle_ms);
-        let mut text = looked.map_or("尚未读过".to_owned(), |ms| format!("{}前读过", self.age(ms)));
+        let mut text = looked.map_or("尚未读过".to_owned(), |ms| {
+            format!("{}前读过", self.age(ms))
+        });
         if let Some(next) = doing.and_then(|d| d.next_ms)
             && next - self.now_ms > 60_000
             && let Some(time) = beijing(next)

@@ -147,7 +147,12 @@ impl Uplink {
             seat: admission.own().seat,
             key: admission.key.clone(),
             // the root is not for the hello: each side has its own
-            chain: admission.chain.iter().skip(1).map(Envelope::to_bytes).collect(),
+            chain: admission
+                .chain
+                .iter()
+                .skip(1)
+                .map(Envelope::to_bytes)
+                .collect(),
             opening,
             instance,
             feed,
@@ -176,7 +181,7 @@ impl Uplink {
     }
 
     /// The last receipts of the nodes above, per lane.
-    pub fn receipts(&self) -> Vec<ReceiptView> {
+    pub fn receipt_views(&self) -> Vec<ReceiptView> {
         let state = self.lock();
         let mut views: Vec<ReceiptView> = state
             .receipts
@@ -412,7 +417,10 @@ impl Host for Uplink {
             _ => upto,
         };
         Ok(Page {
-            items: rows.into_iter().map(|row| (row.offset, item(row))).collect(),
+            items: rows
+                .into_iter()
+                .map(|row| (row.offset, item(row)))
+                .collect(),
             through,
             more: !all,
         })
@@ -428,7 +436,9 @@ impl Host for Uplink {
         let mut state = self.lock();
         for item in items {
             // only who signs receipts is of interest here
-            let Item::Envelope(bytes) = item else { continue };
+            let Item::Envelope(bytes) = item else {
+                continue;
+            };
             let Ok(envelope) = Envelope::from_bytes(&bytes) else {
                 continue;
             };

@@ -234,7 +234,9 @@ impl Watch {
                 full_due = next_ms(full.as_ref(), self.now_ms());
                 match self.source.position_for_full_compare(&self.position) {
                     Ok(position) => self.position = position,
-                    Err(error) => tracing::warn!(source = self.config.name, %error, "no full compare"),
+                    Err(error) => {
+                        tracing::warn!(source = self.config.name, %error, "no full compare")
+                    }
                 }
             }
             self.cycle(shutdown).await?;

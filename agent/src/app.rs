@@ -1,0 +1,401 @@
+//! Composition: opens what the agent is made of, starts its workers, stops them in order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::name::{FeedId, InstanceId};
+use runtime::door::{self, Clock, TestMarker};
+use runtime::link::endpoint::{Dialer, EndpointError, Settings};
+use runtime::link::registry::Links;
+use runtime::link::{LinkEnd, driver, keep_connected};
+use runtime::status::{Page, Status, StatusError};
+use runtime::telemetry::Metrics;
+use runtime::tls::{IdentityError, InstanceIdentity};
+use runtime::worker::{Bell, Shutdown, Step, Workers, chain};
+use runtime::{control, worker};
+use store::seat::{OpenSeatError, SeatError, SeatStore};
+use supervision::standard::Standards;
+
+use crate::config::Config;
+use crate::home::{Home, HomeError};
+use crate::seal::{SealFault, SealStep, Sealer};
+use crate::status::Report;
+use crate::uplink::{Parts, Uplink};
+use crate::watch::{Board, Shared, Watch, WatchError, places};
+
+/// Why the agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its data folder, or it was not admitted.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its database, or another process has it.
+    #[error(transparent)]
+    Open(#[from] OpenSeatError),
+    /// Its database, later.
+    #[error(transparent)]
+    Store(#[from] SeatError),
+    /// It cannot go on with its logs.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    /// Its certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its sockets.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// Its status port.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// Its control socket.
+    #[error(transparent)]
+    Control(#[from] control::ControlError),
+    /// A source cannot be set up.
+    #[error(transparent)]
+    Source(#[from] WatchError),
+}
+
+/// An agent at work.
+pub struct Running {
+    /// Where its page and its metrics are.
+    pub status: SocketAddr,
+    teller: Teller,
+    workers: Workers,
+    dialer: Arc<Dialer>,
+}
+
+/// Runs the agent until `shutdown`. Returns when everything has stopped in order.
+pub async fn run(config: &Config, shutdown: Shutdown) -> Result<(), StartError> {
+    let running = start(config).await?;
+    shutdown.begun().await;
+    running.stop().await;
+    Ok(())
+}
+
+/// Starts the agent: from here on it reads and sends until [`Running::stop`].
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let home = Home::at(&config.agent.folder)?;
+    let admission = home.admission()?;
+    let parent = home.parent()?;
+    let store = Arc::new(SeatStore::open(&home.database()).await?);
+    let clock = clock(config);
+    let metrics = Metrics::new();
+    let workers = Workers::new(metrics.clone());
+    let standards = Arc::new(Standards::builtin());
+    let instance = InstanceId(door::random());
+    let feed = feed(&store).await?;
+    let sealer = Sealer::open(
+        store.clone(),
+        &admission,
+        home.mark_file(),
+        home.folder(),
+        instance,
+        door::random(),
+    )
+    .await?;
+    let sealing = Bell::new();
+    let uplink = Uplink::new(Parts {
+        store: store.clone(),
+        admission: &admission,
+        opening: sealer.opening(),
+        instance,
+        feed,
+        clock: clock.clone(),
+        progress: sealer.progress(),
+        sealing: sealing.clone(),
+    })
+    .await?;
+    let board = Board::default();
+    let shared = Shared {
+        store: store.clone(),
+        standards,
+        places: places(&admission.city()),
+        outbox_max: config.agent.outbox_max.0,
+        clock: clock.clone(),
+        sealing: sealing.clone(),
+        board: board.clone(),
+        metrics: metrics.clone(),
+    };
+    let teller = Teller {
+        title: admission.own().title.clone(),
+        node: parent.clone(),
+        store: store.clone(),
+        uplink: uplink.clone(),
+        board: board.clone(),
+        outbox_max: config.agent.outbox_max.0,
+        clock: clock.clone(),
+        sealing_trouble: Arc::default(),
+    };
+    // mistakes in mappings are told at the start, not in a log at night
+    for source in &config.sources {
+        Watch::open(source, &shared, |id| home.spool(id)).await?;
+    }
+    let links = Links::new();
+    let trouble = teller.sealing_trouble.clone();
+    keep_sealing(&workers, sealer, links.clone(), sealing, &clock, trouble);
+    let settling = uplink.clone();
+    workers.step("receipts", Bell::new(), SETTLE, move || {
+        let uplink = settling.clone();
+        async move { uplink.settle().await.map(|()| Step::Idle) }
+    });
+    for source in config.sources.clone() {
+        let (shared, home) = (shared.clone(), home.clone());
+        workers.keep(format!("source {}", source.name), move |shutdown| {
+            let (source, shared, home) = (source.clone(), shared.clone(), home.clone());
+            async move {
+                let mut watch = Watch::open(&source, &shared, |id| home.spool(id)).await?;
+                watch.run(&shutdown).await
+            }
+        });
+    }
+    let identity = InstanceIdentity::load_or_generate(&home.instance_file())?;
+    let dialer = Arc::new(Dialer::new(&identity, Settings::default())?);
+    keep_link(&workers, uplink, dialer.clone(), parent, links, &clock);
+    let status = serve(config, &home, &teller, &workers, metrics, board).await?;
+    tracing::info!(%status, "agent is up");
+    Ok(Running {
+        status,
+        teller,
+        workers,
+        dialer,
+    })
+}
+
+async fn feed(store: &SeatStore) -> Result<FeedId, SeatError> {
+    if let Some(bytes) = store.meta("feed").await? {
+        return Ok(FeedId(
+            bytes
+                .try_into()
+                .map_err(|_| SeatError::Corrupt("发送序列标识"))?,
+        ));
+    }
+    let feed = FeedId(door::random());
+    store.put_meta("feed", &feed.0).await?;
+    Ok(feed)
+}
+
+fn clock(config: &Config) -> Clock {
+    let test = config.test.as_ref();
+    match test.and_then(|t| {
+        Some((
+            TestMarker::from_setting(t.marker.as_deref())?,
+            t.clock_offset_s,
+        ))
+    }) {
+        Some((marker, offset)) if offset != 0 => {
+            Clock::offset(offset.saturating_mul(1_000_000), marker)
+        }
+        _ => Clock::system(),
+    }
+}
+
+fn keep_sealing(
+    workers: &Workers,
+    sealer: Sealer,
+    links: Links,
+    bell: Bell,
+    clock: &Clock,
+    trouble: Arc<Mutex<Option<String>>>,
+) {
+    let sealer = Arc::new(tokio::sync::Mutex::new(sealer));
+    let (clock, ring) = (clock.clone(), bell.clone());
+    workers.step("seal", bell, AT_LEAST, move || {
+        let (sealer, links, ring) = (sealer.clone(), links.clone(), ring.clone());
+        let (now_ms, trouble) = (clock.now_us() / 1_000, trouble.clone());
+        async move {
+            let step = sealer.lock().await.step(now_ms, door::random).await;
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+                step.as_ref().err().map(|e| chain(e));
+            Ok::<_, SealFault>(match step? {
+                SealStep::Sealed(_) => {
+                    links.grown();
+                    Step::Again
+                }
+                SealStep::Wait(rest) => {
+                    ring.heard_within(rest).await;
+                    Step::Again
+                }
+                SealStep::Idle => Step::Idle,
+            })
+        }
+    });
+}
+
+fn keep_link(
+    workers: &Workers,
+    uplink: Uplink,
+    dialer: Arc<Dialer>,
+    address: String,
+    links: Links,
+    clock: &Clock,
+) {
+    let (clock, shutdown) = (clock.clone(), workers.shutdown());
+    workers.once(async move {
+        let noting = uplink.clone();
+        let connect = || {
+            let (uplink, dialer, address) = (uplink.clone(), dialer.clone(), address.clone());
+            let (links, clock, shutdown) = (links.clone(), clock.clone(), shutdown.clone());
+            async move {
+                let Some(dialled) = worker::unless(&shutdown, dialer.session(&address)).await
+                else {
+                    return LinkEnd::Broken("正在停止".to_owned());
+                };
+                match dialled {
+                    Ok(carrier) => driver::run(carrier, Arc::new(uplink), links, clock, shutdown)
+                        .await
+                        .link_end(),
+                    Err(error) => LinkEnd::Broken(chain(&error)),
+                }
+            }
+        };
+        keep_connected(&clock, &shutdown, connect, |end, wait| {
+            let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
+            noting.note_trouble(text);
+            tracing::warn!(address, reason = text, ?wait, "link to {address} ended");
+        })
+        .await;
+    });
+}
+
+async fn serve(
+    config: &Config,
+    home: &Home,
+    teller: &Teller,
+    workers: &Workers,
+    metrics: Metrics,
+    board: Board,
+) -> Result<SocketAddr, StartError> {
+    let (page, json, check) = (teller.clone(), teller.clone(), workers.clone());
+    let status = Status::new(metrics)
+        .check("workers", move || check.check())
+        .check("sources", move || board.troubles())
+        .page("/", move |_| {
+            let teller = page.clone();
+            async move {
+                match teller.report().await {
+                    Ok(report) => Page::html(report.html()),
+                    Err(error) => Page::text(format!("{}\n", chain(&error))),
+                }
+            }
+        })
+        .page("/status.json", move |_| {
+            let teller = json.clone();
+            async move {
+                match teller.report().await {
+                    Ok(report) => Page::json(200, report.json().to_string()),
+                    Err(error) => {
+                        let text = serde_json::json!({ "error": chain(&error) });
+                        Page::json(500, text.to_string())
+                    }
+                }
+            }
+        })
+        .serve(config.status.listen, workers.shutdown())
+        .await?;
+    let desk = teller.clone();
+    control::serve(home.folder(), workers.shutdown(), move |request| {
+        let teller = desk.clone();
+        async move { teller.answer(&request).await }
+    })?;
+    Ok(status)
+}
+
+/// Tells how the running agent is.
+#[derive(Clone)]
+pub struct Teller {
+    title: String,
+    node: String,
+    store: Arc<SeatStore>,
+    uplink: Uplink,
+    board: Board,
+    outbox_max: u64,
+    clock: Clock,
+    sealing_trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Teller {
+    /// How the agent is now.
+    pub async fn report(&self) -> Result<Report, SeatError> {
+        let mut report = Report::read(&self.store, self.clock.now_us() / 1_000).await?;
+        report.title.clone_from(&self.title);
+        report.node.clone_from(&self.node);
+        report.running = true;
+        report.link = self.uplink.link();
+        report.outbox_max = self.outbox_max;
+        report.receipts = self.uplink.receipt_views();
+        report.sealing_trouble = self
+            .sealing_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for (source, doing) in &mut report.sources {
+            *doing = self.board.of(&source.name);
+        }
+        Ok(report)
+    }
+
+    /// Answers the control socket: `{"command":"status"}` and `{"command":"rejects","source":…,"after":…,"limit":…}`.
+    async fn answer(&self, request: &str) -> String {
+        let request: serde_json::Value = match serde_json::from_str(request) {
+            Ok(request) => request,
+            Err(error) => {
+                return serde_json::json!({ "error": format!("请求无法识别：{error}") })
+                    .to_string();
+            }
+        };
+        let answered = match request["command"].as_str() {
+            Some("status") => self
+                .report()
+                .await
+                .map(|r| serde_json::json!({ "status": r.json(), "text": r.text() })),
+            Some("rejects") => {
+                let limit = request["limit"].as_u64().unwrap_or(100).min(REJECTS_MAX) as u32;
+                let after = request["after"].as_u64().unwrap_or(0);
+                self.store
+                    .rejects(request["source"].as_str(), after, limit)
+                    .await
+                    .map(|rows| crate::rejects::to_json(&rows))
+            }
+            other => {
+                Ok(serde_json::json!({ "error": format!("没有命令 {}", other.unwrap_or("")) }))
+            }
+        };
+        match answered {
+            Ok(answer) => answer.to_string(),
+            Err(error) => serde_json::json!({ "error": chain(&error) }).to_string(),
+        }
+    }
+}
+
+impl Running {
+    /// Tells how the agent is.
+    pub fn teller(&self) -> &Teller {
+        &self.teller
+    }
+
+    /// Stops in order: sources read to the end of their page, sealing ended, session drained, database closed.
+    pub async fn stop(self) {
+        let left = self.workers.stop(STOP).await;
+        if !left.is_empty() {
+            tracing::warn!(?left, "workers did not end in time");
+        }
+        self.dialer.close().await;
+        if let Err(error) = self.teller.uplink.settle().await {
+            tracing::warn!(%error, "last receipts were not kept");
+        }
+        self.teller.store.close().await;
+    }
+}
+
+/// The folder of the database of a configuration.
+pub fn database(config: &Config) -> PathBuf {
+    config.agent.folder.join("database")
+}
+
+const AT_LEAST: Duration = Duration::from_millis(500);
+const SETTLE: Duration = Duration::from_millis(500);
+const STOP: Duration = Duration::from_secs(20);
+/// Refused rows in one answer of the control socket.
+pub const REJECTS_MAX: u64 = 500;
