@@ -1,6 +1,6 @@
 //! People: accounts of the console, signed-in sessions, the record of their acts. Passwords and tokens are hashes here.
 
-use crate::engine::{Row, args, own};
+use crate::engine::{Row, args, bound, own};
 use crate::{AccountRow, AuditRow, LoginSessionRow, Store, StoreError};
 
 /// Rows of a page, whatever is asked for.
@@ -160,10 +160,7 @@ impl Store {
             .rows(
                 "SELECT seq, at_us, account, action, object, detail FROM audit WHERE seq < $1 \
                  ORDER BY seq DESC LIMIT $2",
-                args![
-                    before.unwrap_or(i64::MAX.cast_unsigned()),
-                    limit.clamp(1, PAGE_MAX)
-                ],
+                args![before.map_or(i64::MAX, bound), limit.clamp(1, PAGE_MAX)],
             )
             .await?;
         rows.iter()

@@ -268,6 +268,11 @@ impl Tx {
     }
 }
 
+/// A bound in an order: what is beyond any stored value stays beyond it.
+pub(crate) fn bound(v: u64) -> i64 {
+    i64::try_from(v).unwrap_or(i64::MAX)
+}
+
 /// The condition behind [`Tx::among`]: JSON on SQLite, an array on PostgreSQL, so that one text serves any number.
 pub(crate) fn among(sqlite: bool, column: &str, number: usize) -> String {
     if sqlite {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use protocol::hash::Hash;
 use protocol::name::{FeedId, SeatId};
 
-use crate::engine::{Arg, Row, args, own};
+use crate::engine::{Arg, Row, args, bound, own};
 use crate::intake::kind;
 use crate::{
     CursorRow, EnvelopeRow, FeedItem, FeedPage, FeedQuery, Heads, HeldRow, ItemKind, LogRow, Store,
@@ -106,7 +106,7 @@ impl Store {
             .rows(
                 "SELECT feed_offset, size FROM feed WHERE class = $1 AND feed_offset > $2 AND feed_offset <= $3 \
                  AND (from_peer IS NULL OR from_peer <> $4) ORDER BY feed_offset LIMIT $5",
-                args![query.class, query.after, upto, excluded(query), limit],
+                args![query.class, bound(query.after), upto, excluded(query), limit],
             )
             .await?;
         rows.iter().map(size).collect()
@@ -119,7 +119,13 @@ impl Store {
         limit: usize,
         regions: &[String],
     ) -> Result<Vec<(i64, usize)>, StoreError> {
-        let mut args = args![query.class, query.after, upto, excluded(query), limit];
+        let mut args = args![
+            query.class,
+            bound(query.after),
+            upto,
+            excluded(query),
+            limit
+        ];
         let among = name_regions(regions, &mut args);
         let sql = format!(
             "SELECT DISTINCT r.feed_offset, f.size FROM routed r JOIN feed f ON f.feed_offset = r.feed_offset \
@@ -169,7 +175,7 @@ impl Store {
         let rows = self
             .rows(
                 "SELECT feed_offset, size FROM feed WHERE feed_offset > $1 ORDER BY feed_offset LIMIT $2",
-                args![after, blocks_max.clamp(1, PAGE_ITEMS_MAX)],
+                args![bound(after), blocks_max.clamp(1, PAGE_ITEMS_MAX)],
             )
             .await?;
         let sizes: Vec<(i64, usize)> = rows.iter().map(size).collect::<Result<_, _>>()?;
@@ -203,7 +209,7 @@ impl Store {
                 "SELECT f.feed_offset, f.size, h.sequence FROM header h JOIN feed f ON f.ref_hash = h.hash \
                  WHERE h.seat = $1 AND h.lane = $2 AND h.opening = $3 AND h.sequence > $4 AND h.sequence <= $5 \
                  ORDER BY h.sequence, f.feed_offset LIMIT $6",
-                args![seat, lane, opening, after, to, PAGE_ITEMS_MAX],
+                args![seat, lane, opening, bound(after), bound(to), PAGE_ITEMS_MAX],
             )
             .await?;
         let mut sequences = Vec::with_capacity(rows.len());

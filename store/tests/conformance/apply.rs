@@ -138,7 +138,7 @@ pub async fn entities_move_and_leave(store: Store) {
         .unwrap();
     let group = ApplyGroup {
         moved: vec![(5, "310116".into())],
-        left: vec![(8, 5)],
+        left: vec![(8, 5, "310116".into())],
         ..ApplyGroup::default()
     };
     store.apply(group).await.unwrap();

@@ -181,5 +181,14 @@ pub async fn a_log_is_read_in_order_of_sequence(store: Store) {
         [(1, 1), (1, 4)],
         "a page ends between two sequences"
     );
+    assert_eq!(page(2, u64::MAX, usize::MAX).await, [(3, 5)]);
     assert!(page(3, 9, usize::MAX).await.is_empty());
+    assert!(page(u64::MAX, u64::MAX, usize::MAX).await.is_empty());
+    assert!(
+        store
+            .unapplied(u64::MAX, usize::MAX, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
