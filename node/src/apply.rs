@@ -115,7 +115,7 @@ impl Node {
                 ItemKind::Event => {
                     let routed = protocol::codec::decode_routed(&item.bytes).map_err(damaged)?;
                     if item.from_peer.is_some() && routed.from == self.region() {
-                        left.push((item.offset, subject_key(&routed.subject)));
+                        left.push((item.offset, subject_key(&routed.subject), routed.from));
                     }
                 }
                 ItemKind::Block => self
@@ -293,7 +293,7 @@ impl Node {
     async fn settle(
         &self,
         images: Vec<Image>,
-        left: Vec<(u64, u64)>,
+        left: Vec<(u64, u64, String)>,
         through: u64,
         now_us: i64,
     ) -> Result<ApplyGroup, StepError> {
@@ -356,7 +356,7 @@ impl Node {
         let mut group = ApplyGroup {
             through,
             at_us: now_us,
-            dirty: left.iter().map(|(_, subject)| *subject).collect(),
+            dirty: left.iter().map(|(_, subject, _)| *subject).collect(),
             left,
             ..ApplyGroup::default()
         };

@@ -1,6 +1,8 @@
 //! What a side holds, as one sum: 256-bit additions of SHA-256(type, key, origin, version, opened sections) (D28). Two sides
 //! that hold the same have equal sums, whatever order they got it in.
 
+use std::collections::BTreeMap;
+
 use protocol::hash;
 
 use crate::error::StepError;
@@ -37,6 +39,23 @@ impl std::fmt::Display for Sum {
 }
 
 impl Node {
+    /// Sums over the records that this node holds, by the region that they belong to, in one pass.
+    pub async fn sums(&self) -> Result<BTreeMap<String, Sum>, StepError> {
+        let mut sums = BTreeMap::<String, Sum>::new();
+        let mut after = [0; 16];
+        loop {
+            let rows = self.store().digest_rows(None, after, 4_096).await?;
+            let Some(last) = rows.last() else {
+                return Ok(sums);
+            };
+            after = last.id;
+            for row in rows {
+                let sum = sums.entry(row.region).or_default();
+                sum.add(&row.id, &row.version, row.mask & DISTRICT_SECTIONS);
+            }
+        }
+    }
+
     /// Sum over the records that this node holds and that belong to `region` (all if `None`), counting only the sections
     /// that a district is entitled to.
     pub async fn sum(&self, region: Option<&str>) -> Result<Sum, StepError> {

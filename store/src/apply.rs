@@ -53,9 +53,9 @@ impl Store {
         for (subject, region) in group.moved {
             record::rewrite(&mut tx, subject, |row| row.region.clone_from(&region)).await?;
         }
-        for (offset, subject) in group.left {
+        for (offset, subject, region) in group.left {
             let leave = |row: &mut RecordRow| {
-                if row.latest.block < offset {
+                if row.latest.block < offset && row.region == region {
                     row.flags |= RecordRow::LEFT;
                 }
             };

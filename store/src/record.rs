@@ -99,6 +99,7 @@ impl Store {
                         id: after,
                         version: row.fixed(2, "record")?,
                         mask: head.mask,
+                        region: text_of(head.region)?,
                     });
                 }
             }

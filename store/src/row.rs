@@ -342,8 +342,9 @@ pub struct ApplyGroup {
     pub subject_changed: Vec<(RecordId, u64)>,
     /// Entities that went to another region: all records of the subject are in that region now.
     pub moved: Vec<(u64, String)>,
-    /// (offset of the event, subject): records of the subject from blocks before the event get [`RecordRow::LEFT`].
-    pub left: Vec<(u64, u64)>,
+    /// (offset of the event, subject, region left): records of the subject from blocks before the event that are still in
+    /// that region get [`RecordRow::LEFT`]. What the holder's own sources have moved on by themselves stays theirs.
+    pub left: Vec<(u64, u64, String)>,
     /// Routes of blocks.
     pub routed: Vec<RoutedRow>,
     /// Routing events made here: each becomes a feed item with routes to its regions.
@@ -361,7 +362,7 @@ pub struct ApplyGroup {
 }
 
 /// A record as sums see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DigestRow {
     /// Identity.
     pub id: RecordId,
@@ -369,6 +370,8 @@ pub struct DigestRow {
     pub version: [u8; 16],
     /// Its opened sections.
     pub mask: u16,
+    /// Region that it is routed to.
+    pub region: String,
 }
 
 /// A subject to fold again, as it was read.

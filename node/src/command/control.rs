@@ -127,8 +127,9 @@ impl Desk {
             crate::Tier::District => vec![node.region().to_owned()],
         };
         regions.sort();
+        let held_sums = node.sums().await.map_err(|e| e.to_string())?;
         for region in regions {
-            let sum = node.sum(Some(&region)).await.map_err(|e| e.to_string())?;
+            let sum = held_sums.get(&region).copied().unwrap_or_default();
             sums.insert(
                 region,
                 json!({ "sum": sum.to_string(), "records": sum.records }),
