@@ -52,16 +52,6 @@ impl Frame {
             admits: session.account.role.admits(),
             sign_out_token: session.form_token("/sign-out"),
         });
-        let mut warnings = node.warnings();
-        let offset = self.console.options.clock.offset_us();
-        if offset != 0 {
-            let way = if offset > 0 { "快" } else { "慢" };
-            let span = text::span(offset.saturating_abs());
-            warnings.insert(
-                0,
-                format!("测试环境：本节点时钟被人为拨{way} {span}，页面上的时间都不真实"),
-            );
-        }
         Shell {
             assets: crate::assets::assets(),
             node: node.identity().title.clone(),
@@ -70,7 +60,7 @@ impl Frame {
                 node::Tier::District => "区级平台",
             },
             user,
-            warnings,
+            warnings: node.warnings(),
             here,
             path: self.path.clone(),
             text: self.text,
@@ -219,7 +209,11 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
 }
 
 fn is_local(headers: &HeaderMap, uri: &Uri) -> bool {
-    let named = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let named = hosts.next().and_then(|h| h.to_str().ok());
+    if hosts.next().is_some() {
+        return false;
+    }
     let Some(host) = named.or_else(|| uri.authority().map(|a| a.as_str())) else {
         return false;
     };

@@ -1,0 +1,6 @@
+//! The console as people and programs meet it: over plain HTTP, which is what a browser without scripts sees, and in
+//! headless Chromium.
+
+mod chromium;
+mod plain;
+mod world;
