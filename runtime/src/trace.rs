@@ -34,6 +34,13 @@ impl Trace {
         passages.push_back(Passage { through, at_us });
     }
 
+    /// The same as pairs of count and instant, for answers in JSON.
+    pub fn pairs(&self) -> BTreeMap<&'static str, Vec<(u64, i64)>> {
+        let pair = |kept: Vec<Passage>| kept.iter().map(|p| (p.through, p.at_us)).collect();
+        let stages = self.passages().into_iter();
+        stages.map(|(stage, kept)| (stage, pair(kept))).collect()
+    }
+
     /// The passages that are still known, by stage, oldest first.
     pub fn passages(&self) -> BTreeMap<&'static str, Vec<Passage>> {
         let stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);

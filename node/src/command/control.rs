@@ -1,7 +1,6 @@
 //! What commands on the same machine may ask of a running node: admission, progress, sums, verification. JSON in, JSON out.
 
 use runtime::door::{Clock, random};
-use runtime::trace::{Passage, Trace};
 use serde_json::{Value, json};
 
 use crate::command::admission::Invite;
@@ -176,7 +175,7 @@ impl Desk {
             .map_err(|e| e.to_string())?;
         Ok(json!({
             "ok": true, "head": heads.head, "applied": heads.applied, "folded": heads.folded,
-            "passages": passages(self.host.trace()),
+            "passages": self.host.trace().pairs(),
         }))
     }
 
@@ -192,18 +191,4 @@ impl Desk {
             "entries": report.entries, "faults": report.faults,
         }))
     }
-}
-
-/// Passages as pairs of offset and instant, by stage.
-fn passages(trace: &Trace) -> Value {
-    let pairs = |kept: &Vec<Passage>| -> Vec<[i64; 2]> {
-        kept.iter()
-            .map(|p| [p.through.cast_signed(), p.at_us])
-            .collect()
-    };
-    let passages = trace.passages();
-    let stages = passages
-        .iter()
-        .map(|(stage, kept)| ((*stage).to_owned(), json!(pairs(kept))));
-    Value::Object(stages.collect())
 }
