@@ -134,6 +134,7 @@ impl Capturer {
         let taken = Taken {
             more,
             note,
+            stated: digest.stated(),
             ..digest.taken
         };
         // an idle cycle costs no sync
@@ -514,8 +515,12 @@ impl Digest {
         !self.entries.is_empty() || !self.capture.images.is_empty() || self.capture.file.is_some()
     }
 
+    fn stated(&self) -> u64 {
+        self.entries.iter().filter(|e| e.counts()).count() as u64
+    }
+
     fn into_capture(mut self) -> Capture {
-        self.capture.rows_stated = self.entries.iter().filter(|e| e.counts()).count() as u64;
+        self.capture.rows_stated = self.stated();
         self.capture.chunks = chunks(&self.entries);
         self.capture
     }

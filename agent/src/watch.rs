@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::door::Clock;
 use runtime::telemetry::{Counter, Metrics};
+use runtime::trace::Trace;
 use runtime::worker::{Bell, Shutdown, chain};
 use store::seat::{SeatError, SeatStore};
 use supervision::division::DivisionTable;
@@ -124,6 +126,8 @@ pub struct Watch {
     clock: Clock,
     sealing: Bell,
     board: Board,
+    trace: Trace,
+    captured: Arc<AtomicU64>,
     read: Counter,
     stated: Counter,
     noted: Option<(Option<String>, Option<String>)>,
@@ -146,6 +150,10 @@ pub struct Shared {
     pub sealing: Bell,
     /// What sources are doing.
     pub board: Board,
+    /// Notes when how many entries had been captured.
+    pub trace: Trace,
+    /// Entries captured since the start, of all sources.
+    pub captured: Arc<AtomicU64>,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -209,6 +217,8 @@ impl Watch {
             clock: shared.clock.clone(),
             sealing: shared.sealing.clone(),
             board: shared.board.clone(),
+            trace: shared.trace.clone(),
+            captured: shared.captured.clone(),
             noted: None,
         })
     }
@@ -279,6 +289,9 @@ impl Watch {
                     self.read.add(taken.read);
                     self.stated.add(taken.changed);
                     if taken.changed > 0 {
+                        let before = self.captured.fetch_add(taken.stated, Ordering::Relaxed);
+                        let now_us = self.clock.now_us();
+                        self.trace.note("captured", before + taken.stated, now_us);
                         self.sealing.ring();
                     }
                     if !taken.more {
