@@ -205,7 +205,7 @@ impl Node {
             org_code: String::new(),
             region: record.region.clone(),
             kind_text: String::new(),
-            state: String::new(),
+            state: facts.state.unwrap_or_default(),
             address: facts.address.unwrap_or_default(),
             legal_rep: facts.legal_rep.unwrap_or_default(),
             updated_at_us: now_us,
