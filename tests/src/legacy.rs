@@ -187,7 +187,7 @@ impl Legacy {
         if !COLUMNS.contains(&column) {
             return Err(LegacyError::NoSuchColumn(column.to_owned()));
         }
-        let now = "datetime('now', 'localtime')";
+        let now = "datetime('now', '+8 hours')";
         let sql = format!("UPDATE {TABLE} SET {column} = ?, GXSJ = {now} WHERE NBXH = ?");
         Ok(self.execute(sql, &[value, Some(id)]).await? == 1)
     }
