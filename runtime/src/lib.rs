@@ -1,3 +1,4 @@
+//! What every process needs and no business word: clock, configuration, telemetry, workers, status port, links.
 //!
 //! This room alone spawns tasks, opens network sockets, reads the operating system's clock and draws randomness (the last
 //! two in [`door`] only). It knows the protocol's frames and sessions, but not what the records in them mean.

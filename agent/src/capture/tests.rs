@@ -1,3 +1,5 @@
+//! Capture over small pages: what is stated, taken back, refused and told again.
+
 use std::path::Path;
 
 use protocol::entry::{builtin, read_fields};

@@ -1,3 +1,5 @@
+//! Mapping steps as data, and mistakes in a mapping with what was probably meant.
+
 use super::*;
 use protocol::value::CivilDate;
 

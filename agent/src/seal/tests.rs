@@ -1,3 +1,5 @@
+//! Sealing: what waits goes out in order, once, under one sync, and never from a database that is behind.
+
 use std::path::Path;
 
 use protocol::directory::Directory;

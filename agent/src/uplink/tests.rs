@@ -1,3 +1,5 @@
+//! The agent's side of a session: what it feeds, what it answers, which receipts it believes.
+
 use protocol::directory::LogName;
 use protocol::receipt::Receipt;
 use store::seat::{Frontier, Sealed, Sealing};

@@ -1,3 +1,5 @@
+//! The seat's store: one process a folder, pages kept whole, the outbox consumed as it was sealed.
+
 use protocol::hash::Hash;
 use protocol::name::{HybridTime, Lane};
 

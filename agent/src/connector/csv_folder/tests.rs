@@ -1,3 +1,5 @@
+//! The drop folder: files taken once, half-written and bad ones left alone, both encodings.
+
 use std::time::{Duration, SystemTime};
 
 use encoding_rs::GB18030;

@@ -1,3 +1,5 @@
+//! The SQLite source: watermarks with overlap, clocks that lag, tables without update time, odd values.
+
 use std::collections::BTreeSet;
 
 use store::seat::SeatStore;
