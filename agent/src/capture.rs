@@ -4,6 +4,8 @@
 //! A row is recognised by its identity in the source, a change by the hash of its values. Of several images of one
 //! record in a page the last one counts. A refused row stops nothing; its refusal is an entry of its own and is retracted
 //! when the row is accepted.
+//!
+//! Long because a row's way through capture is one sequence of decisions that is kept in one transaction.
 
 pub mod chunk;
 #[cfg(test)]

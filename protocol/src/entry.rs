@@ -1,6 +1,8 @@
 //! One statement about one thing: the head that says what it is about, and sections of fields cut by audience class.
 //!
 //! The bytes of head and sections are what leaves commit to; they are laid out once by the origin and kept verbatim.
+//!
+//! Long because head, sections and fields are one layout, and its writer and its reader stand side by side.
 
 use std::fmt;
 

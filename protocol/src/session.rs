@@ -7,6 +7,8 @@
 //! The sender keeps no state per peer beyond the session: the receiver says where to go on, in [`Resume`]. A frame may be
 //! lost, repeated or overtake others; every step of a feed names the cursor that it follows, so a receiver takes steps in
 //! order and at most once, and a sender goes back to the last acknowledged cursor when nothing is acknowledged for long.
+//!
+//! Long because it is one state machine whose invariants span all its inputs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

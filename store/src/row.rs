@@ -1,5 +1,7 @@
 //! Plain rows that go into and come out of the store. Bytes of the protocol are opaque here: the store keeps them next to
 //! the few fields that it orders and looks up by.
+//!
+//! Long because it is a list of plain shapes without logic.
 
 use protocol::hash::Hash;
 use protocol::name::{FeedId, SeatId};

@@ -3,6 +3,8 @@
 //! Four streams per direction, one per priority, each a sequence of `len u32 ‖ bytes`. Frames of one priority arrive in
 //! order, nothing is promised between priorities. Queues are short and sending waits, so a slow receiver slows its
 //! sender and nothing piles up. What frames say is the session's business.
+//!
+//! Long because the carriers over QUIC and in memory keep the same promise and are read side by side.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,6 +3,8 @@
 //! One task per session. It decodes frames, asks the [`Host`] for what the session wants to know, and sends what the
 //! session has to say; while the host reads or stores, the loop goes on. What may be stored, shown or believed is the
 //! host's decision (node and agent); nothing here knows what items mean.
+//!
+//! Long because it is one loop with everything that it selects over.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,4 +1,6 @@
 //! Two parties with small feeds and durable stores, and the weather between them. Everything follows from the seed.
+//!
+//! Long because two parties, their stores and the weather between them make one test world.
 
 use std::collections::BTreeMap;
 
