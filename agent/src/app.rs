@@ -13,6 +13,7 @@ use runtime::link::{LinkEnd, driver, keep_connected};
 use runtime::status::{Page, Status, StatusError};
 use runtime::telemetry::Metrics;
 use runtime::tls::{IdentityError, InstanceIdentity};
+use runtime::trace::Trace;
 use runtime::worker::{Bell, Shutdown, Step, Workers, chain};
 use runtime::{control, worker};
 use store::seat::{OpenSeatError, SeatError, SeatStore};
@@ -116,6 +117,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         clock: clock.clone(),
         sealing: sealing.clone(),
         board: board.clone(),
+        trace: Trace::default(),
+        captured: Arc::default(),
         metrics: metrics.clone(),
     };
     let teller = Teller {
@@ -124,6 +127,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         store: store.clone(),
         uplink: uplink.clone(),
         board: board.clone(),
+        trace: shared.trace.clone(),
         outbox_max: config.agent.outbox_max.0,
         clock: clock.clone(),
         sealing_trouble: Arc::default(),
@@ -310,6 +314,7 @@ pub struct Teller {
     store: Arc<SeatStore>,
     uplink: Uplink,
     board: Board,
+    trace: Trace,
     outbox_max: u64,
     clock: Clock,
     sealing_trouble: Arc<Mutex<Option<String>>>,
@@ -336,7 +341,8 @@ impl Teller {
         Ok(report)
     }
 
-    /// Answers the control socket: `{"command":"status"}` and `{"command":"rejects","source":…,"after":…,"limit":…}`.
+    /// Answers the control socket: `{"command":"status"}`, `{"command":"trace"}` and
+    /// `{"command":"rejects","source":…,"after":…,"limit":…}`.
     async fn answer(&self, request: &str) -> String {
         let request: serde_json::Value = match serde_json::from_str(request) {
             Ok(request) => request,
@@ -350,6 +356,7 @@ impl Teller {
                 .report()
                 .await
                 .map(|r| serde_json::json!({ "status": r.json(), "text": r.text() })),
+            Some("trace") => Ok(serde_json::json!({ "passages": self.trace.pairs() })),
             Some("rejects") => {
                 let limit = request["limit"].as_u64().unwrap_or(100).min(REJECTS_MAX) as u32;
                 let after = request["after"].as_u64().unwrap_or(0);

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 failed while running; 2 wrong arguments; 3 not admitted (not joined yet, refused, code expired);
 //! 4 another process has the data folder; 5 `dry-run` found rows that would be refused; 78 configuration or mapping wrong.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,6 +24,16 @@ use crate::rejects;
 use crate::status::Report;
 use crate::watch::{SetUpError, WatchError};
 use crate::{app, check};
+
+/// Says a line. Whether anybody listens (a closed pipe) is not our concern.
+macro_rules! say {
+    ($($what:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($what)*); }};
+}
+
+/// Says a text that brings its own line ends.
+macro_rules! say_raw {
+    ($($what:tt)*) => {{ let _ = write!(std::io::stdout(), $($what)*); }};
+}
 
 #[derive(Parser)]
 #[command(name = "zongheng-agent", about = "纵横 · 部门代理", version)]
@@ -197,20 +208,20 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 }
             });
             let now_s = Clock::system().now_us() / 1_000_000;
-            join::join(&home, &code, now_s, |step| println!("{step}"), &shutdown).await?;
-            println!("下一步：zongheng-agent check-config，再 zongheng-agent dry-run");
+            join::join(&home, &code, now_s, |step| say!("{step}"), &shutdown).await?;
+            say!("下一步：zongheng-agent check-config，再 zongheng-agent dry-run");
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig { common, files_only } => {
             let config = Config::load(&common.config)?;
             let now_ms = Clock::system().now_us() / 1_000;
-            println!("配置 {} ✓", common.config.display());
-            let good = check::check(&config, files_only, now_ms, |line| println!("{line}")).await?;
+            say!("配置 {} ✓", common.config.display());
+            let good = check::check(&config, files_only, now_ms, |line| say!("{line}")).await?;
             if good {
-                println!("下一步：zongheng-agent dry-run");
+                say!("下一步：zongheng-agent dry-run");
                 Ok(ExitCode::SUCCESS)
             } else {
-                println!("下一步：按上面的提示改正后，再次执行 check-config");
+                say!("下一步：按上面的提示改正后，再次执行 check-config");
                 Ok(ExitCode::from(78))
             }
         }
@@ -224,7 +235,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = Config::load(&common.config)?;
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start(&config).await?;
-            println!("代理已启动  状态页 http://{}/", running.status);
+            say!("代理已启动  状态页 http://{}/", running.status);
             worker::signal().await?;
             running.stop().await;
             Ok(ExitCode::SUCCESS)
@@ -240,12 +251,12 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 } => {
                     let rows = refused(&common.config, source.as_deref(), limit).await?;
                     if json {
-                        println!("{}", json!({ "rows": rows }));
+                        say!("{}", json!({ "rows": rows }));
                     } else if rows.is_empty() {
-                        println!("没有被退回的行");
+                        say!("没有被退回的行");
                     } else {
-                        print!("{}", rejects::to_text(&rows));
-                        println!(
+                        say_raw!("{}", rejects::to_text(&rows));
+                        say!(
                             "下一步：在源库更正，更正后自动重送；或导出：zongheng-agent rejects export <文件>"
                         );
                     }
@@ -257,7 +268,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 } => {
                     let rows = refused(&common.config, source.as_deref(), u64::MAX).await?;
                     std::fs::write(&file, rejects::to_csv(&rows)?)?;
-                    println!("已导出 {} 行到 {}", rows.len(), file.display());
+                    say!("已导出 {} 行到 {}", rows.len(), file.display());
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -291,10 +302,10 @@ async fn dry_run(
     let refused: u64 = reports.iter().map(|r| r.refused).sum();
     if json {
         let reports: Vec<Value> = reports.iter().map(dry_run::Report::json).collect();
-        println!("{}", json!({ "sources": reports }));
+        say!("{}", json!({ "sources": reports }));
     } else {
-        reports.iter().for_each(|r| print!("{}", r.text()));
-        println!("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run");
+        reports.iter().for_each(|r| say_raw!("{}", r.text()));
+        say!("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run");
     }
     Ok(if refused > 0 {
         ExitCode::from(5)
@@ -322,9 +333,9 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     let config = Config::load(path)?;
     if let Some(answer) = ask(&config, json!({ "command": "status" })).await? {
         if json {
-            println!("{}", answer["status"]);
+            say!("{}", answer["status"]);
         } else {
-            print!("{}", answer["text"].as_str().unwrap_or_default());
+            say_raw!("{}", answer["text"].as_str().unwrap_or_default());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -336,9 +347,9 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     report.node = home.parent()?;
     report.outbox_max = config.agent.outbox_max.0;
     if json {
-        println!("{}", report.json());
+        say!("{}", report.json());
     } else {
-        print!("{}", report.text());
+        say_raw!("{}", report.text());
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)

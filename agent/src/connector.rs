@@ -60,9 +60,9 @@ impl RowDefect {
     /// What is wrong and what to do.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Oversized => "该行某一列超过 128 KiB,不能上送;请核对源库该列是否误存了附件",
+            Self::Oversized => "该行某一列超过 128 KiB，不能上送；请核对源库该列是否误存了附件",
             Self::FieldCount => {
-                "该行的列数与表头不一致;请检查该行是否缺引号或多逗号,改正后重新投放文件"
+                "该行的列数与表头不一致；请检查该行是否缺引号或多逗号，改正后重新投放文件"
             }
         }
     }
@@ -103,7 +103,7 @@ pub struct ReadContext<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file or folder.
-    #[error("找不到 {};请检查路径,或确认共享目录已挂载", path.display())]
+    #[error("找不到 {}；请检查路径，或确认共享目录已挂载", path.display())]
     Absent {
         /// The path.
         path: PathBuf,
@@ -115,13 +115,13 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// Somebody else holds it for longer than we wait.
-    #[error("{} 正被业务系统独占,已等待 5 秒;下一周期自动重试,若长期如此请与业务系统厂商确认锁的来源", path.display())]
+    #[error("{} 正被业务系统独占，已等待 5 秒；下一周期自动重试，若长期如此请与业务系统厂商确认锁的来源", path.display())]
     Locked {
         /// The path.
         path: PathBuf,
     },
     /// It is not a database, or is damaged.
-    #[error("{} 不是完好的 SQLite 数据库({detail});请让业务系统厂商检查文件,修复前不读取", path.display())]
+    #[error("{} 不是完好的 SQLite 数据库（{detail}）；请让业务系统厂商检查文件，修复前不读取", path.display())]
     Corrupt {
         /// The path.
         path: PathBuf,
@@ -150,20 +150,22 @@ pub enum ReadError {
     },
     /// Rows cannot be told apart.
     #[error(
-        "{table} 没有主键也没有行号,无法分辨各行;请在来源配置中用 key = [\"列名\"] 指明能唯一确定一行的列"
+        "{table} 没有主键也没有行号，无法分辨各行；请在来源配置中用 key = [\"列名\"] 指明能唯一确定一行的列"
     )]
     NoKey {
         /// The table or view.
         table: String,
     },
     /// A stored position does not belong to this kind of source.
-    #[error("来源 {source_name} 的读取位置无法识别,可能换过来源类型;请为它改用新的名称,将从头核对")]
+    #[error(
+        "来源 {source_name} 的读取位置无法识别，可能换过来源类型；请为它改用新的名称，将从头核对"
+    )]
     Position {
         /// The source.
         source_name: String,
     },
     /// Anything else that the engine says.
-    #[error("读取 {} 失败:{detail}", path.display())]
+    #[error("读取 {} 失败：{detail}", path.display())]
     Failed {
         /// The path.
         path: PathBuf,

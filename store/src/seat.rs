@@ -40,7 +40,7 @@ pub struct SeatStore {
 pub enum OpenSeatError {
     /// Another process works in the folder.
     #[error(
-        "数据目录 {} 正被另一个进程使用({holder})。同一数据目录只能运行一个代理;请先停止那个进程,或为本进程另配 data_dir",
+        "数据目录 {} 正被另一个进程使用（{holder}）。同一数据目录只能运行一个代理；请先停止那个进程，或为本进程另配数据目录（folder）",
         folder.display()
     )]
     InUse {
@@ -58,7 +58,7 @@ pub enum OpenSeatError {
         source: std::io::Error,
     },
     /// The database file cannot be opened or brought to this release's shape.
-    #[error("无法打开代理本地库 {};文件可能已损坏或来自更新的版本,请勿删除,先备份该目录再联系平台运维", file.display())]
+    #[error("无法打开代理本地库 {}；文件可能已损坏或来自更新的版本，请勿删除，先备份该目录再联系平台运维", file.display())]
     Database {
         /// The database file.
         file: PathBuf,
@@ -71,10 +71,10 @@ pub enum OpenSeatError {
 #[derive(Debug, thiserror::Error)]
 pub enum SeatError {
     /// The engine refused: disk full, file removed, corruption.
-    #[error("代理本地库读写失败;请检查数据目录所在磁盘的空间和状态,数据未丢失,恢复后自动继续")]
+    #[error("代理本地库读写失败；请检查数据目录所在磁盘的空间和状态，数据未丢失，恢复后自动继续")]
     Database(#[from] sqlx::Error),
     /// Something stored does not have the shape that it was written in.
-    #[error("代理本地库中的 {0} 无法读出;请勿删除数据目录,先备份再联系平台运维")]
+    #[error("代理本地库中的 {0} 无法读出；请勿删除数据目录，先备份再联系平台运维")]
     Corrupt(&'static str),
 }
 
@@ -86,7 +86,7 @@ impl SeatStore {
             source,
         };
         std::fs::create_dir_all(folder).map_err(trouble)?;
-        let lock = lock(folder)?;
+        let lock = lock(folder).await?;
         let file = folder.join(DATABASE_FILE);
         let opened = async {
             let options = SqliteConnectOptions::new()
@@ -189,7 +189,18 @@ impl SeatStore {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, OpenSeatError> {
+async fn lock(folder: &Path) -> Result<File, OpenSeatError> {
+    // a process that was killed holds its lock until the system has taken it apart
+    for _ in 0..LOCK_ATTEMPTS {
+        match try_lock(folder) {
+            Err(OpenSeatError::InUse { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+            settled => return settled,
+        }
+    }
+    try_lock(folder)
+}
+
+fn try_lock(folder: &Path) -> Result<File, OpenSeatError> {
     let trouble = |source| OpenSeatError::Folder {
         folder: folder.to_owned(),
         source,
@@ -244,5 +255,7 @@ fn migrator() -> Migrator {
 
 const DATABASE_FILE: &str = "seat.db";
 const LOCK_FILE: &str = "lock";
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const CACHE_KIB: u32 = 16 << 10;
 const CHECKPOINT_PAGES: u32 = 8 << 10;

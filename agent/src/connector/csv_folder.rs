@@ -114,7 +114,7 @@ impl CsvFolder {
             && !self.spool_path(&running.hash).exists()
         {
             // our copy is gone (somebody cleared our folder): the same content is taken again, from where we stood
-            notes.push(format!("文件 {} 的本地副本不见了,重新取得", running.name));
+            notes.push(format!("文件 {} 的本地副本不见了，重新取得", running.name));
             self.restage(running).await?;
         }
         if position.is_none() {

@@ -169,7 +169,7 @@ impl SqliteSource {
         let ahead = watermark.seconds(&high.to_value())? - clock;
         (ahead > CLOCK_BEHIND_S).then(|| {
             format!(
-                "源库时钟比最新一行的更新时间落后 {} 分钟,新的变更要等时钟赶上后才读取;请校准源库所在机器的时钟",
+                "源库时钟比最新一行的更新时间落后 {} 分钟，新的变更要等时钟赶上后才读取；请校准源库所在机器的时钟",
                 ahead / 60
             )
         })

@@ -70,7 +70,7 @@ fn copy(settings: &CsvSettings, file: &mut File, part: &Path) -> io::Result<Resu
     if n == 2 && (head == [0xFF, 0xFE] || head == [0xFE, 0xFF]) {
         File::create(part)?;
         return Ok(Err(
-            "文件是 UTF-16 编码;请用「另存为 CSV UTF-8(逗号分隔)」重新导出".to_owned(),
+            "文件是 UTF-16 编码；请用「另存为 CSV UTF-8（逗号分隔）」重新导出".to_owned(),
         ));
     }
     let mut first_bad = 0;
@@ -83,7 +83,7 @@ fn copy(settings: &CsvSettings, file: &mut File, part: &Path) -> io::Result<Resu
         }
     }
     Ok(Err(format!(
-        "文件既不是 UTF-8 也不是 GB18030(GBK)编码(第 {first_bad} 字节附近不能解码),可能传输中损坏;请重新导出为 UTF-8"
+        "文件既不是 UTF-8 也不是 GB18030（GBK）编码（第 {first_bad} 字节附近不能解码），可能传输中损坏；请重新导出为 UTF-8"
     )))
 }
 
@@ -137,7 +137,7 @@ fn transcode(
     }
     if last_byte == 0 {
         return Ok(Transcoded::BadStructure(
-            "文件末尾是空字节,多半没有写完或磁盘曾满;写完后会自动再看,也可重新导出".to_owned(),
+            "文件末尾是空字节，多半没有写完或磁盘曾满；写完后会自动再看，也可重新导出".to_owned(),
         ));
     }
     if let Err(reason) = structure.finish(settings) {

@@ -117,25 +117,25 @@ async fn watermark(
     let greatest = decode_text(&greatest.unwrap_or_default());
     if !indexed {
         warnings.push(format!(
-            "更新时间列 {} 没有索引,每个周期都要扫全表;行数多时请商请厂商建索引,或把周期放长",
+            "更新时间列 {} 没有索引，每个周期都要扫全表；行数多时请商请厂商建索引，或把周期放长",
             w.column
         ));
     }
     if nulls * 100 > rows as i64 {
         warnings.push(format!(
-            "更新时间列 {} 有 {nulls} 行为空,这些行的变更只能靠重读发现;建议配置 full_compare 定时全表核对",
+            "更新时间列 {} 有 {nulls} 行为空，这些行的变更只能靠重读发现；建议配置 full_compare 定时全表核对",
             w.column
         ));
     }
     if ahead > 0 {
         warnings.push(format!(
-            "更新时间列 {} 有 {ahead} 行晚于源库时钟或不是时间;请核对源库时钟、utc_offset 和 format",
+            "更新时间列 {} 有 {ahead} 行晚于源库时钟或不是时间；请核对源库时钟、utc_offset 和 format",
             w.column
         ));
     }
     if rows > nulls as u64 && greatest.is_present() && w.seconds(&greatest).is_none() {
         warnings.push(format!(
-            "更新时间列 {} 的最大值 {greatest} 不符合所配格式;可用的 format: {}",
+            "更新时间列 {} 的最大值 {greatest} 不符合所配格式；可用的 format: {}",
             w.column,
             super::super::watermark::Format::names()
                 .collect::<Vec<_>>()
