@@ -39,7 +39,9 @@ function apply(health) {
     }
   }
   for (const tally of health.tallies) {
-    write(document.querySelector(`[data-tally="${tally.state.code}"]`), String(tally.count));
+    const figure = document.querySelector(`[data-tally="${tally.state.code}"]`);
+    write(figure, String(tally.count));
+    figure?.closest("li").classList.toggle("none", tally.count === 0);
   }
   if (notice && missing > 0) {
     notice.querySelector("a").textContent = `节点与代理有 ${missing} 处增减，点击载入`;

@@ -101,17 +101,7 @@ impl Browser {
     /// Starts a browser.
     pub async fn start_with(look: Look) -> Result<Self, BrowserError> {
         let profile = temporary_folder()?;
-        let mut command = Command::new("chromedriver");
-        command
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .env("TMPDIR", profile.path());
-        if std::fs::metadata("/proc/self")?.uid() == 0 {
-            std::os::unix::fs::chown(profile.path(), Some(NOBODY), Some(NOBODY))?;
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        let mut driver = Running::start("chromedriver", command, None)?;
-        let line = driver.wait_line("started successfully on port", START_TIMEOUT)?;
+        let (driver, line) = Self::start_driver(profile.path())?;
         let port = line
             .rsplit(' ')
             .next()
@@ -142,6 +132,29 @@ impl Browser {
         };
         browser.show(look)?;
         Ok(browser)
+    }
+
+    /// Asked for a free port, the driver takes one for IPv6 and then the same for IPv4, which somebody may have by then: so
+    /// it gets a few tries.
+    fn start_driver(profile: &Path) -> Result<(Running, String), BrowserError> {
+        let mut tries_left = 5;
+        loop {
+            let mut command = Command::new("chromedriver");
+            command
+                .arg("--port=0")
+                .env("HOME", profile)
+                .env("TMPDIR", profile);
+            if std::fs::metadata("/proc/self")?.uid() == 0 {
+                std::os::unix::fs::chown(profile, Some(NOBODY), Some(NOBODY))?;
+                command.uid(NOBODY).gid(NOBODY);
+            }
+            let mut driver = Running::start("chromedriver", command, None)?;
+            match driver.wait_line("started successfully on port", START_TIMEOUT) {
+                Ok(line) => return Ok((driver, line)),
+                Err(ProcessError::Ended { .. }) if tries_left > 0 => tries_left -= 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The client for everything that this kit does not wrap: finding, clicking, typing.

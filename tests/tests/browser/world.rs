@@ -34,6 +34,7 @@ use tokio::sync::oneshot;
 
 /// Jinan, for the division table has it and it is nobody's demo.
 const CITY: &str = "370100";
+const HOUR_US: i64 = 3_600_000_000;
 const EAST: &str = "370102";
 pub const PASSWORD: &str = "a long enough phrase";
 pub const BUREAU: &str = "历下区市场监管局";
@@ -90,10 +91,24 @@ fn identity(who: &Who<'_>, by: &SigningKey) -> Envelope {
 
 impl World {
     pub async fn new() -> Self {
+        Self::build(0).await
+    }
+
+    /// The same city, whose district was last in contact an hour ago.
+    pub async fn with_silent_district() -> Self {
+        Self::build(HOUR_US).await
+    }
+
+    async fn build(district_silent_us: i64) -> Self {
         let folder = tests::process::temporary_folder().expect("folder");
         let clock = Clock::system();
         let root_key = key(1);
-        let root = Root { version: 1, former: Hash::ZERO, threshold: 1, keys: vec![root_key.public()] };
+        let root = Root {
+            version: 1,
+            former: Hash::ZERO,
+            threshold: 1,
+            keys: vec![root_key.public()],
+        };
         let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
         let mut who = Who {
             n: 2,
@@ -104,14 +119,32 @@ impl World {
             issuer: SeatId::default(),
         };
         let city = identity(&who, &root_key);
-        who = Who { n: 3, kind: SeatKind::District, title: "历下区监管平台", region: EAST, issuer: seat(2), ..who };
+        who = Who {
+            n: 3,
+            kind: SeatKind::District,
+            title: "历下区监管平台",
+            region: EAST,
+            issuer: seat(2),
+            ..who
+        };
         let district = identity(&who, &key(2));
         let node = open(folder.path(), &[root, city]).await;
         let now = clock.now_us();
-        node.publish(std::slice::from_ref(&district), now).await.expect("district published");
-        who = Who { n: 6, kind: SeatKind::Department, title: "市生态环境局 监测库", department: "市生态环境局", issuer: seat(2), region: CITY };
+        node.publish(std::slice::from_ref(&district), now)
+            .await
+            .expect("district published");
+        who = Who {
+            n: 6,
+            kind: SeatKind::Department,
+            title: "市生态环境局 监测库",
+            department: "市生态环境局",
+            issuer: seat(2),
+            region: CITY,
+        };
         let silent = identity(&who, &key(2));
-        node.publish(&[silent], now).await.expect("source published");
+        node.publish(&[silent], now)
+            .await
+            .expect("source published");
         let bureau = Source::new(4, "历下区市场监管局 登记库", BUREAU, EAST, (3, seat(3)));
         let tax = Source::new(5, "市税务局 征管库", TAX, CITY, (2, seat(2)));
         let mut world = Self {
@@ -122,7 +155,7 @@ impl World {
             stop: None,
             _folder: folder,
         };
-        world.peers(now).await;
+        world.peers(now, district_silent_us).await;
         world.fill(tax).await;
         world.accounts().await;
         world.serve().await;
@@ -134,34 +167,66 @@ impl World {
     }
 
     /// The district was in contact just now, one department an hour ago; somebody asks to join.
-    async fn peers(&self, now: i64) {
-        let row = |n: u8, kind: SeatKind, title: &str, state: PeerState, last_contact_us: i64| PeerRow {
-            seat: seat(n),
-            kind: kind as u8,
-            title: title.to_owned(),
-            department: if kind == SeatKind::Department { TAX.to_owned() } else { String::new() },
-            jurisdiction: CITY.to_owned(),
-            tls_key: [n; 32],
-            state,
-            reason: String::new(),
-            fingerprint: key(n).public().fingerprint().to_string(),
-            by: "王芳".to_owned(),
-            at_us: now,
-            last_contact_us,
-        };
-        let hour = 3_600_000_000;
+    async fn peers(&self, now: i64, district_silent_us: i64) {
+        let row =
+            |n: u8, kind: SeatKind, title: &str, state: PeerState, last_contact_us: i64| PeerRow {
+                seat: seat(n),
+                kind: kind as u8,
+                title: title.to_owned(),
+                department: if kind == SeatKind::Department {
+                    TAX.to_owned()
+                } else {
+                    String::new()
+                },
+                jurisdiction: CITY.to_owned(),
+                tls_key: [n; 32],
+                state,
+                reason: String::new(),
+                fingerprint: key(n).public().fingerprint().to_string(),
+                by: "王芳".to_owned(),
+                at_us: now,
+                last_contact_us,
+            };
+
         let store = self.node.store();
         for row in [
-            row(3, SeatKind::District, "历下区监管平台", PeerState::Approved, now),
-            row(5, SeatKind::Department, "市税务局 征管库", PeerState::Approved, now),
-            row(6, SeatKind::Department, "市生态环境局 监测库", PeerState::Approved, now - hour),
-            row(9, SeatKind::Department, "市城管局 执法系统", PeerState::Pending, 0),
+            row(
+                3,
+                SeatKind::District,
+                "历下区监管平台",
+                PeerState::Approved,
+                now - district_silent_us,
+            ),
+            row(
+                5,
+                SeatKind::Department,
+                "市税务局 征管库",
+                PeerState::Approved,
+                now,
+            ),
+            row(
+                6,
+                SeatKind::Department,
+                "市生态环境局 监测库",
+                PeerState::Approved,
+                now - HOUR_US,
+            ),
+            row(
+                9,
+                SeatKind::Department,
+                "市城管局 执法系统",
+                PeerState::Pending,
+                0,
+            ),
         ] {
             store.peer_put(&row).await.expect("peer");
         }
         let mut kept = key(9).public().0.to_vec();
         kept.extend_from_slice(b"registration");
-        store.meta_put(&format!("join/{}", seat(9)), &kept).await.expect("request");
+        store
+            .meta_put(&format!("join/{}", seat(9)), &kept)
+            .await
+            .expect("request");
         let invitation = InvitationRow {
             secret_hash: [9; 32],
             seat: seat(9),
@@ -171,7 +236,7 @@ impl World {
             jurisdiction: CITY.to_owned(),
             preapproved: false,
             scope: b"registration".to_vec(),
-            expires_at_us: now + hour,
+            expires_at_us: now + HOUR_US,
             by: "王芳".to_owned(),
             at_us: now,
             used_at_us: Some(now),
@@ -189,7 +254,10 @@ impl World {
             ("legal_rep", "李建国"),
             ("capital", "50"),
             ("est_date", "2018-07-27"),
-            ("scope", "餐饮管理，食品销售，酒店管理，会务服务。【依法须经批准的项目，经相关部门批准后方可开展经营活动】"),
+            (
+                "scope",
+                "餐饮管理，食品销售，酒店管理，会务服务。【依法须经批准的项目，经相关部门批准后方可开展经营活动】",
+            ),
             ("address", "济南市历下区泉城路 1 号 <b>二层</b> & 三层"),
             ("state", "存续"),
             ("area", "历下区"),
@@ -198,20 +266,38 @@ impl World {
         for n in 0..OTHERS {
             let (id, name) = (format!("1{n:03}"), format!("远东第{n}连锁便利店"));
             let number = format!("3701020{n:07}");
-            let fields = [("entity_id", id.as_str()), ("reg_no", &number), ("name", &name), ("area", "历下区")];
+            let fields = [
+                ("entity_id", id.as_str()),
+                ("reg_no", &number),
+                ("name", &name),
+                ("area", "历下区"),
+            ];
             match self.bureau.map(&fields) {
                 Ok(entry) => drafts.push(self.bureau.draft(entry)),
                 // a 14-digit number with a wrong check digit is refused at the source: not what is wanted here
                 Err(_) => {
-                    let code = [("entity_id", id.as_str()), ("name", &name), ("org_code", ""), ("area", "历下区")];
+                    let code = [
+                        ("entity_id", id.as_str()),
+                        ("name", &name),
+                        ("org_code", ""),
+                        ("area", "历下区"),
+                    ];
                     if let Ok(entry) = self.bureau.map(&code) {
                         drafts.push(self.bureau.draft(entry));
                     }
                 }
             }
         }
-        for (id, code) in [("2001", "91110000600037341X"), ("2002", "123"), ("2003", "")] {
-            let fields = [("entity_id", id), ("uscc", code), ("name", if code.is_empty() { "" } else { "某公司" })];
+        for (id, code) in [
+            ("2001", "91110000600037341X"),
+            ("2002", "123"),
+            ("2003", ""),
+        ] {
+            let fields = [
+                ("entity_id", id),
+                ("uscc", code),
+                ("name", if code.is_empty() { "" } else { "某公司" }),
+            ];
             let refused = self.bureau.map(&fields).expect_err("refused");
             let key = Key::columns(&[Value::from_text(id)]);
             let entry = refusal_entry(&Standards::builtin(), &refused, &key, &today());
@@ -223,7 +309,12 @@ impl World {
         let batch = self.bureau.batch(&drafts, self.clock.now_ms());
         self.take(&district, vec![batch], 2).await;
 
-        let other = [("uscc", CODE), ("name", "远东餐饮有限公司"), ("est_date", "2018-07-27"), ("legal_rep", "李建国")];
+        let other = [
+            ("uscc", CODE),
+            ("name", "远东餐饮有限公司"),
+            ("est_date", "2018-07-27"),
+            ("legal_rep", "李建国"),
+        ];
         let draft = tax.draft(tax.map(&other).expect("accepted"));
         let own = tax.through(tax.seat, SeatKind::Department, CITY);
         self.take(&own, tax.directory(), 0).await;
@@ -235,7 +326,11 @@ impl World {
 
     /// The bureau states one more entity, as if a clerk had typed it just now.
     pub async fn state_another(&mut self, name: &str) {
-        let entry = self.bureau.map(&[("entity_id", name), ("uscc", "91310115MA1K3BTP2B"), ("name", name)]);
+        let entry = self.bureau.map(&[
+            ("entity_id", name),
+            ("uscc", "91310115MA1K3BTP2B"),
+            ("name", name),
+        ]);
         let draft = self.bureau.draft(entry.expect("accepted"));
         let district = self.bureau.through(seat(3), SeatKind::District, EAST);
         let batch = self.bureau.batch(&[draft], self.clock.now_ms());
@@ -244,19 +339,41 @@ impl World {
     }
 
     async fn take(&self, peer: &Peer, items: Vec<Item>, class: u8) {
-        let arrival = Arrival::Feed { class, through: self.now() as u64, interest_version: 1 };
+        let arrival = Arrival::Feed {
+            class,
+            through: self.now() as u64,
+            interest_version: 1,
+        };
         let taken = self.node.take_in(peer, items, arrival, self.now()).await;
         taken.expect("taken in");
     }
 
     async fn settle(&self) {
-        while self.node.apply_step(self.now()).await.expect("apply").is_some() {}
-        while self.node.fold_step(self.now()).await.expect("fold").is_some() {}
+        while self
+            .node
+            .apply_step(self.now())
+            .await
+            .expect("apply")
+            .is_some()
+        {}
+        while self
+            .node
+            .fold_step(self.now())
+            .await
+            .expect("fold")
+            .is_some()
+        {}
     }
 
     /// The city's own receipts, and one that the district has signed.
     async fn receipt(&self) {
-        while self.node.write_receipts(self.now()).await.expect("receipts").is_some() {
+        while self
+            .node
+            .write_receipts(self.now())
+            .await
+            .expect("receipts")
+            .is_some()
+        {
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
         let log: LogName = self.bureau.log.log;
@@ -280,15 +397,28 @@ impl World {
             ("taxman", "赵强", Role::Department(TAX.to_owned())),
         ];
         for (account, name, role) in all {
-            let new = NewAccount { account, name, role, password: PASSWORD, salt: [1; 16], by: "test" };
-            self.node.put_account(&new, self.now()).await.expect("account");
+            let new = NewAccount {
+                account,
+                name,
+                role,
+                password: PASSWORD,
+                salt: [1; 16],
+                by: "test",
+            };
+            self.node
+                .put_account(&new, self.now())
+                .await
+                .expect("account");
         }
     }
 
     async fn serve(&mut self) {
         let listener = console::listen(self.address).await.expect("a free port");
         self.address = listener.local_addr().expect("an address");
-        let options = ConsoleOptions { clock: self.clock.clone(), links: Links::new() };
+        let options = ConsoleOptions {
+            clock: self.clock.clone(),
+            links: Links::new(),
+        };
         let router = console::router(self.node.clone(), options);
         let (stop, stopped) = oneshot::channel::<()>();
         self.stop = Some(stop);
@@ -296,7 +426,9 @@ impl World {
             let ended = async move {
                 let _ = stopped.await;
             };
-            console::serve(listener, router, ended).await.expect("served");
+            console::serve(listener, router, ended)
+                .await
+                .expect("served");
         });
     }
 
@@ -326,8 +458,14 @@ impl World {
     pub async fn try_sign_in(&self, account: &str, password: &str) -> Answer {
         let form = self.ask(Request::get("/sign-in")).await;
         let token = hidden(&form.text(), "csrf");
-        let fields = [("csrf", token.as_str()), ("account", account), ("password", password), ("next", "/")];
-        self.ask(Request::post_form("/sign-in", &fields).header("cookie", &cookie(&form))).await
+        let fields = [
+            ("csrf", token.as_str()),
+            ("account", account),
+            ("password", password),
+            ("next", "/"),
+        ];
+        self.ask(Request::post_form("/sign-in", &fields).header("cookie", &cookie(&form)))
+            .await
     }
 
     /// A page as the account of this cookie sees it.
@@ -348,36 +486,68 @@ pub struct Source {
 
 impl Source {
     fn new(n: u8, title: &str, department: &str, region: &str, (by, issuer): (u8, SeatId)) -> Self {
-        let who = Who { n, kind: SeatKind::Department, title, department, region, issuer };
+        let who = Who {
+            n,
+            kind: SeatKind::Department,
+            title,
+            department,
+            region,
+            issuer,
+        };
         let identity = identity(&who, &key(by));
         let statement = EpochOpening {
             seat: seat(n),
-            epoch: Epoch { counter: 1, nonce: [n; 16] },
+            epoch: Epoch {
+                counter: 1,
+                nonce: [n; 16],
+            },
             identity: identity.hash(),
             instance: InstanceId([n; 16]),
             last_known: [(0, Hash::ZERO); 3],
         };
         let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key(n));
         let log = LogState::start(&statement, opening.hash(), Lane::Records);
-        Self { seat: seat(n), identity, opening, key: key(n), log, standards: Standards::builtin() }
+        Self {
+            seat: seat(n),
+            identity,
+            opening,
+            key: key(n),
+            log,
+            standards: Standards::builtin(),
+        }
     }
 
     /// Whoever brings the source's statements.
     fn through(&self, node: SeatId, kind: SeatKind, region: &str) -> Peer {
         let mut identity = Identity::from_bytes(&self.identity.bytes).expect("own identity");
         (identity.seat, identity.kind, identity.jurisdiction) = (node, kind, region.to_owned());
-        Peer { identity, seats: vec![node, self.seat], feed: FeedId(node.0) }
+        Peer {
+            identity,
+            seats: vec![node, self.seat],
+            feed: FeedId(node.0),
+        }
     }
 
     fn directory(&self) -> Vec<Item> {
-        vec![Item::Envelope(self.identity.to_bytes()), Item::Envelope(self.opening.to_bytes())]
+        vec![
+            Item::Envelope(self.identity.to_bytes()),
+            Item::Envelope(self.opening.to_bytes()),
+        ]
     }
 
-    fn map(&self, fields: &[(&str, &str)]) -> Result<MappedEntry, Box<supervision::standard::map::Refused>> {
+    fn map(
+        &self,
+        fields: &[(&str, &str)],
+    ) -> Result<MappedEntry, Box<supervision::standard::map::Refused>> {
         let standard = self.standards.by_type("registration").expect("standard");
         let mut values: Vec<(u16, Value)> = fields
             .iter()
-            .map(|(name, text)| (standard.field_named(name).expect("field").number, Value::from_text(*text)))
+            .map(|(name, text)| {
+                (
+                    standard.field_named(name).expect("field").number,
+                    Value::from_text(*text),
+                )
+            })
             .collect();
         values.sort_by_key(|(n, _)| *n);
         standard.map(values, &today())
@@ -385,7 +555,11 @@ impl Source {
 
     fn draft(&self, entry: MappedEntry) -> Draft {
         let position = format!("djxx.QY_JBXX rowid={}", entry.head.key);
-        let head = Head { hint: Hint::Unknown, source_position: position.into_bytes(), ..entry.head };
+        let head = Head {
+            hint: Hint::Unknown,
+            source_position: position.into_bytes(),
+            ..entry.head
+        };
         let mut bytes = Vec::new();
         head.put(&mut bytes);
         let mut sections = vec![(0, bytes)];
@@ -395,16 +569,30 @@ impl Source {
 
     fn batch(&mut self, drafts: &[Draft], now_ms: u64) -> Item {
         let time = HybridTime::default().tick(now_ms);
-        let sealed = seal(&self.log, drafts, time, &[7; 32], self.identity.hash(), &self.key).expect("sealed");
+        let sealed = seal(
+            &self.log,
+            drafts,
+            time,
+            &[7; 32],
+            self.identity.hash(),
+            &self.key,
+        )
+        .expect("sealed");
         self.log = sealed.log;
-        Item::Slice { header: sealed.header.to_bytes(), body: slice::pack(&sealed.body) }
+        Item::Slice {
+            header: sealed.header.to_bytes(),
+            body: slice::pack(&sealed.body),
+        }
     }
 }
 
 async fn open(folder: &Path, chain: &[Envelope]) -> Node {
     let mut directory = Directory::trusting(&chain[0], &chain[0].hash().0).expect("root");
     directory.admit(&chain[1]).expect("city");
-    let engine = Engine::Sqlite { folder: folder.to_owned(), cache_mib: 16 };
+    let engine = Engine::Sqlite {
+        folder: folder.to_owned(),
+        cache_mib: 16,
+    };
     let store = Store::open(&StoreConfig { engine }).await.expect("store");
     let table = DivisionTable::builtin();
     let city = table.city(CITY).expect("city");
@@ -430,18 +618,33 @@ async fn open(folder: &Path, chain: &[Envelope]) -> Node {
 }
 
 fn today() -> Context {
-    Context { today: CivilDate::new(2026, 11, 22).expect("date") }
+    Context {
+        today: CivilDate::new(2026, 11, 22).expect("date"),
+    }
 }
 
 /// The cookies that an answer sets, as a request sends them.
 pub fn cookie(answer: &Answer) -> String {
-    let set = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
-    let pairs: Vec<&str> = set.filter_map(|(_, value)| value.split(';').next()).collect();
+    let set = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie");
+    let pairs: Vec<&str> = set
+        .filter_map(|(_, value)| value.split(';').next())
+        .collect();
     pairs.join("; ")
 }
 
 /// The value of a form's hidden field.
 pub fn hidden(html: &str, name: &str) -> String {
-    let start = html.find(&format!("name=\"{name}\" value=\"")).expect("the field") + name.len() + 15;
-    html[start..].split('"').next().unwrap_or_default().to_owned()
+    let start = html
+        .find(&format!("name=\"{name}\" value=\""))
+        .expect("the field")
+        + name.len()
+        + 15;
+    html[start..]
+        .split('"')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
