@@ -51,6 +51,14 @@ impl Format {
         NAMES.iter().map(|(n, _)| *n)
     }
 
+    /// The seconds that one value of the column may stand for.
+    pub(crate) const fn unit_s(self) -> i64 {
+        match self {
+            Self::Date => 86_400,
+            _ => 1,
+        }
+    }
+
     const fn pattern(self) -> Option<(&'static str, usize)> {
         match self {
             Self::DateTime => Some(("%Y-%m-%d %H:%M:%S", 19)),

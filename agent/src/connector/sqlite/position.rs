@@ -52,6 +52,8 @@ pub(super) struct Position {
     pub(super) high: Option<Tuple>,
     /// The source's time (seconds since 1970) from which the overlap is due again.
     pub(super) sweep_due: i64,
+    /// Rows of the last window that had any.
+    pub(super) last_rows: u64,
     pub(super) phase: Phase,
 }
 
@@ -65,13 +67,23 @@ impl Position {
                 horizon: w.at(clock.saturating_add(AHEAD_S)),
                 rows: 0,
             },
-            Some(w) => Phase::Window {
-                lower: None,
-                at: self.high.clone(),
-                upper: w.at(clock - w.lag_s),
-                sweep: false,
-                rows: 0,
-            },
+            Some(w) => {
+                // while the newest unit of time may still be written in, a row of it can come below the greatest key;
+                // the unit is read again unless a bulk import makes that dear: then the next sweep finds the row
+                let open = w.lag_s <= w.format.unit_s() && self.last_rows <= TAIL_ROWS_MAX;
+                let tail = if open { self.high_floor(w) } else { None };
+                Phase::Window {
+                    at: if tail.is_some() {
+                        None
+                    } else {
+                        self.high.clone()
+                    },
+                    lower: tail,
+                    upper: w.at(clock - w.lag_s),
+                    sweep: false,
+                    rows: 0,
+                }
+            }
         };
     }
 
@@ -108,8 +120,9 @@ impl Position {
                 },
                 Some(w),
             ) => {
-                if at.is_some() {
+                if rows > 0 {
                     self.high = at;
+                    self.last_rows = rows;
                 }
                 if sweep {
                     // reading again costs at most about one part in ten of the time, and never more than half the
@@ -121,6 +134,12 @@ impl Position {
             }
             _ => false,
         }
+    }
+
+    /// The unit of time that the greatest tuple lies in.
+    fn high_floor(&self, w: &Watermark) -> Option<Value> {
+        let high = self.high.as_ref()?.time.as_ref()?.to_value();
+        Some(w.at(w.seconds(&high)?))
     }
 
     /// The overlap's lower end. While it is read only now and then, it reaches back by as much more.
@@ -141,6 +160,7 @@ impl Position {
         let mut out = vec![VERSION];
         put_tuple(self.high.as_ref(), &mut out);
         out.put_i64(self.sweep_due);
+        out.put_u64(self.last_rows);
         match &self.phase {
             Phase::Idle => out.put_u8(0),
             Phase::Irregular { at, horizon, rows } => {
@@ -180,6 +200,7 @@ impl Position {
             return Ok(Self {
                 high: None,
                 sweep_due: 0,
+                last_rows: 0,
                 phase: Phase::Idle,
             });
         }
@@ -189,6 +210,7 @@ impl Position {
         }
         let high = read_tuple(&mut r)?;
         let sweep_due = r.i64()?;
+        let last_rows = r.u64()?;
         let phase = match r.u8()? {
             0 => Phase::Idle,
             1 => Phase::Irregular {
@@ -216,6 +238,7 @@ impl Position {
         Ok(Self {
             high,
             sweep_due,
+            last_rows,
             phase,
         })
     }
@@ -288,4 +311,5 @@ fn read_tuple(r: &mut Reader<'_>) -> Result<Option<Tuple>, Malformed> {
 const VERSION: u8 = 1;
 /// A row further ahead of the source's clock than this is read at once, because its time may never come.
 const AHEAD_S: i64 = 3600;
+const TAIL_ROWS_MAX: u64 = 1_000;
 const SWEEP_ROWS_PER_SECOND: u64 = 2_000;

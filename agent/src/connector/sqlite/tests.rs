@@ -132,6 +132,33 @@ async fn equal_timestamps_at_a_border_are_not_lost() {
 }
 
 #[tokio::test]
+async fn a_row_of_the_newest_second_is_found_at_once_while_the_sweep_rests() {
+    let mut world = World::new(PLAIN).await;
+    world
+        .run(
+            "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 20010) \
+             INSERT INTO T SELECT i, 'x', '2024-05-01 11:00:00' FROM n",
+        )
+        .await;
+    insert(&mut world, [9_000_000], "'2024-05-01 11:59:59'").await;
+    let mut make = world.source(&[], &["NAME"], Some(3600)).settings;
+    if let Some(w) = &mut make.watermark {
+        w.lag_s = 0;
+    }
+    let make = || SqliteSource::new(make.clone()).with_clock(CLOCK);
+    let mut position = Vec::new();
+    world.cycle(make, &mut position, 5_000, false).await;
+    // the sweep rests for some seconds after so many rows; a bulk is not read again for one row
+    insert(&mut world, [5], "'2024-05-01 11:59:59'").await;
+    insert(&mut world, [9_000_001], "'2024-05-01 11:59:59'").await;
+    let read = world.cycle(make, &mut position, 5_000, false).await;
+    assert_eq!(read, rows([9_000_001]));
+    insert(&mut world, [6], "'2024-05-01 11:59:59'").await;
+    let read = world.cycle(make, &mut position, 5_000, false).await;
+    assert_eq!(read, rows([5, 6, 9_000_000, 9_000_001]));
+}
+
+#[tokio::test]
 async fn late_commits_within_the_overlap_are_found() {
     let mut world = World::new(PLAIN).await;
     insert(&mut world, [1], "'2024-05-01 11:40:00'").await;
