@@ -407,10 +407,17 @@ impl Host for NodeHost {
 
     async fn closed(&self, live: &Self::Peer, end: &SessionEnd) {
         let seat = live.peer.identity.seat;
-        let mut all = Self::lock(&self.live);
-        // a newer session of the same party may stand already
-        if all.get(&seat).is_some_and(|other| Arc::ptr_eq(other, live)) {
-            all.remove(&seat);
+        {
+            let mut all = Self::lock(&self.live);
+            // a newer session of the same party may stand already
+            if all.get(&seat).is_some_and(|other| Arc::ptr_eq(other, live)) {
+                all.remove(&seat);
+            }
+        }
+        // the page of nodes says since when a party is away: since its session ended, not since it began
+        let now = self.clock.now_us();
+        if let Err(error) = self.node.store().peer_contact(&[seat], now).await {
+            tracing::warn!(%error, peer = %seat, "last contact of {seat} not noted");
         }
         tracing::info!(peer = %seat, why = end.text, "session ended");
     }

@@ -1,6 +1,8 @@
 //! A city node in this process with sources, entities, refusals, a request to join and accounts, and its console served on
 //! loopback. What a session would carry is handed over directly.
 
+mod source;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -9,28 +11,26 @@ use node::command::account::{NewAccount, Role};
 use node::intake::{Arrival, Peer};
 use node::node::Parts;
 use node::{Node, Tier};
-use protocol::batch::{Draft, LogState, seal};
-use protocol::directory::{Directory, EpochOpening, Identity, LogName, Root, SeatKind};
-use protocol::entry::{Head, Hint, Key};
+use protocol::directory::{Directory, LogName, Root, SeatKind};
+use protocol::entry::Key;
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::Item;
 use protocol::hash::Hash;
-use protocol::name::{Epoch, FeedId, HybridTime, InstanceId, Lane, SeatId};
+use protocol::name::{FeedId, InstanceId, SeatId};
 use protocol::receipt::Receipt;
-use protocol::sign::{SigningKey, Suite};
-use protocol::slice;
-use protocol::value::{CivilDate, Value};
+use protocol::value::Value;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
 use store::{Engine, InvitationRow, PeerRow, PeerState, Store, StoreConfig};
 use supervision::division::DivisionTable;
 use supervision::judge::Judge;
-use supervision::standard::map::MappedEntry;
+use supervision::standard::Standards;
 use supervision::standard::refusal::refusal_entry;
-use supervision::standard::{Context, Standards};
 use tempfile::TempDir;
 use tests::http::{Answer, Request};
 use tokio::sync::oneshot;
+
+use source::{Source, Who, identity, key, seat, today};
 
 /// Jinan, for the division table has it and it is nobody's demo.
 const CITY: &str = "370100";
@@ -53,40 +53,6 @@ pub struct World {
     clock: Clock,
     stop: Option<oneshot::Sender<()>>,
     _folder: TempDir,
-}
-
-fn key(n: u8) -> SigningKey {
-    SigningKey::from_seed(&[n; 32])
-}
-
-fn seat(n: u8) -> SeatId {
-    SeatId([n; 16])
-}
-
-struct Who<'a> {
-    n: u8,
-    kind: SeatKind,
-    title: &'a str,
-    department: &'a str,
-    region: &'a str,
-    issuer: SeatId,
-}
-
-fn identity(who: &Who<'_>, by: &SigningKey) -> Envelope {
-    let identity = Identity {
-        seat: seat(who.n),
-        serial: 1,
-        kind: who.kind,
-        title: who.title.to_owned(),
-        department: who.department.to_owned(),
-        jurisdiction: who.region.to_owned(),
-        key: key(who.n).public(),
-        suite: Suite::Sha256Ed25519,
-        permitted_types: vec!["registration".to_owned(), "refusal".to_owned()],
-        admits: who.kind != SeatKind::Department,
-        issuer: who.issuer,
-    };
-    Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), by)
 }
 
 impl World {
@@ -474,118 +440,6 @@ impl World {
     }
 }
 
-/// A department's source.
-pub struct Source {
-    seat: SeatId,
-    identity: Envelope,
-    opening: Envelope,
-    key: SigningKey,
-    log: LogState,
-    standards: Standards,
-}
-
-impl Source {
-    fn new(n: u8, title: &str, department: &str, region: &str, (by, issuer): (u8, SeatId)) -> Self {
-        let who = Who {
-            n,
-            kind: SeatKind::Department,
-            title,
-            department,
-            region,
-            issuer,
-        };
-        let identity = identity(&who, &key(by));
-        let statement = EpochOpening {
-            seat: seat(n),
-            epoch: Epoch {
-                counter: 1,
-                nonce: [n; 16],
-            },
-            identity: identity.hash(),
-            instance: InstanceId([n; 16]),
-            last_known: [(0, Hash::ZERO); 3],
-        };
-        let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key(n));
-        let log = LogState::start(&statement, opening.hash(), Lane::Records);
-        Self {
-            seat: seat(n),
-            identity,
-            opening,
-            key: key(n),
-            log,
-            standards: Standards::builtin(),
-        }
-    }
-
-    /// Whoever brings the source's statements.
-    fn through(&self, node: SeatId, kind: SeatKind, region: &str) -> Peer {
-        let mut identity = Identity::from_bytes(&self.identity.bytes).expect("own identity");
-        (identity.seat, identity.kind, identity.jurisdiction) = (node, kind, region.to_owned());
-        Peer {
-            identity,
-            seats: vec![node, self.seat],
-            feed: FeedId(node.0),
-        }
-    }
-
-    fn directory(&self) -> Vec<Item> {
-        vec![
-            Item::Envelope(self.identity.to_bytes()),
-            Item::Envelope(self.opening.to_bytes()),
-        ]
-    }
-
-    fn map(
-        &self,
-        fields: &[(&str, &str)],
-    ) -> Result<MappedEntry, Box<supervision::standard::map::Refused>> {
-        let standard = self.standards.by_type("registration").expect("standard");
-        let mut values: Vec<(u16, Value)> = fields
-            .iter()
-            .map(|(name, text)| {
-                (
-                    standard.field_named(name).expect("field").number,
-                    Value::from_text(*text),
-                )
-            })
-            .collect();
-        values.sort_by_key(|(n, _)| *n);
-        standard.map(values, &today())
-    }
-
-    fn draft(&self, entry: MappedEntry) -> Draft {
-        let position = format!("djxx.QY_JBXX rowid={}", entry.head.key);
-        let head = Head {
-            hint: Hint::Unknown,
-            source_position: position.into_bytes(),
-            ..entry.head
-        };
-        let mut bytes = Vec::new();
-        head.put(&mut bytes);
-        let mut sections = vec![(0, bytes)];
-        sections.extend(entry.sections);
-        Draft::new(&sections)
-    }
-
-    fn batch(&mut self, drafts: &[Draft], now_ms: u64) -> Item {
-        let time = HybridTime::default().tick(now_ms);
-        let sealed = seal(
-            &self.log,
-            drafts,
-            time,
-            &[7; 32],
-            self.identity.hash(),
-            &self.key,
-        )
-        .expect("sealed");
-        self.log = sealed.log;
-        Item::Slice {
-            header: sealed.header.to_bytes(),
-            body: slice::pack(&sealed.body),
-        }
-    }
-}
-
 async fn open(folder: &Path, chain: &[Envelope]) -> Node {
     let mut directory = Directory::trusting(&chain[0], &chain[0].hash().0).expect("root");
     directory.admit(&chain[1]).expect("city");
@@ -615,12 +469,6 @@ async fn open(folder: &Path, chain: &[Envelope]) -> Node {
     .expect("node");
     node.publish(&chain[1..], 1).await.expect("chain published");
     node
-}
-
-fn today() -> Context {
-    Context {
-        today: CivilDate::new(2026, 11, 22).expect("date"),
-    }
 }
 
 /// The cookies that an answer sets, as a request sends them.
