@@ -48,8 +48,8 @@ pub async fn open(
     clock: &Clock,
     links: Links,
 ) -> Result<Node, Failure> {
-    let key = home.signing_key()?;
     let chain = home.chain()?;
+    let key = home.signing_key()?;
     let (directory, seat) = home.directory(&key)?;
     let city_code = directory
         .identity(&seat)

@@ -59,6 +59,22 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// 开设控制台账号,或为已有账号重设口令、姓名与角色
+    Account {
+        #[command(flatten)]
+        common: Common,
+        /// 账号名:小写字母、数字、点、下划线、短横线
+        account: String,
+        /// 使用人真实姓名
+        #[arg(long)]
+        name: String,
+        /// 角色:administrator 管理员、clerk 业务员、auditor 审计员、department:部门名称
+        #[arg(long, default_value = "clerk")]
+        role: String,
+        /// 存放口令的文件(只读第一行)
+        #[arg(long)]
+        password_file: PathBuf,
+    },
     /// 签发接入码
     Invite {
         #[command(flatten)]
@@ -231,6 +247,21 @@ async fn run(command: Command) -> Result<(), Failure> {
                 println!("接入码(请当面或书面交给对方,{hours} 小时内有效,只能使用一次):");
                 println!("{}", answer["code"].as_str().unwrap_or_default());
             }
+            Ok(())
+        }
+        Command::Account {
+            common,
+            account,
+            name,
+            role,
+            password_file,
+        } => {
+            let request = json!({
+                "command": "account", "account": account, "name": name, "role": role,
+                "password": password(&password_file)?,
+            });
+            ask(&common, request).await?;
+            println!("账号 {account} 已可登录");
             Ok(())
         }
         Command::Approve { common, seat } => {

@@ -3,6 +3,7 @@
 use runtime::door::{Clock, random};
 use serde_json::{Value, json};
 
+use crate::command::account::{NewAccount, Role};
 use crate::command::admission::Invite;
 use crate::host::NodeHost;
 
@@ -71,6 +72,22 @@ impl Desk {
             }
             "refuse" => {
                 node.refuse(text("seat"), text("reason"), "命令行", now)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                Ok(json!({ "ok": true }))
+            }
+            "account" => {
+                let role = Role::from_key(text("role"))
+                    .ok_or("角色应为 administrator、clerk、auditor 或 department:部门名称")?;
+                let account = NewAccount {
+                    account: text("account"),
+                    name: text("name"),
+                    role,
+                    password: text("password"),
+                    salt: random(),
+                    by: "命令行",
+                };
+                node.put_account(&account, now)
                     .await
                     .map_err(|e| e.to_string())?;
                 Ok(json!({ "ok": true }))
