@@ -55,13 +55,6 @@ const PLAIN: Bulk = Bulk {
            event_date = excluded.event_date, updated_at_us = excluded.updated_at_us",
 };
 
-/// SQLite: rowid and the bigrams as words of an FTS5 index without content.
-const GRAMS_SQLITE: Bulk = Bulk {
-    table: "entity_gram",
-    columns: &[("rowid", Kind::Int), ("grams", Kind::Text)],
-    tail: "",
-};
-
 impl Store {
     /// Subjects to fold again, oldest first.
     pub async fn dirty_page(&self, limit: usize) -> Result<Vec<DirtyRow>, StoreError> {
@@ -159,17 +152,15 @@ async fn put(tx: &mut Tx, entities: BTreeMap<i64, EntityRow>) -> Result<i64, Sto
     let known = indexed_columns(tx, entities.keys().copied().collect()).await?;
     let added = entities.len() - known.len();
     let (mut whole, mut plain) = (Vec::new(), Vec::new());
-    let (mut stale, mut grams) = (Vec::new(), Vec::new());
+    let (mut stale, mut texts) = (Vec::new(), Vec::new());
     for (subject, row) in entities {
         let text = SearchText::of(&row.name, &row.former_names);
         let [uscc, reg_no, org_code] = codes([&row.uscc, &row.reg_no, &row.org_code]);
         let indexed = [text.searched.clone(), uscc, reg_no, org_code];
         let before = known.get(&subject);
-        if before.is_none_or(|before| before[0] != indexed[0]) {
-            if before.is_some() {
-                stale.push(subject);
-            }
-            grams.push((subject, text.grams()));
+        let renamed = before.is_none_or(|before| before[0] != indexed[0]);
+        if renamed && before.is_some() {
+            stale.push(subject);
         }
         let out = if before == Some(&indexed) {
             &mut plain
@@ -182,7 +173,7 @@ async fn put(tx: &mut Tx, entities: BTreeMap<i64, EntityRow>) -> Result<i64, Sto
             row.subject_text,
             row.name,
             row.former_names,
-            text.key,
+            text.key.as_str(),
             searched,
             uscc,
             reg_no,
@@ -195,11 +186,14 @@ async fn put(tx: &mut Tx, entities: BTreeMap<i64, EntityRow>) -> Result<i64, Sto
             row.event_date,
             row.updated_at_us
         ]);
+        if renamed {
+            texts.push((subject, text));
+        }
     }
     tx.bulk(&WHOLE, whole).await?;
     tx.bulk(&PLAIN, plain).await?;
     remove_grams(tx, stale).await?;
-    put_grams(tx, grams).await?;
+    put_grams(tx, texts).await?;
     Ok(i64::try_from(added).unwrap_or(i64::MAX))
 }
 
@@ -223,49 +217,65 @@ async fn indexed_columns(
         .collect()
 }
 
-async fn put_grams(tx: &mut Tx, grams: Vec<(i64, Vec<Option<u64>>)>) -> Result<(), StoreError> {
-    if matches!(tx, Tx::Sqlite(_)) {
-        let rows = grams
-            .into_iter()
-            .flat_map(|(subject, grams)| {
-                let words: Vec<String> = grams.into_iter().map(word).collect();
-                args![subject, words.join(" ")]
-            })
-            .collect();
-        return tx.bulk(&GRAMS_SQLITE, rows).await;
-    }
-    let mut subjects = Vec::with_capacity(grams.len());
-    let mut arrays = String::from("[");
-    for (at, (subject, grams)) in grams.into_iter().enumerate() {
-        subjects.push(subject);
-        if at > 0 {
-            arrays.push(',');
-        }
-        let mut grams: Vec<u64> = grams.into_iter().flatten().collect();
-        grams.sort_unstable();
-        grams.dedup();
-        let grams: Vec<String> = grams.iter().map(u64::to_string).collect();
-        arrays.push_str(&format!("[{}]", grams.join(",")));
-    }
-    arrays.push(']');
-    if subjects.is_empty() {
+async fn put_grams(tx: &mut Tx, texts: Vec<(i64, SearchText)>) -> Result<(), StoreError> {
+    if texts.is_empty() {
         return Ok(());
     }
+    if matches!(tx, Tx::Sqlite(_)) {
+        let rows: Vec<String> = texts
+            .into_iter()
+            .map(|(subject, text)| {
+                // the word between two names keeps a phrase from spanning them
+                let names: Vec<String> = text.grams().iter().map(|grams| words(grams)).collect();
+                format!(
+                    "[{subject},\"{} x {}\"]",
+                    whole_word(&text.key),
+                    names.join(" x ")
+                )
+            })
+            .collect();
+        // one statement: FTS5 writes out what it has gathered at the end of each
+        tx.exec(
+            "INSERT INTO entity_gram (rowid, grams) \
+             SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1)",
+            args![format!("[{}]", rows.join(","))],
+        )
+        .await?;
+        return Ok(());
+    }
+    let (subjects, arrays): (Vec<i64>, Vec<String>) = texts
+        .into_iter()
+        .map(|(subject, text)| {
+            let mut grams = text.grams().concat();
+            grams.sort_unstable();
+            grams.dedup();
+            let grams: Vec<String> = grams.iter().map(u64::to_string).collect();
+            (subject, format!("[{}]", grams.join(",")))
+        })
+        .unzip();
     // arrays of unequal lengths cannot be unnested side by side: they travel as one JSON text
     tx.exec(
         "INSERT INTO entity_gram (subject, grams) \
          SELECT s.subject, ARRAY(SELECT CAST(t AS BIGINT) FROM json_array_elements_text(g.grams) t) \
          FROM UNNEST($1) WITH ORDINALITY AS s(subject, at) \
          JOIN json_array_elements(CAST($2 AS json)) WITH ORDINALITY AS g(grams, at) ON g.at = s.at",
-        args![Arg::Ints(subjects), arrays],
+        args![Arg::Ints(subjects), format!("[{}]", arrays.join(","))],
     )
     .await?;
     Ok(())
 }
 
-/// A bigram as a word of the FTS5 index; the gap between two names is a word of its own, so that no phrase spans it.
-pub(crate) fn word(gram: Option<u64>) -> String {
-    gram.map_or_else(|| "x".to_owned(), |gram| format!("{gram:x}"))
+/// Bigrams of a name as words of the FTS5 index: hexadecimal digits, which need no quoting.
+pub(crate) fn words(grams: &[u64]) -> String {
+    let words: Vec<String> = grams.iter().map(|gram| format!("{gram:x}")).collect();
+    words.join(" ")
+}
+
+/// A whole name as one word, so rare that a name is found by it as by an index of its own, at a fraction of the writes. Two
+/// names may share it.
+pub(crate) fn whole_word(name_key: &str) -> String {
+    let hash = protocol::hash::sha256(&[name_key.as_bytes()]).to_string();
+    format!("n{}", &hash[..16])
 }
 
 pub(crate) fn entity(row: &Row) -> Result<EntityRow, StoreError> {

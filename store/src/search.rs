@@ -7,7 +7,7 @@
 //! earlier stage has shown, a later one leaves out.
 
 use crate::engine::{Arg, own};
-use crate::fold::{ENTITY_COLUMNS, entity, word};
+use crate::fold::{ENTITY_COLUMNS, entity, whole_word, words};
 use crate::{EntityRow, SearchPage, SearchQuery, Store, StoreError};
 
 /// Rows of a page, whatever is asked for.
@@ -111,14 +111,21 @@ impl Store {
     ) -> (String, String) {
         let mut conditions = Vec::new();
         let from = match stage {
-            Stage::Part if self.is_sqlite() => {
-                let words: Vec<String> = asked.grams.iter().map(|g| word(Some(*g))).collect();
-                let phrase = sql.arg(format!("\"{}\"", words.join(" ")));
-                conditions.push(format!("entity_gram MATCH {phrase}"));
+            Stage::Part | Stage::WholeName if self.is_sqlite() => {
+                let (words, condition) = if stage == Stage::Part {
+                    let text = sql.arg(asked.text.as_str());
+                    (
+                        words(&asked.grams),
+                        format!("instr(e.search_text, {text}) > 0"),
+                    )
+                } else {
+                    (whole_word(&asked.text), asked.condition(stage, sql))
+                };
                 conditions.push(format!(
-                    "instr(e.search_text, {}) > 0",
-                    sql.arg(asked.text.as_str())
+                    "entity_gram MATCH {}",
+                    sql.arg(format!("\"{words}\""))
                 ));
+                conditions.push(condition);
                 "entity_gram JOIN entity e ON e.subject = entity_gram.rowid"
             }
             Stage::Part => {
@@ -145,7 +152,7 @@ impl Store {
     }
 
     fn subject(&self, stage: Stage) -> &'static str {
-        if stage == Stage::Part && self.is_sqlite() {
+        if stage.column().is_none() && self.is_sqlite() {
             "entity_gram.rowid"
         } else {
             "e.subject"
@@ -286,16 +293,12 @@ impl SearchText {
         }
     }
 
-    /// Bigrams in order, `None` between two names.
-    pub(crate) fn grams(&self) -> Vec<Option<u64>> {
-        let mut grams = Vec::new();
-        for (at, line) in self.searched.lines().enumerate() {
-            if at > 0 {
-                grams.push(None);
-            }
-            grams.extend(bigrams(line).map(Some));
-        }
-        grams
+    /// Bigrams of each name in order.
+    pub(crate) fn grams(&self) -> Vec<Vec<u64>> {
+        self.searched
+            .lines()
+            .map(|line| bigrams(line).collect())
+            .collect()
     }
 }
 
@@ -342,8 +345,8 @@ mod tests {
         let text = SearchText::of("甲乙", "丙丁\n\n甲乙\n戊");
         assert_eq!(text.searched, "甲乙\n丙丁\n戊");
         assert_eq!(
-            text.grams().iter().map(Option::is_some).collect::<Vec<_>>(),
-            [true, false, true, false]
+            text.grams().iter().map(Vec::len).collect::<Vec<_>>(),
+            [1, 1, 0]
         );
     }
 

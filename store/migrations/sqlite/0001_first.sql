@@ -143,10 +143,10 @@ CREATE TABLE type_stats (
     PRIMARY KEY (origin, kind)
 );
 
--- Fold: what people search and read.
+-- Fold: what people search and read. Rows are appended; a row is found through its subject.
 
 CREATE TABLE entity (
-    subject       INTEGER NOT NULL PRIMARY KEY,
+    subject       INTEGER NOT NULL UNIQUE,
     subject_text  TEXT NOT NULL,
     name          TEXT NOT NULL,
     former_names  TEXT NOT NULL,
@@ -163,11 +163,11 @@ CREATE TABLE entity (
     event_date    TEXT NOT NULL,
     updated_at_us INTEGER NOT NULL
 );
-CREATE INDEX entity_name_key ON entity (name_key, subject) WHERE name_key <> '';
 CREATE INDEX entity_uscc ON entity (uscc, subject) WHERE uscc <> '';
 CREATE INDEX entity_reg_no ON entity (reg_no, subject) WHERE reg_no <> '';
 CREATE INDEX entity_org_code ON entity (org_code, subject) WHERE org_code <> '';
 
+-- rowid is the subject; whole names are found by it, too (src/fold.rs)
 CREATE VIRTUAL TABLE entity_gram USING fts5(grams, content='', contentless_delete=1, tokenize='ascii');
 
 -- Peers and people.
