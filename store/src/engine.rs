@@ -13,6 +13,11 @@ use sqlx::{AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite};
 
 use crate::StoreError;
 
+/// How often the lock of the process is tried: that of a killed predecessor goes a moment after it.
+const LOCK_TRIES: u32 = 20;
+/// Between two tries.
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// An argument of a statement.
 #[derive(Debug, Clone)]
 pub(crate) enum Arg {

@@ -51,7 +51,7 @@ impl Cluster {
     /// If no PostgreSQL is installed or it does not start; the text says what to do.
     pub fn start() -> Self {
         let programs = programs().expect(
-            "未找到 PostgreSQL 服务端程序(/usr/lib/postgresql/*/bin/initdb);本测试需要它,请安装 Debian 软件包 postgresql",
+            "未找到 PostgreSQL 服务端程序（/usr/lib/postgresql/*/bin/initdb）；本测试需要它，请安装 Debian 软件包 postgresql",
         );
         let folder = tempfile::Builder::new()
             .prefix("zh-pg-")

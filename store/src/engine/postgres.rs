@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, SqlStr, Transaction};
 use tokio::sync::Mutex;
 
-use super::{Arg, Bulk, Kind, Tx};
+use super::{Arg, Bulk, Kind, LOCK_PAUSE, LOCK_TRIES, Tx};
 use crate::{OpenError, StoreError, migrate};
 
 /// Connections of the pool.
@@ -49,12 +49,13 @@ impl PostgresStore {
         if encoding != "UTF8" {
             return Err(OpenError::Encoding { database, encoding });
         }
-        let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(PROCESS_LOCK)
-            .fetch_one(&mut lock)
-            .await?;
-        if !locked {
-            return Err(OpenError::DatabaseLocked { database });
+        let mut tries = 0;
+        while !try_lock(&mut lock).await? {
+            if tries == LOCK_TRIES {
+                return Err(OpenError::DatabaseLocked { database });
+            }
+            tries += 1;
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -106,6 +107,13 @@ impl PostgresStore {
             tracing::debug!(%error, "lock connection did not close cleanly; the server releases it");
         }
     }
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(PROCESS_LOCK)
+        .fetch_one(connection)
+        .await
 }
 
 pub(crate) fn query(sql: SqlStr, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {

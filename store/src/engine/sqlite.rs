@@ -11,7 +11,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 
-use super::{Arg, Bulk, Tx};
+use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
 use crate::{OpenError, StoreError, migrate};
 
 /// Pages of the log between checkpoints: a group of random updates must not checkpoint at every commit.
@@ -51,14 +51,21 @@ impl SqliteStore {
             .write(true)
             .open(folder.join("store.lock"))
             .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::FolderLocked {
-                    folder: folder.to_owned(),
-                });
+        let mut tries = 0;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(OpenError::FolderLocked {
+                        folder: folder.to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(source)) => return Err(unusable(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let options = SqliteConnectOptions::new()
             .filename(folder.join("store.db"))
