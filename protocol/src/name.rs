@@ -136,7 +136,7 @@ impl Version {
 pub struct HybridTime(pub u64);
 
 impl HybridTime {
-    /// A remote time further ahead than this is not merged (C14).
+    /// A remote time further ahead than this is not merged: one wrong clock must not drag everybody's times with it.
     pub const AHEAD_MAX_MS: u64 = 10 * 60 * 1000;
 
     /// Milliseconds since 1970.
