@@ -93,7 +93,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// 被退回的行及原因
+    /// 被拒收的行及原因
     Rejects {
         #[command(subcommand)]
         command: Rejects,
@@ -253,7 +253,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                     if json {
                         say!("{}", json!({ "rows": rows }));
                     } else if rows.is_empty() {
-                        say!("没有被退回的行");
+                        say!("没有被拒收的行");
                     } else {
                         say_raw!("{}", rejects::to_text(&rows));
                         say!(

@@ -56,7 +56,7 @@ pub fn to_csv(rows: &[Value]) -> Result<Vec<u8>, csv::Error> {
         }
     }
     let mut writer = csv::Writer::from_writer(vec![0xEF, 0xBB, 0xBF]);
-    let heads = ["来源", "位置", "退回时间", "原因代码", "原因", "怎么改"];
+    let heads = ["来源", "位置", "拒收时间", "原因代码", "原因", "怎么改"];
     writer.write_record(heads.into_iter().chain(columns.iter().map(String::as_str)))?;
     for row in rows {
         let reasons = |key: &str| {

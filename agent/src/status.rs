@@ -90,7 +90,7 @@ impl Report {
         let refused: u64 = self.sources.iter().map(|(s, _)| s.refused).sum();
         if refused > 0 {
             steps.push(format!(
-                "查看 {refused} 行退回数据并在源库更正：zongheng-agent rejects list"
+                "查看被拒收的 {refused} 行，并在源库更正：zongheng-agent rejects list"
             ));
         }
         if steps.is_empty() {
@@ -127,7 +127,7 @@ impl Report {
         line(format!("链路      {link}"));
         for (source, doing) in &self.sources {
             line(format!(
-                "来源      {}：已读 {} 行，已报送 {} 条，退回 {} 行；{}",
+                "来源      {}：已读 {} 行，已报送 {} 条，拒收 {} 行；{}",
                 source.name,
                 source.rows_read,
                 source.rows_stated,
@@ -235,7 +235,7 @@ impl Report {
         for step in self.next_steps() {
             let _ = write!(page, "<li>{}</li>", escape(&step));
         }
-        page.push_str("</ol><h2>来源</h2><table><tr><th>名称</th><th>已读</th><th>已报送</th><th>退回</th><th>状态</th></tr>");
+        page.push_str("</ol><h2>来源</h2><table><tr><th>名称</th><th>已读</th><th>已报送</th><th>拒收</th><th>状态</th></tr>");
         for (source, doing) in &self.sources {
             let trouble = source.trouble.as_deref().or(source.note.as_deref());
             let _ = write!(
