@@ -118,7 +118,7 @@ fn note(why: &Why, now: i64) -> String {
             words.join(",")
         }
         Why::Stopped { reason } => reason.clone(),
-        Why::Relayed => "经上级节点转报".to_owned(),
+        Why::Relayed => "经区县节点转报".to_owned(),
     }
 }
 
