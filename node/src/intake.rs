@@ -170,8 +170,14 @@ impl Node {
                 resume: Vec::new(),
                 at_us: now_us,
             };
-            self.store().want_put(want).await.map_err(StepError::Store)?;
-            self.store().held_done(row.seat, row.lane, row.opening).await.map_err(StepError::Store)?;
+            self.store()
+                .want_put(want)
+                .await
+                .map_err(StepError::Store)?;
+            self.store()
+                .held_done(row.seat, row.lane, row.opening)
+                .await
+                .map_err(StepError::Store)?;
         }
         self.wanting().ring();
         Ok(())

@@ -1,4 +1,4 @@
-//! Batches: how an origin seals entries under one header, and what the header says (design section 4, D2, D5).
+//! Batches: how an origin seals entries under one header, and what the header says (D2, D5).
 
 use crate::bytes::{Malformed, Put, Reader};
 use crate::directory::{EpochOpening, LogName};

@@ -197,7 +197,12 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
         .expect("some");
     assert_eq!((head.sequence, head.hybrid_time.0), (2, u64::MAX));
 
-    let prune = async |hash| store.prune(Lane::Records, 1, Hash([hash; 32])).await.expect("prune");
+    let prune = async |hash| {
+        store
+            .prune(Lane::Records, 1, Hash([hash; 32]))
+            .await
+            .expect("prune")
+    };
     assert_eq!(prune(9).await, 0, "another header is not ours to forget by");
     assert_eq!(prune(1).await, 1);
     assert_eq!(store.queued_bytes(), 30 + 50);
