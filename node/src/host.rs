@@ -28,18 +28,8 @@ const INTEREST_VERSION: u32 = 1;
 pub struct Live {
     /// Who it is.
     pub peer: Peer,
-    interest: Mutex<Interest>,
     /// Generation of receipts that it was told of.
     told: Mutex<u64>,
-}
-
-impl Live {
-    fn interest(&self) -> Interest {
-        self.interest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
 }
 
 /// Hosts the sessions of a node.
@@ -255,7 +245,6 @@ impl Host for NodeHost {
         };
         let live = Live {
             peer,
-            interest: Mutex::default(),
             told: Mutex::default(),
         };
         Ok((seat, Arc::new(live)))
@@ -295,11 +284,10 @@ impl Host for NodeHost {
     async fn established(
         &self,
         live: &Self::Peer,
-        interest: Interest,
+        _: Interest,
         handle: Handle,
     ) -> Result<(), HostFault> {
         let seat = live.peer.identity.seat;
-        *Self::lock(&live.interest) = interest;
         Self::lock(&self.live).insert(seat, live.clone());
         Self::lock(&self.asked).retain(|_, at| *at != seat);
         self.node
@@ -314,11 +302,10 @@ impl Host for NodeHost {
     }
 
     async fn read_feed(&self, live: &Self::Peer, request: FeedRequest) -> Result<Page, HostFault> {
-        let interest = live.interest();
         self.node
             .feed_page(
                 &live.peer,
-                &interest,
+                &request.interest,
                 request.class,
                 request.after,
                 request.upto,

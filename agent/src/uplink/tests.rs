@@ -82,6 +82,7 @@ impl World {
             after,
             upto,
             bytes_max,
+            interest: Arc::default(),
         };
         self.uplink
             .read_feed(&peer(), request)

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::frame::{CLASSES, Goodbye, Item, reason};
+use protocol::frame::{CLASSES, Goodbye, Interest, Item, reason};
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::session::{Config, Event, Millis, Page, Session};
@@ -114,6 +114,7 @@ pub async fn run<H: Host>(
         peer: None,
         place: None,
         established: false,
+        interest: Arc::default(),
         closing: false,
         goodbye: None,
     };
@@ -143,6 +144,7 @@ struct Driver<H: Host> {
     peer: Option<(SeatId, H::Peer)>,
     place: Option<Place>,
     established: bool,
+    interest: Arc<Interest>,
     /// We have ended the conversation, or the peer misbehaved.
     closing: bool,
     /// How the conversation ended, and whether the peer said so.
@@ -264,6 +266,7 @@ impl<H: Host> Driver<H> {
                 }
                 Event::Established(interest) => {
                     self.established = true;
+                    self.interest = Arc::new(interest.clone());
                     let handle = self.inbox.handle.clone();
                     self.with_peer(async move |host: Arc<H>, peer| {
                         host.established(&peer, interest, handle).await?;
@@ -282,6 +285,7 @@ impl<H: Host> Driver<H> {
                         after,
                         upto,
                         bytes_max,
+                        interest: self.interest.clone(),
                     };
                     self.with_peer(async move |host: Arc<H>, peer| {
                         let page = host.read_feed(&peer, request).await?;

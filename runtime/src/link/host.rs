@@ -1,6 +1,7 @@
 //! What a session asks of the room that runs it: node and agent implement [`Host`].
 
 use std::future::Future;
+use std::sync::Arc;
 
 use protocol::frame::{CLASSES, Hello, Interest, Item, Want};
 use protocol::name::SeatId;
@@ -28,7 +29,7 @@ pub struct Resumption {
 }
 
 /// What to read from our feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRequest {
     /// Class.
     pub class: u8,
@@ -38,6 +39,9 @@ pub struct FeedRequest {
     pub upto: Option<u64>,
     /// About so many bytes.
     pub bytes_max: u64,
+    /// What the peer stated that it takes. It comes with each request, because a read may well begin before
+    /// [`Host::established`] has ended.
+    pub interest: Arc<Interest>,
 }
 
 /// A page of what the peer wants.
