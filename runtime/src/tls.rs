@@ -91,6 +91,12 @@ impl InstanceIdentity {
         self.key_hash
     }
 
+    /// Seed of the key by which an endpoint of this installation, started anew, tells peers that it has forgotten their
+    /// connections. The same at every start; says nothing about the private key.
+    pub(crate) fn reset_seed(&self) -> [u8; 32] {
+        sha256(&[b"zongheng stateless reset\0", self.key.secret_der()]).0
+    }
+
     /// A certificate made elsewhere, for tests of what peers may show.
     #[cfg(test)]
     pub(crate) fn of(

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::carrier::Carrier;
 use super::exchange::Exchange;
+use crate::door;
 use crate::tls::{self, InstanceIdentity};
 
 /// ALPN of sessions.
@@ -175,7 +176,7 @@ impl Listener {
             .max_incoming(settings.untrusted_max * 2)
             .incoming_buffer_size(64 << 10)
             .incoming_buffer_size_total(8 << 20);
-        let endpoint = open(address, Some(config), settings.socket_buffer)?;
+        let endpoint = open(address, Some(config), identity, settings.socket_buffer)?;
         let address = endpoint
             .local_addr()
             .map_err(|source| EndpointError::Bind { address, source })?;
@@ -237,7 +238,8 @@ impl Dialer {
             config.transport_config(transport.clone());
             Ok(config)
         };
-        let any = |ip: std::net::IpAddr| open((ip, 0).into(), None, settings.socket_buffer);
+        let any =
+            |ip: std::net::IpAddr| open((ip, 0).into(), None, identity, settings.socket_buffer);
         let v4 = any(Ipv4Addr::UNSPECIFIED.into());
         // many government networks have no IPv6; without IPv4 it is the one that must work
         let v6 = any(Ipv6Addr::UNSPECIFIED.into());
@@ -333,9 +335,36 @@ pub enum Role {
     Accepted,
 }
 
+/// Connection ids that mean nothing: a packet for one that nobody knows was meant for the process before us.
+struct ConnectionIds;
+
+impl quinn::ConnectionIdGenerator for ConnectionIds {
+    fn generate_cid(&mut self) -> quinn::ConnectionId {
+        quinn::ConnectionId::new(&door::random::<8>())
+    }
+
+    fn cid_len(&self) -> usize {
+        8
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The key of stateless resets outlives the process: a peer of a node that was killed learns so from the first packet
+/// that the restarted node gets, and need not wait for silence to be long enough.
+fn lasting(identity: &InstanceIdentity) -> quinn::EndpointConfig {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_seed());
+    let mut config = quinn::EndpointConfig::new(Arc::new(key));
+    config.cid_generator(|| Box::new(ConnectionIds));
+    config
+}
+
 fn open(
     address: SocketAddr,
     server: Option<quinn::ServerConfig>,
+    identity: &InstanceIdentity,
     buffer: usize,
 ) -> Result<quinn::Endpoint, EndpointError> {
     let bind = |source| EndpointError::Bind { address, source };
@@ -350,7 +379,7 @@ fn open(
         }
     }
     let runtime = Arc::new(quinn::TokioRuntime);
-    quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket, runtime).map_err(bind)
+    quinn::Endpoint::new(lasting(identity), server, socket, runtime).map_err(bind)
 }
 
 async fn accept(endpoint: quinn::Endpoint, settings: Settings, arrivals: mpsc::Sender<Arrival>) {
