@@ -303,6 +303,7 @@ impl Node {
             index,
         };
         let envelope = Envelope::from_bytes(&block.item.header)?;
+        let shown = record.shown.is_some();
         let statement = Statement {
             origin: self.origin(header),
             version,
@@ -328,7 +329,8 @@ impl Node {
             record,
             statement,
             fields,
-            accepted: judgement.verdict == Verdict::Accepted,
+            // applying knows more than judging: a source that may not state such records is refused there
+            accepted: shown && judgement.verdict == Verdict::Accepted,
             basis: judgement.conclusion.map(|c| c.basis),
         })
     }
