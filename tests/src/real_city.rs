@@ -93,7 +93,7 @@ pub enum RealCityError {
         missing: Vec<String>,
     },
     /// A store could not be read.
-    #[error("无法读取 {party} 的库: {said}")]
+    #[error("无法读取 {party} 的库：{said}")]
     Store {
         /// Whose.
         party: String,
@@ -183,7 +183,7 @@ impl Report {
     pub fn table(&self) -> String {
         let expected = &self.expected;
         let mut out = format!(
-            "{} 行：收下 {}，退回 {}（代码有效 {}，注册号 {}）\n",
+            "{} 行：收下 {}，拒收 {}（代码有效 {}，注册号 {}）\n",
             expected.rows,
             expected.accepted,
             expected.refused,
@@ -193,7 +193,7 @@ impl Report {
         for (title, counts) in [
             ("归属", &expected.regions),
             ("依据", &expected.basis),
-            ("退回原因", &expected.reasons),
+            ("拒收原因", &expected.reasons),
         ] {
             out += &format!("\n{title}\n");
             for (what, count) in counts {

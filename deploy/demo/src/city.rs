@@ -32,7 +32,7 @@ pub enum CityError {
     #[error(transparent)]
     Department(#[from] DepartmentError),
     /// An answer that is not what the command promises.
-    #[error("{name} 的答复不合约定:{said}")]
+    #[error("{name} 的答复不合约定：{said}")]
     Answer {
         /// Which party.
         name: String,
@@ -40,7 +40,7 @@ pub enum CityError {
         said: String,
     },
     /// A name that nobody has.
-    #[error("没有叫「{0}」的区。可用:{1}")]
+    #[error("没有叫「{0}」的区。可用：{1}")]
     NoDistrict(String, String),
 }
 
@@ -101,14 +101,14 @@ impl SampleCity {
             source,
         })?;
         let ports = Ports::default();
-        let title = format!("{}综合监管平台(演示)", division.name);
+        let title = format!("{}综合监管平台（演示）", division.name);
         let maker = Maker {
             plan,
             launcher,
             ports,
             division,
         };
-        told(&format!("建立市级节点:{title}"));
+        told(&format!("建立市级节点：{title}"));
         let city = maker.city(&title).await?;
         let mut districts = Vec::new();
         for (code, pre_approved) in DISTRICTS {
@@ -118,7 +118,7 @@ impl SampleCity {
             } else {
                 "由管理员批准"
             };
-            told(&format!("{name}凭接入码入网({how})"));
+            told(&format!("{name}凭接入码入网（{how}）"));
             districts.push(maker.district(&city, code, &name, pre_approved).await?);
         }
         let mut bureaus = Vec::new();
@@ -129,7 +129,7 @@ impl SampleCity {
                 "由管理员批准"
             };
             told(&format!(
-                "{}:生成业务系统,代理凭接入码入网({how})",
+                "{}：生成业务系统，代理凭接入码入网（{how}）",
                 department.title
             ));
             let node = department
@@ -275,7 +275,7 @@ impl Maker<'_> {
         pre_approved: bool,
     ) -> Result<Node, CityError> {
         let site = self.site(code)?;
-        let title = format!("{name}综合监管平台(演示)");
+        let title = format!("{name}综合监管平台（演示）");
         let words = [
             "--kind",
             "district",
@@ -445,6 +445,6 @@ fn waiting(peers: &Value) -> Option<SeatId> {
 /// Removes everything that lies in a folder of ours.
 pub fn remove(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder) {
-        eprintln!("未能删除临时目录 {}:{error}", folder.display());
+        eprintln!("未能删除临时目录 {}：{error}", folder.display());
     }
 }

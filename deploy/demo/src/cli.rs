@@ -16,10 +16,10 @@ use crate::site::ADMIN;
 #[derive(Parser)]
 #[command(
     name = "demo",
-    about = "纵横 · 一台机器上的示范城市:市级节点、三个区县节点、五个部门的业务库与代理"
+    about = "纵横 · 一台机器上的示范城市：市级节点、三个区县节点、五个部门的业务库与代理"
 )]
 struct Cli {
-    /// 数据放在这个目录(须为空),结束后保留;不填则用临时目录,结束后删除
+    /// 数据放在这个目录（须为空），结束后保留；不填则用临时目录，结束后删除
     #[arg(long)]
     dir: Option<PathBuf>,
     /// 全部数据到齐并对账一致后即结束
@@ -28,7 +28,7 @@ struct Cli {
     /// 最后一行输出一个 JSON 对象
     #[arg(long)]
     json: bool,
-    /// 少量数据,用于测试
+    /// 少量数据，用于测试
     #[arg(long)]
     small: bool,
     /// --once 时最多等待的秒数
@@ -57,7 +57,7 @@ pub(crate) fn main_with(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("无法启动:{error}");
+            eprintln!("无法启动：{error}");
             return ExitCode::FAILURE;
         }
     };
@@ -68,7 +68,7 @@ pub(crate) fn main_with(args: Vec<String>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("错误:{}", worker::chain(error.as_ref()));
+            eprintln!("错误：{}", worker::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -89,14 +89,7 @@ async fn run(cli: &Cli) -> Result<bool, Failure> {
         password: password(),
         seed: door::random_u64(),
     };
-    let mut interrupt = Box::pin(worker::signal());
-    let ended = tokio::select! {
-        ended = show(cli, &plan) => ended,
-        _ = &mut interrupt => {
-            println!("已中断");
-            Ok(false)
-        }
-    };
+    let ended = show(cli, &plan).await;
     if cli.dir.is_none() {
         remove(&folder);
     }
@@ -106,10 +99,10 @@ async fn run(cli: &Cli) -> Result<bool, Failure> {
 /// The folder, made if missing; one that holds something is left alone.
 fn empty(folder: &std::path::Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir_all(folder)
-        .map_err(|e| format!("无法建立目录 {}:{e}", folder.display()))?;
+        .map_err(|e| format!("无法建立目录 {}：{e}", folder.display()))?;
     if std::fs::read_dir(folder)?.next().is_some() {
         return Err(format!(
-            "目录 {} 不是空的;请另选一个,以免覆盖其中的内容",
+            "目录 {} 不是空的；请另选一个，以免覆盖其中的内容",
             folder.display()
         )
         .into());
@@ -133,28 +126,38 @@ async fn show(cli: &Cli, plan: &Plan) -> Result<bool, Failure> {
     } else {
         "结束后删除"
     };
-    println!("示范城市位于 {}({kept})", plan.folder.display());
-    let mut city = SampleCity::make(plan, |text| {
-        println!("{:7.1}s {text}", clock.since_start().as_secs_f64())
-    })
-    .await?;
+    println!("示范城市位于 {}（{kept}）", plan.folder.display());
+    let mut interrupt = Box::pin(worker::signal());
+    let told = |text: &str| println!("{:7.1}s {text}", clock.since_start().as_secs_f64());
+    let mut city = tokio::select! {
+        made = SampleCity::make(plan, told) => made?,
+        _ = &mut interrupt => return Ok(false),
+    };
     println!();
     for node in std::iter::once(&city.city).chain(&city.districts) {
         println!("  {:<8} 控制台 http://{}", node.name, node.site.console);
     }
-    println!("  账号 {ADMIN}  口令 {}(本次运行随机生成)", plan.password);
+    println!("  账号 {ADMIN}  口令 {}（本次运行随机生成）", plan.password);
     println!();
-    let done = if cli.once {
-        once(cli, &mut city, &clock).await?
-    } else {
+    if !cli.once {
         println!(
-            "部门每秒都在办理业务。可输入:cut 区名、connect 区名、status、quit(Ctrl-C 亦可结束)"
+            "部门每秒都在办理业务。可输入：cut 区名、connect 区名、status、quit（Ctrl-C 亦可结束）"
         );
-        go_on(&mut city, &clock).await?;
-        true
+    }
+    let done = tokio::select! {
+        done = at_work(cli, &mut city, &clock) => done,
+        // the city that goes on is meant to be ended so; the other has not converged
+        _ = &mut interrupt => Ok(!cli.once),
     };
     city.stop().await;
-    Ok(done)
+    done
+}
+
+async fn at_work(cli: &Cli, city: &mut SampleCity, clock: &Clock) -> Result<bool, Failure> {
+    if cli.once {
+        return once(cli, city, clock).await;
+    }
+    go_on(city, clock).await.map(|()| true)
 }
 
 /// Waits until everything has converged.
@@ -172,11 +175,11 @@ async fn once(cli: &Cli, city: &mut SampleCity, clock: &Clock) -> Result<bool, F
         );
         let ended = city.ended();
         if let Some(name) = &ended {
-            println!("{name} 的进程意外结束,详见日志");
+            println!("{name} 的进程意外结束，详见日志");
         }
         if missing.is_empty() || elapsed >= deadline || ended.is_some() {
             for text in &missing {
-                println!("未达成:{text}");
+                println!("未达成：{text}");
             }
             if cli.json {
                 println!(
@@ -185,7 +188,7 @@ async fn once(cli: &Cli, city: &mut SampleCity, clock: &Clock) -> Result<bool, F
                 );
             } else if missing.is_empty() {
                 println!(
-                    "全部到齐,各区与市级对账一致,用时 {:.1} 秒",
+                    "全部到齐，各区与市级对账一致，用时 {:.1} 秒",
                     elapsed.as_secs_f64()
                 );
             }
@@ -217,7 +220,7 @@ async fn go_on(city: &mut SampleCity, clock: &Clock) -> Result<(), Failure> {
                 let (hub, districts, _) = city.look().await;
                 println!("{:7.1}s {}", clock.since_start().as_secs_f64(), progress::line(&hub, &districts));
                 if let Some(name) = city.ended() {
-                    return Err(format!("{name} 的进程意外结束,详见日志").into());
+                    return Err(format!("{name} 的进程意外结束，详见日志").into());
                 }
             }
             line = next(&mut typed), if listening => match line {
@@ -248,20 +251,20 @@ async fn obey(city: &SampleCity, line: &str) -> Result<bool, Failure> {
     };
     let done = match command {
         "" => Ok(()),
-        "cut" => linked("cut", "与市级的链路已断开:本区照常工作,恢复后自动补齐").await,
+        "cut" => linked("cut", "与市级的链路已断开：本区照常工作，恢复后自动补齐").await,
         "connect" => linked("connect", "正在恢复与市级的链路").await,
         "status" => {
             let (hub, districts, agents) = city.look().await;
             println!("{}", progress::line(&hub, &districts));
             match progress::missing(&hub, &districts, &agents).as_slice() {
-                [] => println!("全部到齐,各区与市级对账一致"),
+                [] => println!("全部到齐，各区与市级对账一致"),
                 missing => missing.iter().for_each(|text| println!("  {text}")),
             }
             Ok(())
         }
         "quit" | "exit" => return Ok(false),
         other => {
-            println!("不认识「{other}」。可输入:cut 区名、connect 区名、status、quit");
+            println!("不认识「{other}」。可输入：cut 区名、connect 区名、status、quit");
             Ok(())
         }
     };

@@ -460,7 +460,7 @@ impl Office {
             Kind::CsvFolder => self.drop_file(at..at + 1)?,
         }
         Ok(format!(
-            "{}:{what} {}",
+            "{}：{what} {}",
             self.department.department, row.name
         ))
     }

@@ -44,7 +44,7 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// A command failed.
-    #[error("{name} 执行 {command} 失败:{said}")]
+    #[error("{name} 执行 {command} 失败：{said}")]
     Failed {
         /// Which party.
         name: String,
@@ -54,7 +54,7 @@ pub enum ProcessError {
         said: String,
     },
     /// It does not answer.
-    #[error("{name} 没有在 {seconds} 秒内就绪,日志 {}", log.display())]
+    #[error("{name} 没有在 {seconds} 秒内就绪，日志 {}", log.display())]
     NotReady {
         /// Which party.
         name: String,

@@ -106,7 +106,7 @@ pub fn missing(city: &NodeState, districts: &[NodeState], agents: &[AgentState])
         let (here, there) = (district.sum(&district.region), city.sum(&district.region));
         if !district.status.is_null() && !city.status.is_null() && here != there {
             out.push(format!(
-                "{}与市级对账和不等(本区 {} 条,市级 {} 条)",
+                "{}与市级对账和不等（本区 {} 条，市级 {} 条）",
                 district.name, here.1, there.1
             ));
         }
@@ -158,7 +158,7 @@ pub fn line(city: &NodeState, districts: &[NodeState]) -> String {
             n.number("records")
         )
     };
-    let mut parts = vec![format!("{} 退回 {}", of(city), city.number("refusals"))];
+    let mut parts = vec![format!("{} 拒收 {}", of(city), city.number("refusals"))];
     parts.extend(districts.iter().map(|d| {
         let same = d.sum(&d.region) == city.sum(&d.region) && !d.status.is_null();
         format!("{} {}", of(d), if same { "对账一致" } else { "对账中" })

@@ -10,9 +10,9 @@ use tests::process::{Host, temporary_folder};
 use tests::real_city::{Plan, run};
 
 #[derive(Parser)]
-#[command(name = "real_city", about = "以真实登记数据运行全市各进程,并逐行核对")]
+#[command(name = "real_city", about = "以真实登记数据运行全市各进程，并逐行核对")]
 struct Cli {
-    /// 登记数据文件(CSV,或以 zstd 压缩的 CSV)
+    /// 登记数据文件（CSV，或以 zstd 压缩的 CSV）
     file: PathBuf,
     /// 城市的六位区划代码
     #[arg(long)]
@@ -26,7 +26,7 @@ struct Cli {
     /// 只取前若干行
     #[arg(long)]
     rows: Option<u64>,
-    /// 数据放在这个目录并保留;不填则用临时目录
+    /// 数据放在这个目录并保留；不填则用临时目录
     #[arg(long)]
     dir: Option<PathBuf>,
     /// 最多等待的秒数
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("无法启动:{error}");
+            eprintln!("无法启动：{error}");
             return ExitCode::FAILURE;
         }
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         match Host::this_binary().and_then(|host| Ok((host, temporary_folder()?))) {
             Ok(both) => both,
             Err(error) => {
-                eprintln!("无法准备:{error}");
+                eprintln!("无法准备：{error}");
                 return ExitCode::FAILURE;
             }
         };
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
             }
         }
         Err(error) => {
-            eprintln!("错误:{error}");
+            eprintln!("错误：{error}");
             ExitCode::FAILURE
         }
     }

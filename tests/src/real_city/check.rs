@@ -51,12 +51,12 @@ pub fn check_verified(expected: &Expected, verified: &Value) -> Vec<String> {
         .as_array()
         .is_none_or(|list| !list.is_empty())
     {
-        faults.push(format!("签名校验未通过: {}", verified["faults"]));
+        faults.push(format!("签名校验未通过：{}", verified["faults"]));
     }
     let entries = verified["entries"].as_u64().unwrap_or(0);
     if entries < expected.rows.len() as u64 {
         faults.push(format!(
-            "只校验了 {entries} 条,少于 {} 行",
+            "只校验了 {entries} 条，少于 {} 行",
             expected.rows.len()
         ));
     }
@@ -147,14 +147,14 @@ async fn check_city(
     }
     let all = holds(store, None).await?.len();
     if all != count {
-        faults.push(format!("市级共 {all} 条记录,应为 {count} 条"));
+        faults.push(format!("市级共 {all} 条记录，应为 {count} 条"));
     }
     check_shown(expected, &identities, store, faults).await?;
     check_dossiers(expected, store, faults).await?;
     let stats = store.stats().await.map_err(|e| e.to_string())?;
     if stats.entities != subjects.len() as u64 {
         faults.push(format!(
-            "市级有 {} 个主体,应为 {} 个",
+            "市级有 {} 个主体，应为 {} 个",
             stats.entities,
             subjects.len()
         ));
@@ -188,7 +188,7 @@ fn compare(
     );
     if lost + alien > 0 {
         faults.push(format!(
-            "{what}: 应有 {} 条,少 {lost} 条,多 {alien} 条",
+            "{what}：应有 {} 条，少 {lost} 条，多 {alien} 条",
             wanted.len()
         ));
     }
@@ -245,7 +245,7 @@ async fn check_dossiers(
         });
         if !fits && told < FAULTS_MAX {
             told += 1;
-            faults.push(format!("第 {} 行的主体在市级查不到,或归属不符", at + 1));
+            faults.push(format!("第 {} 行的主体在市级查不到，或归属不符", at + 1));
         }
     }
     Ok(())
@@ -293,7 +293,7 @@ async fn check_refusals(
     }
     if seen != wanted.len() || wrong > 0 {
         faults.push(format!(
-            "市级有 {seen} 条未结退回,应为 {} 条;其中 {wrong} 条原因不符",
+            "市级有 {seen} 条未结拒收，应为 {} 条；其中 {wrong} 条原因不符",
             wanted.len()
         ));
     }

@@ -19,7 +19,7 @@ use crate::process::{Finished, Host, Program, Running};
 /// How long a command may take: machines that test are slow.
 const COMMAND: Duration = Duration::from_secs(120);
 /// Password of every administrator; the city lives for minutes on loopback.
-const PASSWORD: &str = "a-real-city-9";
+pub const PASSWORD: &str = "a-real-city-9";
 /// Cursors and counts without sums: cheap enough to be asked often.
 const PROGRESS: &str = r#"{"command":"status","sums":false}"#;
 /// Times that each process is killed.
@@ -238,7 +238,7 @@ impl Parties {
                         .join("\n");
                     return Err(RealCityError::Said {
                         party: party.name.clone(),
-                        said: format!("意外结束:\n{last}"),
+                        said: format!("意外结束：\n{last}"),
                     });
                 }
             }
@@ -265,7 +265,7 @@ impl Parties {
             if said.elapsed() > Duration::from_secs(5) {
                 said = Instant::now();
                 let some: Vec<_> = missing.iter().take(4).cloned().collect();
-                told(&format!("市级 {records} 条;{}", some.join(";")));
+                told(&format!("市级 {records} 条；{}", some.join("；")));
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
@@ -344,7 +344,8 @@ async fn state(site: &NodeSite, name: &str, region: &str, request: &str) -> Node
     }
 }
 
-fn node_site(folder: &Path, name: &str, ports: &Ports) -> Result<NodeSite, RealCityError> {
+/// A node on disk, below `folder`.
+pub fn node_site(folder: &Path, name: &str, ports: &Ports) -> Result<NodeSite, RealCityError> {
     let folder = folder.join(name);
     let io = |source| RealCityError::System {
         what: folder.display().to_string(),
@@ -378,7 +379,7 @@ fn agent_site(
 }
 
 /// Runs a command to its end; one that fails is the end of the run.
-fn run(
+pub fn run(
     host: &Host,
     program: Program,
     name: &str,
@@ -409,7 +410,8 @@ fn failed(name: &str, done: &Finished) -> RealCityError {
     }
 }
 
-fn invite(
+/// Issues a pre-approved code at a node; `words` are further arguments.
+pub fn invite(
     host: &Host,
     program: Program,
     node: &NodeSite,
@@ -436,11 +438,11 @@ fn invite(
 }
 
 /// Waits until a process answers at its control socket.
-async fn ready(data: &Path, name: &str) -> Result<(), RealCityError> {
+pub async fn ready(data: &Path, name: &str) -> Result<(), RealCityError> {
     let began = Instant::now();
     while ask(data, PROGRESS).await.is_none() {
         if began.elapsed() > COMMAND {
-            let said = "没有就绪,见其日志".to_owned();
+            let said = "没有就绪，见其日志".to_owned();
             return Err(RealCityError::Said {
                 party: name.to_owned(),
                 said,
@@ -465,7 +467,7 @@ async fn seat_of(node: &NodeSite, title: &str) -> Result<SeatId, RealCityError> 
         .and_then(SeatId::from_hex)
         .ok_or_else(|| RealCityError::Said {
             party: title.to_owned(),
-            said: format!("节点上没有这个代理: {answer}"),
+            said: format!("节点上没有这个代理：{answer}"),
         })
 }
 
