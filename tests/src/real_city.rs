@@ -164,6 +164,7 @@ impl Report {
             "refused": self.expected.refused,
             "valid_code": self.expected.valid_code,
             "registration_number": self.expected.registration_number,
+            "past_divisions": self.expected.past_divisions,
             "regions": self.expected.regions,
             "basis": self.expected.basis,
             "flagged": self.expected.flagged,
@@ -191,6 +192,7 @@ impl Report {
             expected.registration_number
         );
         for (title, counts) in [
+            ("代码中不是现行区的区划", &expected.past_divisions),
             ("归属", &expected.regions),
             ("依据", &expected.basis),
             ("拒收原因", &expected.reasons),

@@ -109,6 +109,9 @@ pub struct Summary {
     pub valid_code: u64,
     /// Rows with a 15-digit registration number in the code column.
     pub registration_number: u64,
+    /// Rows by the division in their code, of those divisions that are no district in force: the city's own, abolished
+    /// ones.
+    pub past_divisions: BTreeMap<String, u64>,
     /// Accepted rows by region.
     pub regions: BTreeMap<String, u64>,
     /// Accepted rows by what the conclusion rests on.
@@ -146,7 +149,21 @@ impl Rules {
     /// What becomes of a row, by the rules alone.
     fn outcome(&self, id: &str, row: &Registration, counted: &mut Summary) -> (Vec<u8>, Outcome) {
         let code = row.code.as_deref().unwrap_or_default();
-        let is_valid = Uscc::parse(code).is_ok();
+        let valid = Uscc::parse(code);
+        let is_valid = valid.is_ok();
+        if let Ok(code) = &valid {
+            let (city, division) = (self.judge.city(), code.division());
+            let known = matches!(
+                city.place_of_code(division),
+                Place::District(_) | Place::City | Place::Split
+            );
+            if known && city.district(division).is_none() {
+                *counted
+                    .past_divisions
+                    .entry(division.to_owned())
+                    .or_default() += 1;
+            }
+        }
         counted.valid_code += u64::from(is_valid);
         counted.registration_number +=
             u64::from(!is_valid && RegistrationNumber::parse(code).is_ok());
