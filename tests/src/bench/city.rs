@@ -118,10 +118,11 @@ impl City {
 
     /// Stops everybody.
     pub fn stop(&mut self) -> Result<(), Failure> {
-        for running in [self.agent.take(), self.district.take(), self.city.take()] {
-            if let Some(running) = running {
-                running.terminate(COMMAND)?;
-            }
+        for running in [self.agent.take(), self.district.take(), self.city.take()]
+            .into_iter()
+            .flatten()
+        {
+            running.terminate(COMMAND)?;
         }
         Ok(())
     }
