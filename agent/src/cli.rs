@@ -23,7 +23,7 @@ use crate::mapping::MappingError;
 use crate::rejects;
 use crate::status::Report;
 use crate::watch::{SetUpError, WatchError};
-use crate::{app, check};
+use crate::{app, check, uplink};
 
 /// Says a line. Whether anybody listens (a closed pipe) is not our concern.
 macro_rules! say {
@@ -343,6 +343,7 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     let admission = home.admission()?;
     let store = SeatStore::open(&home.database()).await?;
     let mut report = Report::read(&store, Clock::system().now_us() / 1_000).await?;
+    report.receipts = uplink::kept_receipts(&store, &admission.directory).await?;
     report.title.clone_from(&admission.own().title);
     report.node = home.parent()?;
     report.outbox_max = config.agent.outbox_max.0;

@@ -112,6 +112,46 @@ pub struct NodePeer {
     feed: FeedId,
 }
 
+/// The receipts that were kept, as a status shows them; for when the agent is not running.
+pub async fn kept_receipts(
+    store: &SeatStore,
+    directory: &Directory,
+) -> Result<Vec<ReceiptView>, SeatError> {
+    let rows = store.receipts().await?;
+    let read = rows.iter().filter_map(|row| {
+        let envelope = Envelope::from_bytes(&row.envelope).ok()?;
+        let receipt = Receipt::from_bytes(&envelope.bytes).ok()?;
+        Some(((SeatId(row.node), row.lane), receipt, row.heard_ms))
+    });
+    let read: Vec<_> = read.collect();
+    Ok(views(
+        directory,
+        read.iter()
+            .map(|(place, receipt, heard)| (*place, receipt, *heard)),
+    ))
+}
+
+fn views<'r>(
+    directory: &Directory,
+    receipts: impl Iterator<Item = ((SeatId, Lane), &'r Receipt, i64)>,
+) -> Vec<ReceiptView> {
+    let mut views: Vec<ReceiptView> = receipts
+        .map(|((node, lane), receipt, heard_ms)| {
+            let identity = directory.identity(&node).map(|i| i.identity());
+            ReceiptView {
+                kind: identity.map_or(SeatKind::District, |i| i.kind),
+                title: identity.map_or_else(|| node.to_string(), |i| i.title.clone()),
+                lane,
+                durable: receipt.durable.0,
+                safeguarded: receipt.safeguarded.0,
+                heard_ms,
+            }
+        })
+        .collect();
+    views.sort_by_key(|v| (std::cmp::Reverse(v.kind), v.title.clone(), v.lane));
+    views
+}
+
 impl Uplink {
     /// A host for the seat's sessions. Takes up the receipts that were kept.
     pub async fn new(parts: Parts<'_>) -> Result<Self, SeatError> {
@@ -183,26 +223,12 @@ impl Uplink {
     /// The last receipts of the nodes above, per lane.
     pub fn receipt_views(&self) -> Vec<ReceiptView> {
         let state = self.lock();
-        let mut views: Vec<ReceiptView> = state
-            .receipts
-            .iter()
-            .map(|((node, lane), receipt)| {
-                let identity = state.directory.identity(node).map(|i| i.identity());
-                ReceiptView {
-                    kind: identity.map_or(SeatKind::District, |i| i.kind),
-                    title: identity.map_or_else(|| node.to_string(), |i| i.title.clone()),
-                    lane: *lane,
-                    durable: receipt.durable.0,
-                    safeguarded: receipt.safeguarded.0,
-                    heard_ms: state
-                        .envelopes
-                        .get(&(*node, *lane))
-                        .map_or(0, |(_, heard)| *heard),
-                }
-            })
-            .collect();
-        views.sort_by_key(|v| (std::cmp::Reverse(v.kind), v.title.clone(), v.lane));
-        views
+        let heard = |place| state.envelopes.get(place).map_or(0, |(_, heard)| *heard);
+        let receipts = state.receipts.iter();
+        views(
+            &state.directory,
+            receipts.map(|(place, receipt)| (*place, receipt, heard(place))),
+        )
     }
 
     /// Keeps receipts that came in, and forgets the batches that they make safe.
