@@ -93,7 +93,7 @@ impl Desk {
                 Ok(json!({ "ok": true }))
             }
             "peers" => self.peers().await,
-            "status" => self.status().await,
+            "status" => self.status(request["sums"].as_bool().unwrap_or(true)).await,
             "verify" => {
                 self.verify(request["deep"].as_bool().unwrap_or(false))
                     .await
@@ -126,7 +126,8 @@ impl Desk {
     }
 
     /// Counts, cursors and sums: what a demonstration and a test compare between sides.
-    async fn status(&self) -> Result<Value, String> {
+    /// `with_sums` walks all records; who only watches progress leaves it out.
+    async fn status(&self, with_sums: bool) -> Result<Value, String> {
         let node = self.host.node();
         let store = node.store();
         let heads = store.feed_heads().await.map_err(|e| e.to_string())?;
@@ -143,7 +144,12 @@ impl Desk {
             crate::Tier::District => vec![node.region().to_owned()],
         };
         regions.sort();
-        let held_sums = node.sums().await.map_err(|e| e.to_string())?;
+        let held_sums = if with_sums {
+            node.sums().await.map_err(|e| e.to_string())?
+        } else {
+            regions.clear();
+            Default::default()
+        };
         for region in regions {
             let sum = held_sums.get(&region).copied().unwrap_or_default();
             sums.insert(
