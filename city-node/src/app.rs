@@ -23,7 +23,7 @@ use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
 
-use crate::config::Config;
+use node::config::Config;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -9,7 +9,7 @@ use protocol::name::SeatId;
 use runtime::door;
 use runtime::link::registry::Links;
 
-use crate::config::Config;
+use node::config::Config;
 
 /// What a new city is called.
 #[derive(Debug, Clone)]

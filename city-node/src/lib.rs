@@ -2,13 +2,12 @@
 
 mod app;
 mod cli;
-mod config;
 mod init;
 
 use std::process::ExitCode;
 
 pub use app::{Running, start};
-pub use config::Config;
+pub use node::config::Config;
 
 /// Runs the program with these arguments (without the program's name) to its end.
 ///

@@ -24,8 +24,8 @@ use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
 
-use crate::config::Config;
 use crate::uplink::Uplink;
+use node::config::Config;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -8,8 +8,8 @@ use runtime::config::ConfigError;
 use runtime::{control, telemetry};
 use serde_json::{Value, json};
 
-use crate::config::Config;
 use crate::{app, init};
+use node::config::Config;
 
 #[derive(Parser)]
 #[command(

@@ -9,7 +9,7 @@ use runtime::door;
 use runtime::link::registry::Links;
 use runtime::worker::Shutdown;
 
-use crate::config::Config;
+use node::config::Config;
 
 /// What a new district brings.
 #[derive(Debug, Clone)]

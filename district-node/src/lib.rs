@@ -2,14 +2,13 @@
 
 mod app;
 mod cli;
-mod config;
 mod init;
 mod uplink;
 
 use std::process::ExitCode;
 
 pub use app::{Running, start};
-pub use config::Config;
+pub use node::config::Config;
 
 /// Runs the program with these arguments (without the program's name) to its end.
 ///

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod command;
+pub mod config;
 pub mod error;
 pub mod feed;
 pub mod fold;

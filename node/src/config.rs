@@ -1,4 +1,5 @@
-//! Configuration of `zongheng-district`: text to values in one place. Every key is explained in `deploy/config/district.toml`.
+//! Configuration of a node, the same keys on both tiers: text to values in one place. Every key is explained in
+//! `deploy/config/city.toml` and `deploy/config/district.toml`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
