@@ -8,6 +8,7 @@ use demo::site::{NodeSite, Ports};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::figures::cpu_us;
 use super::rows::{CITY, COLUMNS, DISTRICT, FIELDS, TABLE};
 use crate::process::{Host, Program, Running};
 
@@ -137,6 +138,12 @@ impl City {
         })
     }
 
+    /// Processor time used since their last starts: city, district, agent, in microseconds.
+    pub fn cpu(&self) -> [u64; 3] {
+        [&self.city, &self.district, &self.agent]
+            .map(|running| running.as_ref().map_or(0, |r| cpu_us(r.pid())))
+    }
+
     fn invite(&self, program: Program, node: &NodeSite, words: &[&str]) -> Result<String, Failure> {
         let mut args = node.command("invite");
         args.extend(
@@ -193,7 +200,7 @@ fn write_agent(site: &AgentSite, source: &Path) -> Result<(), Failure> {
     let text = format!(
         "[agent]\nfolder = \"data\"\n\n[status]\nlisten = \"{}\"\n\n[[source]]\nname = \"登记库\"\nkind = \"sqlite\"\n\
          path = \"{}\"\ntable = \"{TABLE}\"\nmapping = \"mapping.toml\"\nevery = \"100ms\"\n\n\
-         [source.watermark]\ncolumn = \"{updated}\"\nformat = \"datetime\"\noverlap = \"2s\"\nlag = \"0s\"\n\
+         [source.watermark]\ncolumn = \"{updated}\"\nformat = \"datetime\"\noverlap = \"10m\"\nlag = \"0s\"\n\
          utc_offset = \"+08:00\"\n",
         site.status,
         source.display(),

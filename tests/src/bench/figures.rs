@@ -18,6 +18,23 @@ pub fn percentile(values: impl IntoIterator<Item = f64>, percent: f64) -> f64 {
     values.get(rank.max(1) - 1).copied().unwrap_or(0.0)
 }
 
+/// Processor time that a process has used so far, in microseconds; 0 if it is gone. Unlike elapsed time it does not depend
+/// on who else is busy.
+pub fn cpu_us(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // behind the name, which may hold anything, come state and numbers; user and system time are the 14th and 15th field
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<u64>().ok());
+    ticks.sum::<u64>() * TICK_US
+}
+
+/// Linux tells processor time in hundredths of a second.
+const TICK_US: u64 = 10_000;
+
 /// Median and 99th percentile, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Spread {

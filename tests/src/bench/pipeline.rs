@@ -46,6 +46,8 @@ pub struct Flow {
     pub first_hop: f64,
     /// Bytes of UDP per row between district and city, both ways.
     pub second_hop: f64,
+    /// Processor time per row of city, district and agent, in microseconds, until all was in views.
+    pub cpu: [f64; 3],
 }
 
 /// Latencies of single changes.
@@ -78,6 +80,8 @@ pub struct Measured {
     pub caught_changes: Flow,
     /// Single changes.
     pub latency: Latency,
+    /// Processor time per row that the agent captures, in microseconds.
+    pub capture_cpu: f64,
     /// Peak memory of city, district and agent, in bytes; over all starts.
     pub memory: [u64; 3],
 }
@@ -94,22 +98,27 @@ pub async fn measure(folder: &Path, rows: u64, told: impl Fn(&str)) -> Result<Me
     let began = now_us();
     city.start_agent().await?;
     measured.capture = rate(rows, began, captured(&city, rows).await?);
+    measured.capture_cpu = city.cpu()[2] as f64 / rows as f64;
 
     told("catch-up");
+    let cpu = city.cpu();
     city.start_district().await?;
     let flow = Passing {
         city: &city,
         rows,
         total: rows,
+        cpu,
     };
     measured.catch_up = flow.measure(None).await?;
 
     told("all rows change, link up");
+    let cpu = city.cpu();
     let began = legacy.change_all(rows, 1).await?;
     let flow = Passing {
         city: &city,
         rows,
         total: 2 * rows,
+        cpu,
     };
     measured.changed = flow.measure(Some(began)).await?;
 
@@ -118,11 +127,13 @@ pub async fn measure(folder: &Path, rows: u64, told: impl Fn(&str)) -> Result<Me
     city.stop_district()?;
     legacy.change_all(rows, 2).await?;
     captured(&city, 3 * rows).await?;
+    let cpu = city.cpu();
     city.start_district().await?;
     let flow = Passing {
         city: &city,
         rows,
         total: 3 * rows,
+        cpu,
     };
     measured.caught_changes = flow.measure(None).await?;
 
@@ -181,6 +192,8 @@ struct Passing<'a> {
     rows: u64,
     /// Rows that have been, with them.
     total: u64,
+    /// Processor time that the parties had used before.
+    cpu: [u64; 3],
 }
 
 impl Passing<'_> {
@@ -193,7 +206,7 @@ impl Passing<'_> {
         };
         let city = self.through(&self.city.city_site).await?;
         let district = self.through(&self.city.district_site).await?;
-        let links = self.links().await?;
+        let (links, cpu) = (self.links().await?, self.city.cpu());
         let began_us = began_us.unwrap_or(links.agent_since);
         let per_row =
             |after: u64, before: u64| after.saturating_sub(before) as f64 / self.rows as f64;
@@ -204,6 +217,7 @@ impl Passing<'_> {
             folded: rate(self.rows, began_us, city[2]),
             first_hop: per_row(links.agent, before.agent),
             second_hop: per_row(links.city, before.city),
+            cpu: std::array::from_fn(|party| per_row(cpu[party], self.cpu[party])),
         })
     }
 
@@ -284,6 +298,7 @@ async fn latency(city: &City, legacy: &mut Legacy, rows: u64) -> Result<Latency,
         city,
         rows: changes.len() as u64,
         total: entries as u64 + changes.len() as u64,
+        cpu: [0; 3],
     };
     flow.through(site).await?;
     let after = sync_time(&folder, 1_000)?;

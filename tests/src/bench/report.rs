@@ -123,6 +123,33 @@ impl<'a> Report<'a> {
             "load_applied_ratio",
         ];
         self.flow(titles, |r| &r.measured.catch_up, true, &mut out);
+        let cpu = "us/row";
+        for (name, value) in [
+            ("cpu_baseline", self.of(|r| r.baseline.cpu)),
+            ("cpu_capture", self.of(|r| r.measured.capture_cpu)),
+            ("cpu_load_city", self.of(|r| r.measured.catch_up.cpu[0])),
+            ("cpu_load_district", self.of(|r| r.measured.catch_up.cpu[1])),
+            ("cpu_load_agent", self.of(|r| r.measured.catch_up.cpu[2])),
+            (
+                "cpu_changes_city",
+                self.of(|r| r.measured.caught_changes.cpu[0]),
+            ),
+            (
+                "cpu_changes_district",
+                self.of(|r| r.measured.caught_changes.cpu[1]),
+            ),
+            (
+                "cpu_changes_agent",
+                self.of(|r| r.measured.caught_changes.cpu[2]),
+            ),
+        ] {
+            out.push(Line {
+                name,
+                value,
+                unit: cpu,
+                aim: None,
+            });
+        }
         let titles = [
             "changes_durable_at_district",
             "changes_durable_at_city",

@@ -37,6 +37,12 @@ impl Row {
         let mut draw = Draw(number ^ 0x6a09_e667_f3bc_c908);
         let brand: String = (0..3).map(|_| *draw.one(&BRAND)).collect();
         let (trade, scope) = *draw.one(&TRADES);
+        let besides = *draw.one(&[
+            "货物进出口业务",
+            "会议及展览服务",
+            "技术推广服务",
+            "国内货运代理",
+        ]);
         let form = *draw.one(&["有限公司", "有限责任公司", "（集团）有限公司", "商行"]);
         let road = *draw.one(&[
             "中山路",
@@ -53,7 +59,7 @@ impl Row {
             1 + draw.below(12),
             1 + draw.below(28)
         );
-        // what an update changes
+        // what an update changes: the person always, so that no update says what was said before
         let mut draw = Draw(number.wrapping_mul(31).wrapping_add(version) ^ 0xbb67_ae85_84ca_a73b);
         let state = *draw.one(&[
             "存续（在营、开业、在册）",
@@ -61,10 +67,12 @@ impl Row {
             "吊销，未注销",
             "停业",
         ]);
-        let person: String = std::iter::once(*draw.one(&["王", "李", "张", "陈", "欧阳", "赵"]))
-            .map(str::to_owned)
-            .chain((0..1 + draw.below(2)).map(|_| draw.one(&BRAND).to_string()))
-            .collect();
+        let family = *draw.one(&["王", "李", "张", "陈", "欧阳", "赵"]);
+        let given = BRAND[(number + version) as usize % BRAND.len()];
+        let person = match draw.below(2) {
+            0 => format!("{family}{given}"),
+            _ => format!("{family}{}{given}", draw.one(&BRAND)),
+        };
         let seconds = version * 86_400 + number / 50;
         Self([
             key(number),
@@ -73,7 +81,7 @@ impl Row {
             state.to_owned(),
             person,
             format!("济南市历下区{road}{house}号{room}室"),
-            scope.to_owned(),
+            format!("{scope}；{besides}"),
             founded,
             "历下区".to_owned(),
             time(seconds),
@@ -207,6 +215,7 @@ mod tests {
                 .max()
         };
         assert!((0..100).all(|number| differ(number) == Some(9)));
+        assert!((0..5_000).all(|number| Row::new(number, 1).0[4] != Row::new(number, 2).0[4]));
         assert_eq!(Row::new(7, 0).0[..3], Row::new(7, 3).0[..3]);
     }
 
