@@ -32,6 +32,8 @@ pub const ALL_SECTIONS: u16 = u16::MAX;
 
 /// Records of a subject in one page of a want.
 const WANT_RECORDS: usize = 256;
+/// Bytes of one page of a want, about; well within a frame.
+const WANT_BYTES: u64 = 2 << 20;
 
 impl Node {
     /// A page of the feed for a peer's interest.
@@ -169,7 +171,18 @@ impl Node {
         resume: &[u8],
     ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
         match want {
-            Want::Subject(subject) => self.subject_page(peer, subject, resume).await,
+            Want::Subject(subject) => {
+                let mut limit = WANT_RECORDS;
+                loop {
+                    let page = self.subject_page(peer, subject, resume, limit).await?;
+                    let weight: u64 = page.0.iter().map(Item::weight).sum();
+                    // a page travels in one frame: with unusually wide headers it holds fewer records
+                    if weight <= WANT_BYTES || limit == 1 {
+                        return Ok(page);
+                    }
+                    limit /= 2;
+                }
+            }
             Want::Range {
                 seat,
                 lane,
@@ -190,7 +203,7 @@ impl Node {
                         protocol::hash::Hash(*opening),
                         after,
                         if *to == 0 { i64::MAX as u64 } else { *to },
-                        4 << 20,
+                        WANT_BYTES as usize,
                     )
                     .await?;
                 let next = rows
@@ -215,13 +228,14 @@ impl Node {
         peer: &Peer,
         subject: &str,
         resume: &[u8],
+        limit: usize,
     ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
         let after: [u8; 16] = resume.try_into().unwrap_or_default();
         let rows = self
             .store()
-            .records_of_subject(subject_key(subject), after, WANT_RECORDS)
+            .records_of_subject(subject_key(subject), after, limit)
             .await?;
-        let next = (rows.len() == WANT_RECORDS)
+        let next = (rows.len() == limit)
             .then(|| rows.last().map(|r| r.id.to_vec()))
             .flatten();
         let all = self.may_have_all(peer);
