@@ -452,6 +452,30 @@ impl Host for Uplink {
         })
     }
 
+    async fn acknowledged(
+        &self,
+        _peer: &NodePeer,
+        class: u8,
+        through: u64,
+    ) -> Result<(), HostFault> {
+        let Some(lane) = Lane::from_u8(class) else {
+            return Ok(());
+        };
+        // it lets sealing go on and nothing be forgotten: for that a receipt is needed
+        let sequence = self
+            .0
+            .store
+            .sequence_at(lane, through)
+            .await
+            .map_err(here)?;
+        let before =
+            self.0.progress.acknowledged[lane.index()].fetch_max(sequence, Ordering::Relaxed);
+        if sequence > before {
+            self.0.sealing.ring();
+        }
+        Ok(())
+    }
+
     async fn take_in(
         &self,
         peer: &NodePeer,

@@ -394,6 +394,11 @@ impl Session {
         Ok(())
     }
 
+    /// How far the peer has stored our feed, by class.
+    pub fn acknowledged(&self) -> [u64; CLASSES] {
+        std::array::from_fn(|class| self.outgoing[class].acked())
+    }
+
     /// Our feed has grown (or, for a filtered one, its applied cursor).
     pub fn handle_grown(&mut self) {
         self.outgoing.iter_mut().for_each(Outgoing::handle_grown);

@@ -211,3 +211,22 @@ async fn receipts_count_if_they_verify_and_safe_batches_are_let_go() {
     assert_eq!((views[0].kind, views[0].durable), (SeatKind::District, 2));
     assert_eq!(views[1].heard_ms, 5_000);
 }
+
+#[tokio::test]
+async fn a_cursor_acknowledges_and_lets_nobody_forget() {
+    let w = World::new().await;
+    let acknowledged = async |class, through| {
+        let told = w.uplink.acknowledged(&peer(), class, through).await;
+        told.expect("told");
+        w.progress.acknowledged[2].load(Ordering::Relaxed)
+    };
+    // offsets of lane 2 are 2 and 4; between them lies another lane's
+    assert_eq!(acknowledged(2, 1).await, 0);
+    assert_eq!(acknowledged(2, 3).await, 1);
+    assert_eq!(acknowledged(1, 4).await, 1);
+    assert_eq!(acknowledged(2, 4).await, 2);
+    assert_eq!(acknowledged(2, 2).await, 2);
+    w.uplink.settle().await.expect("settled");
+    let kept = w.store.queue_state().await.expect("state").sealed_batches;
+    assert_eq!(kept, 4);
+}

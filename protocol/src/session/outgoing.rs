@@ -72,6 +72,11 @@ impl Outgoing {
         };
     }
 
+    /// Up to where the peer has stored.
+    pub(super) const fn acked(&self) -> u64 {
+        self.acked
+    }
+
     /// Up to where the feed has been read for this peer.
     pub(super) const fn read(&self) -> u64 {
         self.read

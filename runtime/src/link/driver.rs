@@ -115,6 +115,7 @@ pub async fn run<H: Host>(
         place: None,
         established: false,
         interest: Arc::default(),
+        acknowledged: [0; CLASSES],
         closing: false,
         goodbye: None,
     };
@@ -145,6 +146,8 @@ struct Driver<H: Host> {
     place: Option<Place>,
     established: bool,
     interest: Arc<Interest>,
+    /// How far the host knows that the peer has stored our feed.
+    acknowledged: [u64; CLASSES],
     /// We have ended the conversation, or the peer misbehaved.
     closing: bool,
     /// How the conversation ended, and whether the peer said so.
@@ -197,6 +200,7 @@ impl<H: Host> Driver<H> {
         let mut greeting = std::pin::pin!(sleep(GREETING_TIME_MAX));
         let mut broken = None;
         while self.goodbye.is_none() && broken.is_none() {
+            self.tell_acknowledged();
             self.answer_events();
             self.send();
             if self.goodbye.is_some() {
@@ -251,6 +255,21 @@ impl<H: Host> Driver<H> {
             }
         }
         self.finish(incoming, broken).await
+    }
+
+    /// Tells the host what the peer has stored meanwhile.
+    fn tell_acknowledged(&mut self) {
+        let now = self.session.acknowledged();
+        for (class, through) in (0..).zip(now) {
+            let known = &mut self.acknowledged[usize::from(class)];
+            if through > *known {
+                *known = through;
+                self.with_peer(async move |host: Arc<H>, peer| {
+                    host.acknowledged(&peer, class, through).await?;
+                    Ok(Outcome::Told)
+                });
+            }
+        }
     }
 
     /// Hands the session's events to the host.

@@ -106,6 +106,16 @@ pub trait Host: Send + Sync + 'static {
         request: FeedRequest,
     ) -> impl Future<Output = Result<Page, HostFault>> + Send;
 
+    /// The peer has stored our feed of this class up to here, and says so by its cursor.
+    fn acknowledged(
+        &self,
+        _peer: &Self::Peer,
+        _class: u8,
+        _through: u64,
+    ) -> impl Future<Output = Result<(), HostFault>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Verify and store these items together with the cursor behind them, durably.
     fn take_in(
         &self,

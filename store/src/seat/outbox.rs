@@ -292,6 +292,19 @@ impl SeatStore {
         Ok((rows, taken == sizes.len()))
     }
 
+    /// Sequence of a lane's last batch that is still kept and not behind `offset` on the feed; 0 if there is none.
+    pub async fn sequence_at(&self, lane: Lane, offset: u64) -> Result<u64, SeatError> {
+        let sequence: Option<i64> = sqlx::query_scalar(
+            "SELECT sequence FROM sealed WHERE lane = $1 AND feed_offset <= $2 \
+             ORDER BY feed_offset DESC LIMIT 1",
+        )
+        .bind(i64::from(lane as u8))
+        .bind(offset as i64)
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(sequence.unwrap_or(0) as u64)
+    }
+
     /// Sealed batches of one lane with sequences from `first` to `last`, in order, at most 8.
     pub async fn sealed_range(
         &self,
