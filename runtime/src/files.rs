@@ -5,10 +5,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use protocol::hash::Hash;
+use protocol::hash::{self, Hash};
 use protocol::name::{Epoch, Lane, SeatId, from_hex};
 
 /// Who may read a file.
@@ -226,7 +226,13 @@ impl Mark {
 
     /// The mark in a file; `None` if there is no file.
     pub fn read(path: &Path) -> Result<Option<Self>, MarkError> {
-        let bytes = match read_bounded(path, 16 << 10) {
+        Ok(Self::newest(path)?.map(|(_, mark)| mark))
+    }
+
+    /// The newest of the file's two slots with its number. A slot whose writing was cut off does not read, and then the
+    /// other one counts: what was to be marked has not left.
+    fn newest(path: &Path) -> Result<Option<(u64, Self)>, MarkError> {
+        let bytes = match read_bounded(path, SLOTS * SLOT_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
@@ -236,15 +242,37 @@ impl Mark {
                 });
             }
         };
-        let mark = std::str::from_utf8(&bytes).ok().and_then(Self::parse);
-        mark.map(Some).ok_or_else(|| MarkError::Damaged {
+        let slots = bytes.chunks(SLOT_BYTES).filter_map(Self::parse);
+        let newest = slots.max_by_key(|(number, _)| *number);
+        newest.map(Some).ok_or_else(|| MarkError::Damaged {
             path: path.to_owned(),
         })
     }
 
-    /// Writes the mark, synced.
+    /// Writes the mark, synced. Of a file that is there the older slot is overwritten in place: one sync of data and none
+    /// of folders, for every group of batches waits for it.
     pub fn write(&self, path: &Path) -> Result<(), MarkError> {
-        write_atomic(path, self.text().as_bytes(), Access::Group).map_err(|source| MarkError::Io {
+        let number = Self::newest(path)?.map_or(0, |(number, _)| number) + 1;
+        let mut slot = self.text(number).into_bytes();
+        if slot.len() > SLOT_BYTES {
+            return Err(MarkError::Damaged {
+                path: path.to_owned(),
+            });
+        }
+        slot.resize(SLOT_BYTES, 0);
+        let at = number as usize % SLOTS * SLOT_BYTES;
+        let written = if number == 1 {
+            let mut whole = vec![0; SLOTS * SLOT_BYTES];
+            whole[at..at + SLOT_BYTES].copy_from_slice(&slot);
+            write_atomic(path, &whole, Access::Group)
+        } else {
+            let file = OpenOptions::new().write(true).open(path);
+            file.and_then(|file| {
+                file.write_all_at(&slot, at as u64)?;
+                file.sync_data()
+            })
+        };
+        written.map_err(|source| MarkError::Io {
             path: path.to_owned(),
             source,
         })
@@ -279,9 +307,9 @@ impl Mark {
         Continuity::Proven
     }
 
-    fn text(&self) -> String {
+    fn text(&self, number: u64) -> String {
         let mut text = format!(
-            "zongheng-mark 1\nmachine {}\nfolder {}\nseat {}\n",
+            "zongheng-mark 1\nnumber {number}\nmachine {}\nfolder {}\nseat {}\n",
             self.machine, self.folder, self.seat
         );
         for lane in Lane::ALL {
@@ -297,21 +325,23 @@ impl Mark {
                 );
             }
         }
-        text + "end\n"
+        let check = check_of(&text);
+        text + &format!("end {check}\n")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(slot: &[u8]) -> Option<(u64, Self)> {
+        let end = slot.iter().position(|b| *b == 0).unwrap_or(slot.len());
+        let text = std::str::from_utf8(&slot[..end]).ok()?;
+        let (text, check) = text.strip_suffix('\n')?.rsplit_once("end ")?;
+        (check == check_of(text)).then_some(())?;
         let mut lines = text.lines();
         (lines.next()? == "zongheng-mark 1").then_some(())?;
+        let number = lines.next()?.strip_prefix("number ")?.parse().ok()?;
         let machine = lines.next()?.strip_prefix("machine ")?.to_owned();
         let folder = lines.next()?.strip_prefix("folder ")?.to_owned();
         let seat = SeatId::from_hex(lines.next()?.strip_prefix("seat ")?)?;
         let mut sealed = [None; 3];
-        loop {
-            let line = lines.next()?;
-            if line == "end" {
-                break;
-            }
+        for line in lines {
             let mut words = line.strip_prefix("lane ")?.split(' ');
             let lane = Lane::from_u8(words.next()?.parse().ok()?)?;
             let counter = words.next()?.parse().ok()?;
@@ -325,13 +355,24 @@ impl Mark {
                 hash,
             });
         }
-        lines.next().is_none().then_some(Self {
+        let mark = Self {
             machine,
             folder,
             seat,
             sealed,
-        })
+        };
+        Some((number, mark))
     }
+}
+
+/// Marks in a file: the newest and the one before.
+const SLOTS: usize = 2;
+/// Bytes of one of them: a path of the greatest length fits.
+const SLOT_BYTES: usize = 8 << 10;
+
+/// Tells a slot that was written to its end from one that was cut off.
+fn check_of(text: &str) -> String {
+    hash::sha256(&[text.as_bytes()]).short()
 }
 
 fn machine() -> String {
@@ -401,12 +442,37 @@ mod tests {
         mark.sealed = [sealed(1, 9, 1), None, sealed(2, 1_000_000, 2)];
         mark.write(&path).expect("writing");
         assert_eq!(Mark::read(&path).expect("reading"), Some(mark.clone()));
-        let text = mark.text();
-        for cut in [text.len() - 1, text.len() - 5, 20, 0] {
-            // without the last newline the text still says everything
-            let whole = cut == text.len() - 1;
-            assert_eq!(Mark::parse(&text[..cut]).is_some(), whole, "cut at {cut}");
+        let text = mark.text(7);
+        for cut in 0..=text.len() {
+            let read = Mark::parse(&text.as_bytes()[..cut]);
+            assert_eq!(read.is_some(), cut == text.len(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_was_cut_off_leaves_the_one_before() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("mark");
+        let mut mark = Mark::here(folder.path(), SeatId([3; 16]));
+        for sequence in 1..=5 {
+            mark.sealed[2] = sealed(1, sequence, 1);
+            mark.write(&path).expect("writing");
+        }
+        let read = || Mark::read(&path).map(|m| m.and_then(|m| m.sealed[2]).map(|s| s.sequence));
+        assert_eq!(read().expect("reading"), Some(5));
+        let damage = |slot: usize| {
+            let mut bytes = fs::read(&path).expect("bytes");
+            bytes[slot * SLOT_BYTES + 40] ^= 1;
+            fs::write(&path, bytes).expect("written");
+        };
+        damage(5 % SLOTS);
+        assert_eq!(read().expect("reading"), Some(4));
+        mark.write(&path).expect("over the damaged one");
+        assert_eq!(read().expect("reading"), Some(5));
+        damage(0);
+        damage(1);
+        assert!(matches!(read(), Err(MarkError::Damaged { .. })));
+        assert!(matches!(mark.write(&path), Err(MarkError::Damaged { .. })));
     }
 
     #[test]
