@@ -19,6 +19,7 @@ use store::PeerState;
 use crate::error::StepError;
 use crate::intake::{Arrival, Peer, TakeInFault};
 use crate::node::{Node, Tier};
+use crate::pour::Pour;
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
@@ -41,6 +42,7 @@ pub struct NodeHost {
     live: Arc<Mutex<HashMap<SeatId, Arc<Live>>>>,
     asked: Arc<Mutex<HashMap<u64, SeatId>>>,
     trace: Trace,
+    pour: Pour,
 }
 
 impl NodeHost {
@@ -53,6 +55,7 @@ impl NodeHost {
             live: Arc::default(),
             asked: Arc::default(),
             trace: Trace::default(),
+            pour: Pour::default(),
         }
     }
 
@@ -69,6 +72,11 @@ impl NodeHost {
     /// When the feed last passed each stage.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// What arrives in large groups.
+    pub fn pour(&self) -> &Pour {
+        &self.pour
     }
 
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -327,12 +335,15 @@ impl Host for NodeHost {
             through,
             interest_version: INTEREST_VERSION,
         };
+        let storing = self.pour.storing(&items);
         let head = self
             .node
             .take_in(&live.peer, items, arrival, self.clock.now_us())
             .await
             .map_err(fault)?;
-        self.trace.note("durable", head, self.clock.now_us());
+        let now_us = self.clock.now_us();
+        storing.stored(now_us);
+        self.trace.note("durable", head, now_us);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub mod home;
 pub mod host;
 pub mod intake;
 pub mod node;
+pub mod pour;
 pub mod query;
 pub mod receipts;
 pub mod service;

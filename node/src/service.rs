@@ -1,6 +1,7 @@
 //! A node at work: its stages as workers, its listener, its link upwards. `runtime` spawns and stops them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use runtime::door::Clock;
@@ -15,13 +16,24 @@ use crate::host::NodeHost;
 /// Each stage looks for work at least this often, bell or not.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
+/// With more feed items than this waiting for apply, fold leaves it the way.
+const FOLD_YIELDS_ITEMS: u64 = 4;
+/// But not for longer than this.
+const FOLD_RESTS_US: i64 = 2_000_000;
+
 /// Starts the stages behind intake: apply, fold, receipts, wants.
 pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.applying().clone(), host.trace().clone());
-    workers.step("apply", bell, AT_LEAST, move || {
+    let pour = host.pour().clone();
+    workers.step("apply", bell.clone(), AT_LEAST, move || {
         let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
+        let (pour, bell) = (pour.clone(), bell.clone());
         async move {
+            if let Some(wait) = pour.stands_back(at.now_us()) {
+                bell.heard_within(wait).await;
+                return Ok(Step::Again);
+            }
             let applied = node.apply_step(at.now_us()).await?;
             if let Some(applied) = applied {
                 trace.note("applied", applied.through, at.now_us());
@@ -29,16 +41,25 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             Ok::<_, StepError>(if applied.is_some_and(|a| a.more) {
                 Step::Again
             } else {
+                pour.caught_up();
                 Step::Idle
             })
         }
     });
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.folding().clone(), host.trace().clone());
+    let last = Arc::new(AtomicI64::new(0));
     workers.step("fold", bell, AT_LEAST, move || {
-        let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
+        let (node, at, trace, last) = (node.clone(), at.clone(), trace.clone(), last.clone());
         async move {
-            let folded = node.fold_step(at.now_us()).await?;
+            // during bulk, processors and the writer belong to apply; a page may be some seconds behind, and says so
+            let now_us = at.now_us();
+            let rested_us = now_us - last.load(Ordering::Relaxed);
+            if rested_us < FOLD_RESTS_US && node.unapplied().await? > FOLD_YIELDS_ITEMS {
+                return Ok(Step::Idle);
+            }
+            last.store(now_us, Ordering::Relaxed);
+            let folded = node.fold_step(now_us).await?;
             if let Some(folded) = folded {
                 trace.note("folded", folded.through, at.now_us());
             }
