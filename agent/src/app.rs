@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -137,8 +138,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         Watch::open(source, &shared, |id| home.spool(id)).await?;
     }
     let links = Links::new();
-    let trouble = teller.sealing_trouble.clone();
-    keep_sealing(&workers, sealer, links.clone(), sealing, &clock, trouble);
+    keep_sealing(&workers, sealer, links.clone(), sealing, &teller);
     let settling = uplink.clone();
     workers.step("receipts", Bell::new(), SETTLE, move || {
         let uplink = settling.clone();
@@ -195,25 +195,24 @@ fn clock(config: &Config) -> Clock {
     }
 }
 
-fn keep_sealing(
-    workers: &Workers,
-    sealer: Sealer,
-    links: Links,
-    bell: Bell,
-    clock: &Clock,
-    trouble: Arc<Mutex<Option<String>>>,
-) {
+fn keep_sealing(workers: &Workers, sealer: Sealer, links: Links, bell: Bell, teller: &Teller) {
+    let progress = sealer.progress();
     let sealer = Arc::new(tokio::sync::Mutex::new(sealer));
-    let (clock, ring) = (clock.clone(), bell.clone());
+    let (teller, ring) = (teller.clone(), bell.clone());
     workers.step("seal", bell, AT_LEAST, move || {
         let (sealer, links, ring) = (sealer.clone(), links.clone(), ring.clone());
-        let (now_ms, trouble) = (clock.now_us() / 1_000, trouble.clone());
+        let (teller, progress) = (teller.clone(), progress.clone());
         async move {
+            let now_ms = teller.clock.now_us() / 1_000;
             let step = sealer.lock().await.step(now_ms, door::random).await;
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-                step.as_ref().err().map(|e| chain(e));
+            *teller
+                .sealing_trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = step.as_ref().err().map(|e| chain(e));
             Ok::<_, SealFault>(match step? {
                 SealStep::Sealed(_) => {
+                    let sendable = progress.sendable.load(Ordering::Acquire);
+                    teller.trace.note("sealed", sendable, teller.clock.now_us());
                     links.grown();
                     Step::Again
                 }

@@ -55,6 +55,10 @@ pub struct Flow {
 pub struct Latency {
     /// From the change in the department's system to the origin commit.
     pub noticing: Spread,
+    /// From the origin commit until the batch was sealed and could leave.
+    pub sealed: Spread,
+    /// From the origin commit until it was durable at the district.
+    pub at_district: Spread,
     /// From the origin commit until it was durable at the city.
     pub durable: Spread,
     /// From the origin commit until it was applied at the city.
@@ -302,11 +306,9 @@ async fn latency(city: &City, legacy: &mut Legacy, rows: u64) -> Result<Latency,
     };
     flow.through(site).await?;
     let after = sync_time(&folder, 1_000)?;
-    let at_city = ask(&site.data(), "trace").await?;
-    let at_agent = ask(&city.agent_site.data(), "trace").await?;
-    let [mut noticing, mut durable, mut applied] = [const { Vec::new() }; 3];
+    let notes = Notes::read(city).await?;
     let blocks = sqlx::query(
-        "SELECT f.feed_offset, f.body, h.bytes FROM feed f JOIN header h ON h.hash = f.ref_hash \
+        "SELECT f.feed_offset, f.body, h.bytes, h.hash FROM feed f JOIN header h ON h.hash = f.ref_hash \
          WHERE f.kind = 2 AND f.class = $1 AND f.feed_offset > $2 ORDER BY f.feed_offset",
     )
     .bind(LANE)
@@ -315,42 +317,99 @@ async fn latency(city: &City, legacy: &mut Legacy, rows: u64) -> Result<Latency,
     .await?;
     // entries are sealed in the order of their origin commits, so counting tells in which one each lies
     let mut counted = entries as u64;
+    let mut passed = [const { Vec::new() }; 5];
     for block in &blocks {
-        let (offset, body, header): (i64, Vec<u8>, Vec<u8>) =
-            (block.get(0), block.get(1), block.get(2));
+        let (offset, body): (i64, Vec<u8>) = (block.get(0), block.get(1));
+        let (header, hash): (Vec<u8>, Vec<u8>) = (block.get(2), block.get(3));
         let header = Header::from_bytes(&Envelope::from_bytes(&header)?.bytes)?;
         let body = slice::unpack(&body)?;
         let opened = slice::opened(&header, &body)?;
         // of a block over several commits the first one counts
-        let missing = || format!("block {offset} is not in the notes of the parties");
-        let origin = passed(&at_agent, "captured", counted + 1).ok_or_else(missing)?;
+        let instants = notes
+            .of(counted + 1, header.sequence, &hash, offset as u64)
+            .ok_or_else(|| format!("block {offset} is not in the notes of the parties"))?;
         counted += opened.len() as u64;
-        let there = |stage| passed(&at_city, stage, offset as u64).ok_or_else(missing);
-        let (stored, shown) = (there("durable")?, there("applied")?);
         for entry in &opened {
-            let key = Opening::from_bytes(&body[entry.at.clone()])?
-                .head()?
-                .key
-                .to_string();
-            let Some(changed) = changes.get(&key) else {
+            let opening = Opening::from_bytes(&body[entry.at.clone()])?;
+            let Some(changed) = changes.get(&opening.head()?.key.to_string()) else {
                 continue;
             };
-            noticing.push(origin - changed);
-            durable.push(stored - origin);
-            applied.push(shown - origin);
+            let [origin, later @ ..] = instants;
+            passed[0].push(origin - changed);
+            for (stage, at) in passed[1..].iter_mut().zip(later) {
+                stage.push(at - origin);
+            }
         }
     }
+    let changes = passed[0].len();
+    let [noticing, sealed, at_district, durable, applied] =
+        passed.map(|micros| Spread::of_micros(&micros));
     Ok(Latency {
-        noticing: Spread::of_micros(&noticing),
-        durable: Spread::of_micros(&durable),
-        applied: Spread::of_micros(&applied),
+        noticing,
+        sealed,
+        at_district,
+        durable,
+        applied,
         sync: Spread {
             p50: before.p50.max(after.p50),
             p99: before.p99.max(after.p99),
         },
         blocks: blocks.len(),
-        changes: durable.len(),
+        changes,
     })
+}
+
+/// What the parties have noted of when what passed where.
+struct Notes {
+    agent: Value,
+    district: Value,
+    city: Value,
+    /// By how much the agent's feed is ahead of its log.
+    ahead: u64,
+    /// Where the district has a header on its feed.
+    district_offsets: HashMap<Vec<u8>, u64>,
+}
+
+impl Notes {
+    async fn read(city: &City) -> Result<Self, Failure> {
+        let mut seat = read_only(&seat_database(&city.agent_site)).await?;
+        let (head, sequence): (Vec<u8>, i64) = sqlx::query_as(
+            "SELECT m.value, f.sequence FROM meta m JOIN frontier f ON f.lane = $1 WHERE m.name = 'feed_head'",
+        )
+        .bind(LANE)
+        .fetch_one(&mut seat)
+        .await?;
+        let head: [u8; 8] = head
+            .try_into()
+            .map_err(|_| "the agent's feed has no head")?;
+        let mut store = read_only(&node_database(&city.district_site)).await?;
+        let offsets: Vec<(Vec<u8>, i64)> =
+            sqlx::query_as("SELECT ref_hash, feed_offset FROM feed WHERE kind = 2")
+                .fetch_all(&mut store)
+                .await?;
+        Ok(Self {
+            agent: ask(&city.agent_site.data(), "trace").await?,
+            district: ask(&city.district_site.data(), "trace").await?,
+            city: ask(&city.city_site.data(), "trace").await?,
+            ahead: u64::from_be_bytes(head) - sequence as u64,
+            district_offsets: offsets
+                .into_iter()
+                .map(|(hash, offset)| (hash, offset as u64))
+                .collect(),
+        })
+    }
+
+    /// Instants of a block: origin commit, sealed, durable at the district, durable and applied at the city.
+    fn of(&self, entry: u64, sequence: u64, hash: &[u8], offset: u64) -> Option<[i64; 5]> {
+        let at_district = *self.district_offsets.get(hash)?;
+        Some([
+            passed(&self.agent, "captured", entry)?,
+            passed(&self.agent, "sealed", sequence + self.ahead)?,
+            passed(&self.district, "durable", at_district)?,
+            passed(&self.city, "durable", offset)?,
+            passed(&self.city, "applied", offset)?,
+        ])
+    }
 }
 
 /// Both nodes hold every row, all of them accepted, with equal sums; the agent waits for nothing.

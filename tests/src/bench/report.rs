@@ -251,6 +251,16 @@ impl<'a> Report<'a> {
             self.of(|r| r.measured.latency.applied.p50),
         );
         plain(
+            "latency_sealed_p50",
+            "ms",
+            self.of(|r| r.measured.latency.sealed.p50),
+        );
+        plain(
+            "latency_district_p50",
+            "ms",
+            self.of(|r| r.measured.latency.at_district.p50),
+        );
+        plain(
             "noticing_p50",
             "ms",
             self.of(|r| r.measured.latency.noticing.p50),
