@@ -51,16 +51,22 @@ impl Store {
             .collect()
     }
 
-    /// Counts a failed attempt, atomically; returns how many there are since the last success.
+    /// Counts a failed attempt, atomically; returns how many there are since the last success. From `failures_max` on each
+    /// locks the account until then.
     pub async fn account_failed(
         &self,
         name: &str,
+        failures_max: u32,
         locked_until_us: i64,
     ) -> Result<u32, StoreError> {
+        if name.contains('\0') {
+            return Ok(0);
+        }
         let mut tx = self.begin().await?;
         tx.exec(
-            "UPDATE account SET failed = failed + 1, locked_until_us = $2 WHERE name = $1",
-            args![name, locked_until_us],
+            "UPDATE account SET locked_until_us = CASE WHEN failed + 1 >= $2 THEN $3 ELSE locked_until_us END, \
+             failed = failed + 1 WHERE name = $1",
+            args![name, failures_max, locked_until_us],
         )
         .await?;
         let rows = tx
@@ -68,6 +74,16 @@ impl Store {
             .await?;
         tx.commit().await?;
         rows.first().map_or(Ok(0), |row| row.small(0, "account"))
+    }
+
+    /// Forgets the failed attempts of an account that was signed in to.
+    pub async fn account_succeeded(&self, name: &str) -> Result<(), StoreError> {
+        self.write(
+            "UPDATE account SET failed = 0, locked_until_us = 0 WHERE name = $1",
+            args![name],
+        )
+        .await?;
+        Ok(())
     }
 
     /// Keeps a session, or its new idle limit.
@@ -163,19 +179,39 @@ impl Store {
                 args![before.map_or(i64::MAX, bound), limit.clamp(1, PAGE_MAX)],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(AuditRow {
-                    seq: row.uint(0)?,
-                    at_us: row.int(1)?,
-                    account: row.text(2)?,
-                    action: row.text(3)?,
-                    object: row.text(4)?,
-                    detail: row.text(5)?,
-                })
-            })
-            .collect()
+        rows.iter().map(act).collect()
     }
+
+    /// Acts of one kind that concern one thing, newest first.
+    pub async fn audit_of(
+        &self,
+        action: &str,
+        object: &str,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        if object.contains('\0') {
+            return Ok(Vec::new());
+        }
+        let rows = self
+            .rows(
+                "SELECT seq, at_us, account, action, object, detail FROM audit WHERE object = $1 AND action = $2 \
+                 ORDER BY seq DESC LIMIT $3",
+                args![object, action, limit.clamp(1, PAGE_MAX)],
+            )
+            .await?;
+        rows.iter().map(act).collect()
+    }
+}
+
+fn act(row: &Row) -> Result<AuditRow, StoreError> {
+    Ok(AuditRow {
+        seq: row.uint(0)?,
+        at_us: row.int(1)?,
+        account: row.text(2)?,
+        action: row.text(3)?,
+        object: row.text(4)?,
+        detail: row.text(5)?,
+    })
 }
 
 fn account(row: &Row) -> Result<AccountRow, StoreError> {

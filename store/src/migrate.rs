@@ -16,11 +16,11 @@ macro_rules! steps {
 }
 
 pub(crate) fn sqlite() -> Migrator {
-    steps!("sqlite": 1 "0001_first")
+    steps!("sqlite": 1 "0001_first", 2 "0002_audit_object")
 }
 
 pub(crate) fn postgres() -> Migrator {
-    steps!("postgres": 1 "0001_first")
+    steps!("postgres": 1 "0001_first", 2 "0002_audit_object")
 }
 
 fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Migrator {

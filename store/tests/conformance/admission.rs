@@ -124,15 +124,25 @@ pub async fn accounts_sessions_and_acts(store: Store) {
         at_us: 1,
     };
     store.account_put(&account).await.unwrap();
-    assert_eq!(store.account_failed("wang", 30).await.unwrap(), 1);
-    assert_eq!(store.account_failed("wang", 40).await.unwrap(), 2);
-    assert_eq!(store.account_failed("nobody", 40).await.unwrap(), 0);
-    let failed = AccountRow {
-        failed: 2,
-        locked_until_us: 40,
-        ..account.clone()
-    };
-    assert_eq!(store.account_get("wang").await.unwrap(), Some(failed));
+    for (failures, locked_until_us) in [(1, 0), (2, 30), (3, 40)] {
+        let until = 20 + 10 * i64::from(failures) - 10;
+        assert_eq!(
+            store.account_failed("wang", 2, until).await.unwrap(),
+            failures
+        );
+        let failed = AccountRow {
+            failed: failures,
+            locked_until_us,
+            ..account.clone()
+        };
+        assert_eq!(store.account_get("wang").await.unwrap(), Some(failed));
+    }
+    assert_eq!(store.account_failed("nobody", 2, 40).await.unwrap(), 0);
+    store.account_succeeded("wang").await.unwrap();
+    assert_eq!(
+        store.account_get("wang").await.unwrap(),
+        Some(account.clone())
+    );
     assert_eq!(store.account_get("wang\0").await.unwrap(), None);
     store.account_put(&account).await.unwrap();
     assert_eq!(store.accounts().await.unwrap(), [account]);
@@ -181,6 +191,20 @@ pub async fn accounts_sessions_and_acts(store: Store) {
         [(3, 3), (2, 2)]
     );
     assert_eq!(store.audit_page(Some(2), 2).await.unwrap().len(), 1);
+    let again = AuditRow {
+        at_us: 4,
+        object: "peer 2".into(),
+        ..page[0].clone()
+    };
+    store.audit_append(&again).await.unwrap();
+    let of = async |action: &str, object: &str, limit| {
+        let acts = store.audit_of(action, object, limit).await.unwrap();
+        acts.iter().map(|a| a.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(of("approve", "peer 2", 9).await, [4, 2]);
+    assert_eq!(of("approve", "peer 2", 1).await, [4]);
+    assert!(of("refuse", "peer 2", 9).await.is_empty());
+    assert!(of("approve", "peer", 9).await.is_empty());
 }
 
 pub async fn receipts_of_one_incarnation_only_grow(store: Store) {
