@@ -3,14 +3,13 @@
 //! Exit codes: 0 done; 1 failed while running; 2 wrong arguments; 3 not admitted (not joined yet, refused, code expired);
 //! 4 another process has the data folder; 5 `dry-run` found rows that would be refused; 78 configuration or mapping wrong.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use runtime::door::Clock;
 use runtime::worker::{Shutdown, chain};
-use runtime::{control, telemetry, worker};
+use runtime::{control, say, telemetry, worker};
 use serde_json::{Value, json};
 use store::seat::{OpenSeatError, SeatStore};
 use supervision::standard::Standards;
@@ -24,16 +23,6 @@ use crate::rejects;
 use crate::status::Report;
 use crate::watch::{SetUpError, WatchError};
 use crate::{app, check, uplink};
-
-/// Says a line. Whether anybody listens (a closed pipe) is not our concern.
-macro_rules! say {
-    ($($what:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($what)*); }};
-}
-
-/// Says a text that brings its own line ends.
-macro_rules! say_raw {
-    ($($what:tt)*) => {{ let _ = write!(std::io::stdout(), $($what)*); }};
-}
 
 #[derive(Parser)]
 #[command(name = "zongheng-agent", about = "纵横 · 部门代理", version)]
@@ -150,14 +139,14 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("无法启动：{error}");
+            say::complaint(format_args!("无法启动：{error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("错误：{}", chain(error.as_ref()));
+            say::complaint(format_args!("错误：{}", chain(error.as_ref())));
             ExitCode::from(code_of(error.as_ref()))
         }
     }
@@ -208,20 +197,20 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 }
             });
             let now_s = Clock::system().now_us() / 1_000_000;
-            join::join(&home, &code, now_s, |step| say!("{step}"), &shutdown).await?;
-            say!("下一步：zongheng-agent check-config，再 zongheng-agent dry-run");
+            join::join(&home, &code, now_s, |step| say::remark(step), &shutdown).await?;
+            say::line("下一步：zongheng-agent check-config，再 zongheng-agent dry-run")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig { common, files_only } => {
             let config = Config::load(&common.config)?;
             let now_ms = Clock::system().now_us() / 1_000;
-            say!("配置 {} ✓", common.config.display());
-            let good = check::check(&config, files_only, now_ms, |line| say!("{line}")).await?;
+            say::line(format_args!("配置 {} ✓", common.config.display()))?;
+            let good = check::check(&config, files_only, now_ms, |line| say::remark(line)).await?;
             if good {
-                say!("下一步：zongheng-agent dry-run");
+                say::line("下一步：zongheng-agent dry-run")?;
                 Ok(ExitCode::SUCCESS)
             } else {
-                say!("下一步：按上面的提示改正后，再次执行 check-config");
+                say::line("下一步：按上面的提示改正后，再次执行 check-config")?;
                 Ok(ExitCode::from(78))
             }
         }
@@ -235,7 +224,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = Config::load(&common.config)?;
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start(&config).await?;
-            say!("代理已启动  状态页 http://{}/", running.status);
+            say::remark(format_args!(
+                "代理已启动  状态页 http://{}/",
+                running.status
+            ));
             worker::signal().await?;
             running.stop().await;
             Ok(ExitCode::SUCCESS)
@@ -251,14 +243,14 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 } => {
                     let rows = refused(&common.config, source.as_deref(), limit).await?;
                     if json {
-                        say!("{}", json!({ "rows": rows }));
+                        say::line(json!({ "rows": rows }))?;
                     } else if rows.is_empty() {
-                        say!("没有被拒收的行");
+                        say::line("没有被拒收的行")?;
                     } else {
-                        say_raw!("{}", rejects::to_text(&rows));
-                        say!(
-                            "下一步：在源库更正，更正后自动重送；或导出：zongheng-agent rejects export <文件>"
-                        );
+                        say::text(rejects::to_text(&rows))?;
+                        say::line(
+                            "下一步：在源库更正，更正后自动重送；或导出：zongheng-agent rejects export <文件>",
+                        )?;
                     }
                 }
                 Rejects::Export {
@@ -268,7 +260,11 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 } => {
                     let rows = refused(&common.config, source.as_deref(), u64::MAX).await?;
                     std::fs::write(&file, rejects::to_csv(&rows)?)?;
-                    say!("已导出 {} 行到 {}", rows.len(), file.display());
+                    say::line(format_args!(
+                        "已导出 {} 行到 {}",
+                        rows.len(),
+                        file.display()
+                    ))?;
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -302,10 +298,12 @@ async fn dry_run(
     let refused: u64 = reports.iter().map(|r| r.refused).sum();
     if json {
         let reports: Vec<Value> = reports.iter().map(dry_run::Report::json).collect();
-        say!("{}", json!({ "sources": reports }));
+        say::line(json!({ "sources": reports }))?;
     } else {
-        reports.iter().for_each(|r| say_raw!("{}", r.text()));
-        say!("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run");
+        for report in &reports {
+            say::text(report.text())?;
+        }
+        say::line("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run")?;
     }
     Ok(if refused > 0 {
         ExitCode::from(5)
@@ -333,9 +331,9 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     let config = Config::load(path)?;
     if let Some(answer) = ask(&config, json!({ "command": "status" })).await? {
         if json {
-            say!("{}", answer["status"]);
+            say::line(&answer["status"])?;
         } else {
-            say_raw!("{}", answer["text"].as_str().unwrap_or_default());
+            say::text(answer["text"].as_str().unwrap_or_default())?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -348,9 +346,9 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     report.node = home.parent()?;
     report.outbox_max = config.agent.outbox_max.0;
     if json {
-        say!("{}", report.json());
+        say::line(report.json())?;
     } else {
-        say_raw!("{}", report.text());
+        say::text(report.text())?;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)

@@ -1,10 +1,9 @@
 //! Real processes under test: starting the programs out of a binary of this crate, waiting for what they say, killing
 //! them, and reading what they cost. Everything started here dies with its guard, and with the test that started it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::reexec;
+pub use crate::reexec::Program;
 
 /// How many lines of a process are kept for [`Running::wait_line`] and for messages.
 const LINES_MAX: usize = 50_000;
@@ -21,44 +21,6 @@ const LINES_MAX: usize = 50_000;
 const LINES_SHOWN: usize = 40;
 /// How often a process is looked at while it is waited for.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
-
-/// One of the three programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Program {
-    /// `zongheng-city`
-    City,
-    /// `zongheng-district`
-    District,
-    /// `zongheng-agent`
-    Agent,
-}
-
-impl Program {
-    /// The word that stands for the program after [`reexec::AS`].
-    pub fn word(self) -> &'static str {
-        match self {
-            Program::City => "city",
-            Program::District => "district",
-            Program::Agent => "agent",
-        }
-    }
-
-    /// The name of the installed program.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Program::City => "zongheng-city",
-            Program::District => "zongheng-district",
-            Program::Agent => "zongheng-agent",
-        }
-    }
-
-    /// The program for a word, if there is one.
-    pub fn named(word: &str) -> Option<Self> {
-        [Program::City, Program::District, Program::Agent]
-            .into_iter()
-            .find(|program| program.word() == word)
-    }
-}
 
 /// Why a process is not where the test wants it. Every variant names the process.
 #[derive(Debug, Error)]
@@ -134,12 +96,8 @@ impl Host {
         name: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Running, ProcessError> {
-        let mut command = Command::new(&self.executable);
-        command
-            .arg(reexec::AS)
-            .arg(program.word())
-            .args(args)
-            .env(reexec::WITH_PARENT, "1");
+        let mut command = reexec::command(&self.executable, program);
+        command.args(args);
         Running::start(name, command, self.logs.as_deref())
     }
 
@@ -488,28 +446,6 @@ pub fn peak_memory_bytes(pid: u32) -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
-}
-
-/// A loopback port that was free for TCP and for UDP a moment ago, and that this process has not handed out before.
-pub fn free_port() -> std::io::Result<u16> {
-    static HANDED_OUT: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    for _ in 0..256 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
-            continue;
-        }
-        let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
-        if handed_out.get_or_insert_default().insert(port) {
-            return Ok(port);
-        }
-    }
-    Err(std::io::ErrorKind::AddrInUse.into())
-}
-
-/// A loopback address with a [`free_port`].
-pub fn free_address() -> std::io::Result<SocketAddr> {
-    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)))
 }
 
 /// A folder that is removed when it is dropped, unless `ZONGHENG_TEST_KEEP` is set, so that a failure can be looked at.

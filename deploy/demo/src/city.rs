@@ -4,13 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::name::SeatId;
+use runtime::say;
 use serde_json::Value;
 use supervision::division::{City, DivisionTable};
 
 use crate::agent_site::AgentSite;
 use crate::department::{CITY, DEPARTMENTS, DISTRICTS, Department, DepartmentError, Kind, Office};
-use crate::process::{Launcher, Party, ProcessError, Program, STATUS, ask};
+use crate::process::{Launcher, Party, ProcessError, STATUS, ask};
 use crate::progress::{AgentState, NodeState};
+use crate::reexec::Program;
 use crate::sample::Sample;
 use crate::site::{NodeSite, Ports};
 
@@ -445,6 +447,9 @@ fn waiting(peers: &Value) -> Option<SeatId> {
 /// Removes everything that lies in a folder of ours.
 pub fn remove(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder) {
-        eprintln!("未能删除临时目录 {}：{error}", folder.display());
+        say::complaint(format_args!(
+            "未能删除临时目录 {}：{error}",
+            folder.display()
+        ));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use runtime::door::{self, Clock};
-use runtime::worker;
+use runtime::{say, worker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
 use crate::city::{CityError, Plan, SampleCity, remove};
@@ -57,7 +57,7 @@ pub(crate) fn main_with(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("无法启动：{error}");
+            say::complaint(format_args!("无法启动：{error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -68,7 +68,7 @@ pub(crate) fn main_with(args: Vec<String>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("错误：{}", worker::chain(error.as_ref()));
+            say::complaint(format_args!("错误：{}", worker::chain(error.as_ref())));
             ExitCode::FAILURE
         }
     }
@@ -126,22 +126,36 @@ async fn show(cli: &Cli, plan: &Plan) -> Result<bool, Failure> {
     } else {
         "结束后删除"
     };
-    println!("示范城市位于 {}（{kept}）", plan.folder.display());
+    say::remark(format_args!(
+        "示范城市位于 {}（{kept}）",
+        plan.folder.display()
+    ));
     let mut interrupt = Box::pin(worker::signal());
-    let told = |text: &str| println!("{:7.1}s {text}", clock.since_start().as_secs_f64());
+    let told = |text: &str| {
+        say::remark(format_args!(
+            "{:7.1}s {text}",
+            clock.since_start().as_secs_f64()
+        ))
+    };
     let mut city = tokio::select! {
         made = SampleCity::make(plan, told) => made?,
         _ = &mut interrupt => return Ok(false),
     };
-    println!();
+    say::remark("");
     for node in std::iter::once(&city.city).chain(&city.districts) {
-        println!("  {:<8} 控制台 http://{}", node.name, node.site.console);
+        say::remark(format_args!(
+            "  {:<8} 控制台 http://{}",
+            node.name, node.site.console
+        ));
     }
-    println!("  账号 {ADMIN}  口令 {}（本次运行随机生成）", plan.password);
-    println!();
+    say::remark(format_args!(
+        "  账号 {ADMIN}  口令 {}（本次运行随机生成）",
+        plan.password
+    ));
+    say::remark("");
     if !cli.once {
-        println!(
-            "部门每秒都在办理业务。可输入：cut 区名、connect 区名、status、quit（Ctrl-C 亦可结束）"
+        say::remark(
+            "部门每秒都在办理业务。可输入：cut 区名、connect 区名、status、quit（Ctrl-C 亦可结束）",
         );
     }
     let done = tokio::select! {
@@ -168,29 +182,31 @@ async fn once(cli: &Cli, city: &mut SampleCity, clock: &Clock) -> Result<bool, F
         let (hub, districts, agents) = city.look().await;
         let missing = progress::missing(&hub, &districts, &agents);
         let elapsed = clock.since_start();
-        println!(
+        say::remark(format_args!(
             "{:7.1}s {}",
             elapsed.as_secs_f64(),
             progress::line(&hub, &districts)
-        );
+        ));
         let ended = city.ended();
         if let Some(name) = &ended {
-            println!("{name} 的进程意外结束，详见日志");
+            say::remark(format_args!("{name} 的进程意外结束，详见日志"));
         }
         if missing.is_empty() || elapsed >= deadline || ended.is_some() {
             for text in &missing {
-                println!("未达成：{text}");
+                say::line(format_args!("未达成：{text}"))?;
             }
             if cli.json {
-                println!(
-                    "{}",
-                    progress::closing(&hub, &districts, elapsed.as_secs_f64(), &missing)
-                );
+                say::line(progress::closing(
+                    &hub,
+                    &districts,
+                    elapsed.as_secs_f64(),
+                    &missing,
+                ))?;
             } else if missing.is_empty() {
-                println!(
+                say::line(format_args!(
                     "全部到齐，各区与市级对账一致，用时 {:.1} 秒",
                     elapsed.as_secs_f64()
-                );
+                ))?;
             }
             return Ok(missing.is_empty());
         }
@@ -213,12 +229,12 @@ async fn go_on(city: &mut SampleCity, clock: &Clock) -> Result<(), Failure> {
                 let at = turn % city.bureaus.len();
                 if let Err(error) = city.bureaus[at].office.work().await {
                     // a locked or full legacy system does not end the show
-                    println!("{}", worker::chain(&error));
+                    say::remark(worker::chain(&error));
                 }
             }
             _ = look.tick() => {
                 let (hub, districts, _) = city.look().await;
-                println!("{:7.1}s {}", clock.since_start().as_secs_f64(), progress::line(&hub, &districts));
+                say::remark(format_args!("{:7.1}s {}", clock.since_start().as_secs_f64(), progress::line(&hub, &districts)));
                 if let Some(name) = city.ended() {
                     return Err(format!("{name} 的进程意外结束，详见日志").into());
                 }
@@ -246,7 +262,7 @@ async fn obey(city: &SampleCity, line: &str) -> Result<bool, Failure> {
     let linked = async |command: &str, said: &str| -> Result<(), CityError> {
         let district = city.district(called.trim())?;
         district.link(command).await?;
-        println!("{}{said}", district.name);
+        say::remark(format_args!("{}{said}", district.name));
         Ok(())
     };
     let done = match command {
@@ -255,21 +271,25 @@ async fn obey(city: &SampleCity, line: &str) -> Result<bool, Failure> {
         "connect" => linked("connect", "正在恢复与市级的链路").await,
         "status" => {
             let (hub, districts, agents) = city.look().await;
-            println!("{}", progress::line(&hub, &districts));
+            say::remark(progress::line(&hub, &districts));
             match progress::missing(&hub, &districts, &agents).as_slice() {
-                [] => println!("全部到齐，各区与市级对账一致"),
-                missing => missing.iter().for_each(|text| println!("  {text}")),
+                [] => say::remark("全部到齐，各区与市级对账一致"),
+                missing => missing
+                    .iter()
+                    .for_each(|text| say::remark(format_args!("  {text}"))),
             }
             Ok(())
         }
         "quit" | "exit" => return Ok(false),
         other => {
-            println!("不认识「{other}」。可输入：cut 区名、connect 区名、status、quit");
+            say::remark(format_args!(
+                "不认识「{other}」。可输入：cut 区名、connect 区名、status、quit"
+            ));
             Ok(())
         }
     };
     if let Err(error) = done {
-        println!("{}", worker::chain(&error));
+        say::remark(worker::chain(&error));
     }
     Ok(true)
 }

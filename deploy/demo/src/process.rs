@@ -9,28 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::reexec;
-
-/// One of the programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// `zongheng-city`
-    City,
-    /// `zongheng-district`
-    District,
-    /// `zongheng-agent`
-    Agent,
-}
-
-impl Program {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::City => "city",
-            Self::District => "district",
-            Self::Agent => "agent",
-        }
-    }
-}
+use crate::reexec::{self, Program};
 
 /// Why a party did not do what it was started for.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +62,8 @@ impl Launcher {
     }
 
     fn command(&self, program: Program, args: &[String]) -> Command {
-        let mut command = Command::new(&self.executable);
-        command.arg(reexec::AS).arg(program.word()).args(args);
-        // a group of its own: Ctrl-C is for us, who then end the others in order
-        command
-            .env(reexec::WITH_PARENT, "1")
-            .stdin(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+        let mut command = Command::from(reexec::command(&self.executable, program));
+        command.args(args).kill_on_drop(true);
         command
     }
 

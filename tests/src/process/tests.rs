@@ -73,9 +73,3 @@ fn a_process_is_stopped_and_terminated() {
     let killed = shell("sleep 600").kill().expect("killed");
     assert!(!killed.status.success());
 }
-
-#[test]
-fn ports_are_handed_out_once() {
-    let ports: HashSet<_> = (0..50).map(|_| free_port().expect("a port")).collect();
-    assert_eq!(ports.len(), 50);
-}
