@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::apply::advance;
 use crate::engine::{Arg, Bulk, Column, Kind, Row, Tx, args, own};
 use crate::search::{SearchText, codes};
-use crate::{DirtyRow, EntityRow, FoldGroup, Store, StoreError};
+use crate::{DirtyRow, EntityRow, FoldGroup, Store, StoreError, unsettled};
 
 /// Subjects of a page, whatever is asked for.
 const PAGE_MAX: usize = 16_384;
@@ -87,6 +87,7 @@ impl Store {
         gone.retain(|subject| !entities.contains_key(subject));
         gone.sort_unstable();
         gone.dedup();
+        unsettled::put(&mut tx, &entities, &gone, group.unsettled).await?;
         let removed = remove(&mut tx, gone).await?;
         let added = put(&mut tx, entities).await?;
         for row in group.dirty_done {

@@ -26,6 +26,7 @@ pub mod seat;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod unsettled;
 mod want;
 
 use std::path::PathBuf;

@@ -429,6 +429,56 @@ pub struct FoldGroup {
     pub gone: Vec<u64>,
     /// Dirty subjects that this group has dealt with.
     pub dirty_done: Vec<DirtyRow>,
+    /// Which of `entities` are for a person to settle; all others are settled. At most one row of a subject.
+    pub unsettled: Vec<UnsettledRow>,
+}
+
+/// Why an entity is for a person to settle, and what helps in doing so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnsettledRow {
+    /// Hash of the tagged subject.
+    pub subject: u64,
+    /// Origin of the statement that the entity is shown by.
+    pub origin: SeatId,
+    /// Reasons, as bits of the caller's own; never none.
+    pub reasons: u32,
+    /// What the reasons are about, such as a division code, or empty.
+    pub detail: String,
+    /// Tax number, or empty.
+    pub tax_no: String,
+    /// Division of the registering body, or empty.
+    pub registry: String,
+}
+
+/// Which entities are listed for a person to settle.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnsettledFilter {
+    /// Only those shown by statements of these origins.
+    pub origins: Option<Vec<SeatId>>,
+    /// Only those with at least one of these reasons; 0 is no filter.
+    pub reasons: u32,
+}
+
+/// How many entities of an origin are unsettled for the very same reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsettledCount {
+    /// The origin.
+    pub origin: SeatId,
+    /// The reasons, as bits.
+    pub reasons: u32,
+    /// How many.
+    pub count: u64,
+}
+
+/// What entities have in common that may be one and the same. What is empty is not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alike {
+    /// Registration number.
+    pub reg_no: String,
+    /// Organisation codes.
+    pub org_codes: Vec<String>,
+    /// Name, present or former.
+    pub name: String,
 }
 
 /// What is searched for.

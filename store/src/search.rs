@@ -6,9 +6,9 @@
 //! begin with the text (social credit code, registration number, organisation code), then names that contain it. What an
 //! earlier stage has shown, a later one leaves out.
 
-use crate::engine::{Arg, own};
+use crate::engine::{Arg, args, own};
 use crate::fold::{ENTITY_COLUMNS, entity, whole_word, words};
-use crate::{EntityRow, SearchPage, SearchQuery, Store, StoreError};
+use crate::{Alike, EntityRow, SearchPage, SearchQuery, Store, StoreError};
 
 /// Rows of a page, whatever is asked for.
 pub const PAGE_MAX: usize = 200;
@@ -48,6 +48,38 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// Entities that may be one with something of these facts, at most `limit` of each fact, and whether any fact had more.
+    /// The answers are in the order of the facts, each entity once.
+    pub async fn alike(
+        &self,
+        facts: &Alike,
+        limit: usize,
+    ) -> Result<(Vec<EntityRow>, bool), StoreError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut found = Found::default();
+        let numbers = std::iter::once((Stage::RegNo, &facts.reg_no))
+            .chain(facts.org_codes.iter().map(|code| (Stage::OrgCode, code)));
+        for (stage, number) in numbers.filter(|(_, number)| !number.is_empty()) {
+            let column = stage.column().unwrap_or_default();
+            let [number] = codes([number]);
+            let sql = format!(
+                "SELECT {ENTITY_COLUMNS} FROM entity e WHERE {column} = $1 AND {column} <> '' ORDER BY {column}, e.subject LIMIT $2"
+            );
+            let rows = self.rows(own(sql), args![number, limit + 1]).await?;
+            found.take(rows.iter().map(entity).collect::<Result<_, _>>()?, limit);
+        }
+        if let Some(mut asked) = Asked::of(&facts.name).filter(|a| !a.grams.is_empty()) {
+            asked.code = None;
+            let query = SearchQuery::default();
+            // the second stage, for former names, leaves the first one's answers out
+            for stage in asked.stages() {
+                let rows = self.stage(stage, &asked, &query, None, limit + 1).await?;
+                found.take(rows, limit);
+            }
+        }
+        Ok((found.rows, found.more))
     }
 
     async fn stage(
@@ -157,6 +189,22 @@ impl Store {
         } else {
             "e.subject"
         }
+    }
+}
+
+/// Entities found by one fact after the other.
+#[derive(Default)]
+struct Found {
+    rows: Vec<EntityRow>,
+    more: bool,
+}
+
+impl Found {
+    fn take(&mut self, mut rows: Vec<EntityRow>, limit: usize) {
+        self.more |= rows.len() > limit;
+        rows.truncate(limit);
+        rows.retain(|row| self.rows.iter().all(|known| known.subject != row.subject));
+        self.rows.extend(rows);
     }
 }
 

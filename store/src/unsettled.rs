@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Arg, Row, Tx, args, bound, own};
+use crate::engine::{Arg, Bulk, Kind, Row, Tx, args, bound, own};
 use crate::fold::{ENTITY_COLUMNS, entity};
 use crate::{EntityRow, Store, StoreError, UnsettledCount, UnsettledFilter, UnsettledRow};
 
@@ -15,6 +15,19 @@ pub const ORIGINS_MAX: usize = 1_000;
 const COLUMNS: &str = "u.subject, u.origin, u.reasons, u.detail, u.tax_no, u.registry";
 /// Where [`COLUMNS`] begin behind those of an entity.
 const BEHIND_ENTITY: usize = 14;
+
+const UNSETTLED: Bulk = Bulk {
+    table: "unsettled",
+    columns: &[
+        ("subject", Kind::Int),
+        ("origin", Kind::Blob),
+        ("reasons", Kind::Int),
+        ("detail", Kind::Text),
+        ("tax_no", Kind::Text),
+        ("registry", Kind::Text),
+    ],
+    tail: "",
+};
 
 /// Writes which of the entities of a fold group are unsettled; all others of the group are settled or gone.
 pub(crate) async fn put(
@@ -29,26 +42,23 @@ pub(crate) async fn put(
     }
     let sql = format!("DELETE FROM unsettled WHERE {}", tx.among("subject", 1));
     tx.exec(own(sql), args![subjects]).await?;
+    let mut values = Vec::new();
     for row in rows {
         if row.reasons == 0 || !entities.contains_key(&row.subject.cast_signed()) {
             return Err(StoreError::Invalid {
                 what: "待核实主体没有原因，或不在本组主体之中",
             });
         }
-        tx.exec(
-            "INSERT INTO unsettled (subject, origin, reasons, detail, tax_no, registry) VALUES ($1, $2, $3, $4, $5, $6)",
-            args![
-                row.subject,
-                row.origin,
-                row.reasons,
-                row.detail,
-                row.tax_no,
-                row.registry
-            ],
-        )
-        .await?;
+        values.extend(args![
+            row.subject,
+            row.origin,
+            row.reasons,
+            row.detail,
+            row.tax_no,
+            row.registry
+        ]);
     }
-    Ok(())
+    tx.bulk(&UNSETTLED, values).await
 }
 
 impl Store {

@@ -7,6 +7,7 @@ mod fold;
 mod intake;
 mod make;
 mod opening;
+mod unsettled;
 
 use std::pin::Pin;
 
@@ -45,6 +46,10 @@ const CHECKS: &[Check] = checks![
     fold::nothing_in_a_search_text_is_special,
     fold::a_renamed_entity_is_found_by_its_new_name_only,
     fold::entities_are_counted,
+    unsettled::the_list_is_what_a_scan_finds,
+    unsettled::an_entity_is_settled_by_a_later_fold,
+    unsettled::what_is_not_an_entity_of_the_group_is_not_taken,
+    unsettled::alike_is_found_by_each_fact,
     admission::an_invitation_is_used_once,
     admission::peers_keep_their_last_contact,
     admission::accounts_sessions_and_acts,
