@@ -4,6 +4,7 @@
 //! persons are not made here.
 
 pub mod matching;
+pub mod unsettled;
 
 use std::fmt;
 

@@ -49,6 +49,12 @@ pub struct SearchFacts {
     pub uscc: Option<String>,
     /// Registration number.
     pub reg_no: Option<String>,
+    /// Organisation code as stated; the one within a credit code is not among it.
+    pub org_code: Option<String>,
+    /// Tax number.
+    pub tax_no: Option<String>,
+    /// Registering body, as its code.
+    pub registry: Option<String>,
     /// Address.
     pub address: Option<String>,
     /// Legal representative, person in charge or operator.
@@ -204,6 +210,9 @@ fn search_facts(standard: &RecordStandard, fields: &mut [(u16, Value)]) -> Searc
         name: take(roles.name).unwrap_or_default(),
         uscc: take(roles.uscc),
         reg_no: take(roles.reg_no),
+        org_code: take(roles.org_code),
+        tax_no: take(roles.tax_no),
+        registry: take(roles.registry),
         address: take(roles.address),
         legal_rep: take(roles.legal_rep),
         state: take(roles.state),

@@ -38,6 +38,7 @@ fn pudong() -> MappedEntry {
         (10, "11010519491231002X"),
         (15, "2015-03-01"),
         (21, "浦东大道1号"),
+        (26, "310115"),
         (48, "嘉定"),
     ])
 }
@@ -76,6 +77,9 @@ fn a_registration_concludes_and_is_found() {
             former_names: vec!["旧名有限公司".into(), "旧旧名有限公司".into()],
             uscc: Some("91310115MA1K3BTP2B".into()),
             reg_no: None,
+            org_code: None,
+            tax_no: None,
+            registry: Some("310115".into()),
             address: Some("浦东大道1号".into()),
             legal_rep: Some("张三".into()),
             state: None,
