@@ -17,6 +17,9 @@ use crate::present;
 use crate::view::dossier::Dossier;
 use crate::view::shell::Here;
 
+/// Former looks that are shown to whoever may see them.
+const VIEWS_SHOWN: usize = 20;
+
 type Given = Result<Path<String>, PathRejection>;
 
 pub(crate) async fn page(
@@ -25,7 +28,7 @@ pub(crate) async fn page(
     frame: Frame,
     subject: Given,
 ) -> Result<Response, Fault> {
-    let dossier = look(&console, &session, subject?.0).await?;
+    let dossier = look(&console, &session, subject?.0, "page").await?;
     let shell = frame.shell(Here::Entities);
     frame.html(&DossierPage {
         shell: &shell,
@@ -39,22 +42,34 @@ pub(crate) async fn json(
     headers: HeaderMap,
     subject: Given,
 ) -> Result<Response, Fault> {
-    let dossier = look(&console, &session, subject?.0).await?;
+    let dossier = look(&console, &session, subject?.0, "api").await?;
     document(&dossier, &headers, console.now_us())
 }
 
-async fn look(console: &Console, session: &Session, subject: String) -> Result<Dossier, Fault> {
+async fn look(
+    console: &Console,
+    session: &Session,
+    subject: String,
+    way: &str,
+) -> Result<Dossier, Fault> {
     let now = console.now_us();
-    let found = console.node.dossier(&subject).await?;
-    let Some(mut found) = found else {
+    let account = &session.account;
+    let Some(found) = console.node.dossier(&subject, &account.role).await? else {
         return Err(Fault::NoSuch {
             what: "本节点没有这个主体的档案".to_owned(),
             next: "它可能归其他区管辖，或还没有部门报送。请用名称、代码或注册号重新查询。"
                 .to_owned(),
         });
     };
-    if let Some(own) = session.account.role.department() {
-        found.refusals.retain(|r| r.department == own);
-    }
-    Ok(present::dossier::view(&console.node, &subject, &found, now))
+    let views = if account.role.audits() {
+        Some(console.node.dossier_views(&subject, VIEWS_SHOWN).await?)
+    } else {
+        None
+    };
+    let node = &console.node;
+    node.dossier_viewed(&subject, &account.account, way, now)
+        .await?;
+    let mut dossier = present::dossier::view(node, &subject, &found, now);
+    dossier.views = views.map(|views| present::dossier::views(&views));
+    Ok(dossier)
 }

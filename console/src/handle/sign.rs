@@ -7,6 +7,7 @@ use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use node::command::account::FAILURES_MAX;
 use protocol::hash::Hash;
 use serde::Deserialize;
 
@@ -15,6 +16,7 @@ use crate::auth::{Session, Visitor, cookie, same};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::page::SignInPage;
+use crate::text;
 use crate::view::shell::Here;
 
 /// Bytes of an address to go on to.
@@ -83,11 +85,12 @@ pub(crate) async fn sign_in(
     }
     let now = console.now_us();
     let attempt = console.node.attempt(&given.account).await?;
+    if let Some(until) = attempt.locked_until(now) {
+        return again(&locked(until), StatusCode::TOO_MANY_REQUESTS);
+    }
     if let Err(seconds) = console.attempts.take(attempt.account(), from.ip(), now) {
-        console
-            .node
-            .sign_in_failed(&attempt, &format!("{} 过于频繁", from.ip()), now)
-            .await?;
+        // nothing is written down here: the attempts before are, and a flood must not fill the store
+        tracing::warn!(target: "audit", from = %from.ip(), "sign-in attempts too frequent");
         let error = format!("登录尝试过于频繁，请 {seconds} 秒后再试。");
         return again(&error, StatusCode::TOO_MANY_REQUESTS);
     }
@@ -115,11 +118,14 @@ pub(crate) async fn sign_in(
             Ok(response)
         }
         Err(attempt) => {
-            console
+            let lock = console
                 .node
                 .sign_in_failed(&attempt, &from.ip().to_string(), now)
                 .await?;
-            again("账号或口令不正确，或账号已停用。", StatusCode::UNAUTHORIZED)
+            match lock {
+                Some(until) => again(&locked(until), StatusCode::TOO_MANY_REQUESTS),
+                None => again("账号或口令不正确，或账号已停用。", StatusCode::UNAUTHORIZED),
+            }
         }
     }
 }
@@ -143,6 +149,14 @@ pub(crate) async fn sign_out(
         ),
     );
     Ok(response)
+}
+
+/// What is said of a locked account.
+fn locked(until_us: i64) -> String {
+    format!(
+        "该账号因口令连续错误 {FAILURES_MAX} 次以上已被锁定，到 {} 自动解除。如是本人忘记口令，或您没有尝试过登录，请联系本节点管理员；管理员重设口令即可解锁。",
+        text::second(until_us)
+    )
 }
 
 fn show(

@@ -1,7 +1,7 @@
 //! The dossier with the chain behind every field.
 
 use node::Node;
-use node::query::dossier::{DossierPage, ReceiptState, SectionState, Statement as Known};
+use node::query::dossier::{DossierPage, ReceiptState, SectionState, Statement as Known, View};
 use protocol::entry::position_text;
 use protocol::hash::Hash;
 use protocol::name::Lane;
@@ -12,7 +12,7 @@ use supervision::standard::{Audience, Classification, FieldKind};
 use super::{refusal, region};
 use crate::text;
 use crate::view::dossier::{
-    self, Batch, Category, Dossier, Field, Other, Receipt, Signature, Statement, Topic,
+    self, Batch, Category, Dossier, Field, Other, Receipt, Signature, Statement, Topic, Viewed,
 };
 use crate::view::entity::Code;
 
@@ -51,8 +51,27 @@ pub(crate) fn view(node: &Node, subject: &str, page: &DossierPage, now: i64) -> 
             .collect(),
         refusals: page.refusals.iter().map(refusal::row).collect(),
         refusals_href: format!("/refusals?state=all&subject={}", text::percent(subject)),
+        views: None,
         name,
     }
+}
+
+/// Who has looked at a dossier.
+pub(crate) fn views(views: &[View]) -> Vec<Viewed> {
+    let viewed = |view: &View| Viewed {
+        at: text::second(view.at_us),
+        who: if view.name.is_empty() {
+            view.account.clone()
+        } else {
+            format!("{}（{}）", view.name, view.account)
+        },
+        way: if view.way == "api" {
+            "接口"
+        } else {
+            "网页"
+        },
+    };
+    views.iter().map(viewed).collect()
 }
 
 fn notes(page: &DossierPage) -> Vec<String> {
@@ -195,10 +214,12 @@ const fn audience(audience: Option<Audience>) -> &'static str {
 }
 
 fn closed(section: &SectionState) -> Option<String> {
-    let why = match section.closed? {
-        Closed::Withheld => "未向本节点开放",
-        Closed::Compacted => "已到期压缩",
-        Closed::Erased => "已依声明删除",
+    let why = match section.closed {
+        Some(Closed::Withheld) => "未向本节点开放",
+        Some(Closed::Compacted) => "已到期压缩",
+        Some(Closed::Erased) => "已依声明删除",
+        None if section.for_others => "按公开范围不向您的账号显示",
+        None => return None,
     };
     Some(format!(
         "第 {} 节（{}）{why}",

@@ -35,6 +35,20 @@ pub struct Dossier {
     pub refusals: Vec<refusal::Row>,
     /// Where they are listed.
     pub refusals_href: String,
+    /// Who has looked at this dossier before, newest first; only for those who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<Vec<Viewed>>,
+}
+
+/// Somebody has looked at the dossier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Viewed {
+    /// When.
+    pub at: String,
+    /// Real name and account.
+    pub who: String,
+    /// 网页 or 接口.
+    pub way: &'static str,
 }
 
 /// 基本, 良好, 提示警示 or 监督抽查.

@@ -21,6 +21,10 @@ pub const ACCOUNT_BYTES_MAX: usize = 64;
 pub const IDLE_US: i64 = 2 * 3_600 * 1_000_000;
 /// A session ends so long after it began, used or not.
 pub const SESSION_US: i64 = 12 * 3_600 * 1_000_000;
+/// Wrong passwords in a row from which on each locks the account.
+pub const FAILURES_MAX: u32 = 10;
+/// For so long an account is locked; kept in the store, so that a restart does not open it.
+pub const LOCKED_US: i64 = 15 * 60 * 1_000_000;
 /// Use of a session is written down at most so often.
 const TOUCH_US: i64 = 60 * 1_000_000;
 
@@ -73,6 +77,11 @@ impl Role {
             Self::Auditor => "审计员",
             Self::Department(_) => "部门人员",
         }
+    }
+
+    /// Whether the account may see who has looked at what.
+    pub const fn audits(&self) -> bool {
+        matches!(self, Self::Administrator | Self::Auditor)
     }
 
     /// Whether the account decides on admissions.
@@ -153,6 +162,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Checked {
     account: Account,
+    failed: u32,
 }
 
 /// A session that stands.
@@ -177,9 +187,9 @@ impl Attempt {
             .row
             .as_deref()
             .filter(|row| !row.disabled)
-            .and_then(account_of);
+            .and_then(|row| Some((account_of(row)?, row.failed)));
         match known {
-            Some(account) if right => Ok(Checked { account }),
+            Some((account, failed)) if right => Ok(Checked { account, failed }),
             _ => Err(self),
         }
     }
@@ -187,6 +197,12 @@ impl Attempt {
     /// The account as typed, for the audit.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Until when no password is looked at, if the account is locked.
+    pub fn locked_until(&self, now_us: i64) -> Option<i64> {
+        let until = self.row.as_ref()?.locked_until_us;
+        (until > now_us).then_some(until)
     }
 }
 
@@ -267,18 +283,23 @@ impl Node {
             until_us: now_us + SESSION_US,
         };
         self.store().login_session_put(&row).await?;
+        if checked.failed > 0 {
+            self.store()
+                .account_succeeded(&checked.account.account)
+                .await?;
+        }
         self.audit(&checked.account.account, "sign-in", address, "", now_us)
             .await?;
         Ok(checked.account)
     }
 
-    /// Writes down that a sign-in failed.
+    /// Writes down that a password was wrong. Gives the time until which that has locked the account, if it has.
     pub async fn sign_in_failed(
         &self,
         attempt: &Attempt,
         address: &str,
         now_us: i64,
-    ) -> Result<(), AccountError> {
+    ) -> Result<Option<i64>, AccountError> {
         let shown: String = attempt
             .account
             .chars()
@@ -286,7 +307,21 @@ impl Node {
             .take(ACCOUNT_BYTES_MAX)
             .collect();
         self.audit(&shown, "sign-in.failed", address, "", now_us)
-            .await
+            .await?;
+        if attempt.row.is_none() {
+            return Ok(None);
+        }
+        let until = now_us + LOCKED_US;
+        let failed = self
+            .store()
+            .account_failed(&attempt.account, FAILURES_MAX, until)
+            .await?;
+        if failed < FAILURES_MAX {
+            return Ok(None);
+        }
+        self.audit(&shown, "account.locked", address, "", now_us)
+            .await?;
+        Ok(Some(until))
     }
 
     /// The session of a token, if it stands; keeps it alive.

@@ -12,7 +12,7 @@ use protocol::name::{Lane, SeatId, Version};
 use protocol::opening::Closed;
 use protocol::slice::{self, HeaderFault};
 use protocol::value::Value;
-use store::{Pointer, RecordRow};
+use store::{AuditRow, Pointer, RecordRow};
 use supervision::conclude::Basis;
 use supervision::dossier::{self, Dossier, Image};
 use supervision::judge::{Verdict, read_sections};
@@ -20,7 +20,9 @@ use supervision::standard::Audience;
 
 use super::QueryError;
 use super::refusal::Refusal;
+use crate::Tier;
 use crate::apply::{flag, record_kind};
+use crate::command::account::Role;
 use crate::fold::Block;
 use crate::node::{Node, subject_key};
 
@@ -42,7 +44,7 @@ pub struct DossierPage {
     pub region: String,
     /// What that conclusion rests on, if it is known here.
     pub basis: Option<Basis>,
-    /// Refused reports about the entity, newest first.
+    /// Refused reports about the entity that whoever asks may see, newest first.
     pub refusals: Vec<Refusal>,
     /// Whether there are more records than were taken into account.
     pub more: bool,
@@ -97,6 +99,8 @@ pub struct SectionState {
     pub audience: Option<Audience>,
     /// Why it is not open here, if it is not.
     pub closed: Option<Closed>,
+    /// Whether it is kept from whoever asks.
+    pub for_others: bool,
 }
 
 /// Where a statement lies.
@@ -161,6 +165,46 @@ impl ReceiptState {
     }
 }
 
+/// Somebody has looked at a dossier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// When.
+    pub at_us: i64,
+    /// Account.
+    pub account: String,
+    /// Real name; empty for an account that is no more.
+    pub name: String,
+    /// `page`, or `api` for the JSON document.
+    pub way: String,
+}
+
+/// Where a statement is shown, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Showing {
+    /// This is the city.
+    city: bool,
+    /// This node is the source, or admitted it.
+    home: bool,
+    /// For an account of one department: whether the statement is that department's own.
+    own: Option<bool>,
+}
+
+impl Showing {
+    /// Whether a section may be shown. What is for the source and the city is shown at the city and at the source's own
+    /// node, there too to no other department; what is for its addressees at the source's own node only.
+    fn allows(self, audience: Audience) -> bool {
+        let place = match audience {
+            Audience::Public | Audience::Government => return true,
+            Audience::SourceAndCity => self.city || self.home,
+            Audience::Addressees => self.home,
+        };
+        place && self.own.unwrap_or(true)
+    }
+}
+
+/// The act that a look at a dossier is in the record of acts.
+const VIEWED: &str = "dossier.view";
+
 /// What reading one record gave, before the fold.
 struct Read {
     record: RecordRow,
@@ -171,8 +215,13 @@ struct Read {
 }
 
 impl Node {
-    /// The dossier of a subject given with its tag; `None` if nothing is known of it here.
-    pub async fn dossier(&self, tagged: &str) -> Result<Option<DossierPage>, QueryError> {
+    /// The dossier of a subject given with its tag, as an account of this role may see it; `None` if nothing is known of it
+    /// here.
+    pub async fn dossier(
+        &self,
+        tagged: &str,
+        role: &Role,
+    ) -> Result<Option<DossierPage>, QueryError> {
         let Some(subject) = Subject::from_tagged(tagged).filter(|s| *s != Subject::None) else {
             return Ok(None);
         };
@@ -186,12 +235,14 @@ impl Node {
             .filter(|r| r.kind == record_kind::REFUSAL || r.flags & flag::REFUSED != 0)
             .map(|r| r.id)
             .collect();
-        let refusals = self.refusals_of(&refused).await?;
+        let mut refusals = self.refusals_of(&refused).await?;
+        let known = !refusals.is_empty();
+        refusals.retain(|r| role.department().is_none_or(|own| r.department == own));
         records.retain(|r| r.kind != record_kind::REFUSAL && r.flags & flag::LEFT == 0);
         let more = records.len() > RECORDS_MAX;
         records.truncate(RECORDS_MAX);
-        let mut reads = self.read_records(records, tagged).await?;
-        if reads.is_empty() && refusals.is_empty() {
+        let mut reads = self.read_records(records, tagged, role).await?;
+        if reads.is_empty() && !known {
             return Ok(None);
         }
         self.attach_receipts(&mut reads).await?;
@@ -216,10 +267,46 @@ impl Node {
         }))
     }
 
+    /// Writes down that somebody looks at a dossier: no look without a trace.
+    pub async fn dossier_viewed(
+        &self,
+        tagged: &str,
+        account: &str,
+        way: &str,
+        now_us: i64,
+    ) -> Result<(), QueryError> {
+        let row = AuditRow {
+            seq: 0,
+            at_us: now_us,
+            account: account.to_owned(),
+            action: VIEWED.to_owned(),
+            object: tagged.to_owned(),
+            detail: way.to_owned(),
+        };
+        Ok(self.store().audit_append(&row).await?)
+    }
+
+    /// Who has looked at a dossier, newest first.
+    pub async fn dossier_views(&self, tagged: &str, limit: usize) -> Result<Vec<View>, QueryError> {
+        let acts = self.store().audit_of(VIEWED, tagged, limit).await?;
+        let mut views = Vec::with_capacity(acts.len());
+        for act in acts {
+            let account = self.store().account_get(&act.account).await?;
+            views.push(View {
+                at_us: act.at_us,
+                name: account.map(|a| a.title).unwrap_or_default(),
+                account: act.account,
+                way: act.detail,
+            });
+        }
+        Ok(views)
+    }
+
     async fn read_records(
         &self,
         records: Vec<RecordRow>,
         tagged: &str,
+        role: &Role,
     ) -> Result<Vec<Read>, QueryError> {
         let mut pending: Vec<(Pointer, RecordRow)> = records
             .into_iter()
@@ -248,7 +335,9 @@ impl Node {
                     offset: pointer.block,
                     what,
                 };
-                let read = self.read_record(record, pointer, block).map_err(damaged)?;
+                let read = self
+                    .read_record(record, pointer, block, role)
+                    .map_err(damaged)?;
                 // the stored hash is short: another subject with the same one is told apart here
                 if read.statement.head.subject.tagged() == tagged {
                     reads.push(read);
@@ -263,14 +352,25 @@ impl Node {
         record: RecordRow,
         pointer: Pointer,
         block: &Block,
+        role: &Role,
     ) -> Result<Read, protocol::bytes::Malformed> {
         let opening = block.opening(&pointer)?;
         let head = opening.head()?;
         let open: Vec<(u8, &[u8])> = opening.open_fields().collect();
         let judgement = self.judge().judge(&head, &open);
         let standard = self.standards().get(&head.standard, head.standard_version);
+        let (origin, issuer) = self.origin(&block.header);
+        let showing = Showing {
+            city: self.tier() == Tier::City,
+            home: origin.seat == self.seat() || issuer == Some(self.seat()),
+            own: role.department().map(|own| own == origin.department),
+        };
+        let shown_to =
+            |number: u8| number == 0 || standard.is_none_or(|s| showing.allows(s.audience(number)));
+        let visible: Vec<(u8, &[u8])> =
+            open.iter().copied().filter(|(n, _)| shown_to(*n)).collect();
         let fields = standard
-            .and_then(|s| read_sections(s, &head, &open).ok())
+            .and_then(|s| read_sections(s, &head, &visible).ok())
             .unwrap_or_default();
         let sections = opening
             .sections()
@@ -290,6 +390,7 @@ impl Node {
                     protocol::opening::Section::Open { .. } => None,
                     protocol::opening::Section::Closed { why, .. } => Some(*why),
                 },
+                for_others: !shown_to(*number),
             });
         let sections = sections.collect();
         let index = block
@@ -305,7 +406,7 @@ impl Node {
         let envelope = Envelope::from_bytes(&block.item.header)?;
         let shown = record.shown.is_some();
         let statement = Statement {
-            origin: self.origin(header),
+            origin,
             version,
             lane: header.lane,
             newer_refused: record.shown.is_some() && record.flags & flag::REFUSED != 0,
@@ -335,13 +436,14 @@ impl Node {
         })
     }
 
-    fn origin(&self, header: &Header) -> Origin {
+    /// Who stated something, and which seat admitted it.
+    fn origin(&self, header: &Header) -> (Origin, Option<SeatId>) {
         let directory = self.directory();
         let identity = directory
             .identity_by_hash(&header.identity)
             .map(|i| i.identity());
         let title = identity.map_or_else(|| header.seat.to_string(), |i| i.title.clone());
-        Origin {
+        let origin = Origin {
             seat: header.seat,
             department: identity
                 .map(|i| i.department.clone())
@@ -349,7 +451,8 @@ impl Node {
                 .unwrap_or_else(|| title.clone()),
             title,
             jurisdiction: identity.map(|i| i.jurisdiction.clone()).unwrap_or_default(),
-        }
+        };
+        (origin, identity.map(|i| i.issuer))
     }
 
     /// Checks header signature, root and leaves of a stored block as if it had just arrived.

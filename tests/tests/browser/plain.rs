@@ -1,9 +1,10 @@
 //! Over plain HTTP: signing in and out, who may see what, security headers, figures that agree with their lists.
 
+use node::command::account::FAILURES_MAX;
 use tests::http::Request;
 
 use crate::world::{
-    BUREAU, CITY_TITLE, CODE, OTHERS, PASSWORD, SUBJECT, TAX, World, cookie, hidden,
+    BUREAU, CITY_TITLE, CODE, ID_NUMBER, OTHERS, PASSWORD, SUBJECT, TAX, World, cookie, hidden,
 };
 
 const PAGES: [&str; 6] = [
@@ -127,6 +128,72 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_wrong_passwords_lock_an_account_for_a_while() {
+    let mut world = World::new().await;
+    for n in 1..FAILURES_MAX {
+        // what slows guessing down lives in memory
+        if n % 5 == 0 {
+            world.restart_serving().await;
+        }
+        assert_eq!(world.try_sign_in("clerk", "guess").await.status, 401, "{n}");
+    }
+    world.restart_serving().await;
+    let locked = world.try_sign_in("clerk", "guess").await;
+    assert_eq!(locked.status, 429);
+    assert!(locked.text().contains("已被锁定，到 20"));
+    world.restart_serving().await;
+    let right = world.try_sign_in("clerk", PASSWORD).await;
+    assert_eq!(right.status, 429, "a restart does not open it");
+    assert!(right.text().contains("管理员重设口令即可解锁"));
+    world.sign_in("admin").await;
+    world.give_password("clerk").await;
+    world.sign_in("clerk").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_forgets_the_wrong_passwords_before() {
+    let mut world = World::new().await;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            assert_eq!(world.try_sign_in("clerk", "guess").await.status, 401);
+        }
+        world.sign_in("clerk").await;
+        world.restart_serving().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dossier_tells_who_has_looked_at_it() {
+    let world = World::new().await;
+    let (clerk, admin) = (world.sign_in("clerk").await, world.sign_in("admin").await);
+    let html = world.get(&clerk, &dossier()).await.text();
+    assert!(!html.contains("最近查看"), "a clerk is not told");
+    assert!(html.contains(ID_NUMBER), "the city may see it");
+    let document = format!("/api/v1{}", dossier());
+    let json = world.get(&clerk, &document).await.json().expect("json");
+    assert!(json.get("views").is_none(), "{json}");
+    let json = world.get(&admin, &document).await.json().expect("json");
+    let views = json["views"].as_array().expect("views");
+    let seen: Vec<_> = views.iter().map(|v| (&v["who"], &v["way"])).collect();
+    assert_eq!(
+        seen,
+        [
+            (&"李明（clerk）".into(), &"接口".into()),
+            (&"李明（clerk）".into(), &"网页".into())
+        ]
+    );
+    let html = world.get(&admin, &dossier()).await.text();
+    assert!(html.contains("此前最近 3 次"));
+    // what was not found was not looked at
+    world.get(&clerk, "/entities/uscc%3A00").await;
+    let acts = world.node.store().audit_page(None, 1).await.expect("acts");
+    assert_eq!(
+        (acts[0].action.as_str(), acts[0].object.as_str()),
+        ("dossier.view", SUBJECT)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_has_its_headers() {
     let world = World::new().await;
     let cookie = world.sign_in("admin").await;
@@ -228,6 +295,14 @@ async fn an_account_of_a_department_stays_with_it() {
         (own["department"].as_str(), own["pages"]["total"].as_u64()),
         (Some(TAX), Some(0))
     );
+    for path in [dossier(), format!("/api/v1{}", dossier())] {
+        let text = world.get(&cookie, &path).await.text();
+        assert!(
+            text.contains("远东𠮷祥") && text.contains("不向您的账号显示"),
+            "{path}"
+        );
+        assert!(!text.contains(ID_NUMBER), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

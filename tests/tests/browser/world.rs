@@ -42,6 +42,8 @@ pub const TAX: &str = "市税务局";
 /// The entity that two departments state.
 pub const CODE: &str = "91110000600037341L";
 pub const SUBJECT: &str = "uscc:91110000600037341L";
+/// Number of a representative's identity card: for the source and the city.
+pub const ID_NUMBER: &str = "370102197001010017";
 /// Entities beside it.
 pub const OTHERS: usize = 60;
 pub const CITY_TITLE: &str = "济南市监管平台";
@@ -226,6 +228,7 @@ impl World {
             ),
             ("address", "济南市历下区泉城路 1 号 <b>二层</b> & 三层"),
             ("state", "存续"),
+            ("id_no", ID_NUMBER),
             ("area", "历下区"),
         ];
         let mut drafts = vec![self.bureau.draft(self.bureau.map(&main).expect("accepted"))];
@@ -363,19 +366,26 @@ impl World {
             ("taxman", "赵强", Role::Department(TAX.to_owned())),
         ];
         for (account, name, role) in all {
-            let new = NewAccount {
-                account,
-                name,
-                role,
-                password: PASSWORD,
-                salt: [1; 16],
-                by: "test",
-            };
-            self.node
-                .put_account(&new, self.now())
-                .await
-                .expect("account");
+            self.account(account, name, role).await;
         }
+    }
+
+    async fn account(&self, account: &str, name: &str, role: Role) {
+        let new = NewAccount {
+            account,
+            name,
+            role,
+            password: PASSWORD,
+            salt: [1; 16],
+            by: "test",
+        };
+        let put = self.node.put_account(&new, self.now()).await;
+        put.expect("account");
+    }
+
+    /// The administrator gives an account a password anew.
+    pub async fn give_password(&self, account: &str) {
+        self.account(account, "李明", Role::Clerk).await;
     }
 
     async fn serve(&mut self) {
@@ -396,6 +406,13 @@ impl World {
                 .await
                 .expect("served");
         });
+    }
+
+    /// The console as after a restart: what it kept in memory is gone, the store is what it was.
+    pub async fn restart_serving(&mut self) {
+        self.stop_serving();
+        self.address = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.serve().await;
     }
 
     /// The console stops answering.
