@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
 use protocol::envelope::Envelope;
+use protocol::name::SeatId;
 use protocol::opening::Opening;
 use protocol::slice::{self, Opened};
-use store::{EntityRow, FeedItem, FoldGroup, ItemKind, Pointer, RecordRow};
+use store::{EntityRow, FeedItem, FoldGroup, ItemKind, Pointer, RecordRow, UnsettledRow};
+use supervision::conclude::unsettled::{flagged_division, unsettled};
+use supervision::identifier::uscc::Uscc;
+use supervision::judge::{Judgement, SearchFacts};
 
 use crate::apply::{flag, record_kind};
 use crate::error::StepError;
@@ -113,7 +117,10 @@ impl Node {
         }
         for (subject, records) in by_subject {
             match self.entity_of(subject, &records, &blocks, now_us)? {
-                Some(row) => group.entities.push(row),
+                Some((row, unsettled)) => {
+                    group.entities.push(row);
+                    group.unsettled.extend(unsettled);
+                }
                 None => group.gone.push(subject),
             }
         }
@@ -161,15 +168,15 @@ impl Node {
         Ok(())
     }
 
-    /// The list row of an entity: from its shown registration; of several origins the lowest seat's, until authority
-    /// directory data say otherwise.
+    /// The list row of an entity, and why it is for a person to settle if it is: from its shown registration; of several
+    /// origins the lowest seat's, until authority directory data say otherwise.
     fn entity_of(
         &self,
         subject: u64,
         records: &[&RecordRow],
         blocks: &HashMap<u64, Block>,
         now_us: i64,
-    ) -> Result<Option<EntityRow>, StepError> {
+    ) -> Result<Option<(EntityRow, Option<UnsettledRow>)>, StepError> {
         let candidates = records
             .iter()
             .filter(|r| {
@@ -191,18 +198,19 @@ impl Node {
         let opening = block.opening(&pointer).map_err(damaged)?;
         let head = opening.head().map_err(damaged)?;
         let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
-        let judgement = self.judge().judge(&head, &sections);
-        let Some(facts) = judgement.search else {
+        let mut judgement = self.judge().judge(&head, &sections);
+        let Some(facts) = judgement.search.take() else {
             return Ok(None);
         };
-        Ok(Some(EntityRow {
+        let unsettled = unsettled_row(subject, block.header.seat, &judgement, &facts);
+        let row = EntityRow {
             subject,
             subject_text: judgement.subject.tagged(),
             name: facts.name,
             former_names: facts.former_names.join("\n"),
+            org_code: organisation_code(facts.uscc.as_deref(), facts.org_code),
             uscc: facts.uscc.unwrap_or_default(),
             reg_no: facts.reg_no.unwrap_or_default(),
-            org_code: String::new(),
             region: record.region.clone(),
             kind_text: String::new(),
             state: facts.state.unwrap_or_default(),
@@ -213,6 +221,36 @@ impl Node {
                 .event_date
                 .map(|d| d.to_string())
                 .unwrap_or_default(),
-        }))
+        };
+        Ok(Some((row, unsettled)))
     }
+}
+
+/// The organisation code by which an entity is found: the one within its credit code, else the one stated.
+fn organisation_code(uscc: Option<&str>, stated: Option<String>) -> String {
+    match uscc.and_then(|code| Uscc::parse(code).ok()) {
+        Some(code) => code.organisation_code().to_owned(),
+        None => stated.unwrap_or_default(),
+    }
+}
+
+/// Why an entity is for a person to settle, if the rules left something open.
+fn unsettled_row(
+    subject: u64,
+    origin: SeatId,
+    judgement: &Judgement,
+    facts: &SearchFacts,
+) -> Option<UnsettledRow> {
+    let conclusion = judgement.conclusion.as_ref()?;
+    let reasons = unsettled(&judgement.subject, conclusion)
+        .iter()
+        .fold(0, |bits, reason| bits | reason.bit());
+    (reasons != 0).then(|| UnsettledRow {
+        subject,
+        origin,
+        reasons,
+        detail: flagged_division(conclusion).unwrap_or_default().to_owned(),
+        tax_no: facts.tax_no.clone().unwrap_or_default(),
+        registry: facts.registry.clone().unwrap_or_default(),
+    })
 }

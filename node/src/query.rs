@@ -7,6 +7,7 @@ pub mod dossier;
 pub mod health;
 pub mod refusal;
 pub mod search;
+pub mod unsettled;
 
 use protocol::bytes::Malformed;
 use store::StoreError;

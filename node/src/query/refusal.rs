@@ -173,7 +173,7 @@ impl Node {
         Ok(rows)
     }
 
-    fn sources(&self) -> HashMap<SeatId, Source> {
+    pub(super) fn sources(&self) -> HashMap<SeatId, Source> {
         let directory = self.directory();
         let sources = directory.identities().map(|i| i.identity());
         sources
@@ -267,9 +267,9 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Who states, as the list shows it.
-struct Source {
-    title: String,
-    department: String,
+pub(super) struct Source {
+    pub(super) title: String,
+    pub(super) department: String,
     issuer: SeatId,
 }
 

@@ -193,12 +193,15 @@ fn both<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<bool> {
     Some(a? == b?)
 }
 
+/// Whether a name may be compared at all: masked and very short ones are not.
+pub fn is_comparable_name(name: &str) -> bool {
+    let clean = normalise_name(name);
+    !is_nothing(name) && !clean.contains('*') && clean.chars().count() > NAME_CHARS_TOO_FEW
+}
+
 /// How many further facts agree beside the name; `None` if the name does not, or must not be compared.
 fn by_name(clues: &Clues<'_>, candidate: &Candidate<'_>) -> Option<u8> {
-    let name = normalise_name(clues.name.filter(|n| !is_nothing(n))?);
-    if name.contains('*') || name.chars().count() <= NAME_CHARS_TOO_FEW {
-        return None;
-    }
+    let name = normalise_name(clues.name.filter(|n| is_comparable_name(n))?);
     let current = candidate.facts.name.map(normalise_name);
     let former = candidate.former_names.iter().map(|n| normalise_name(n));
     if !current.into_iter().chain(former).any(|n| n == name) {
