@@ -2,6 +2,7 @@
 
 mod audience;
 mod kit;
+mod unsettled;
 
 use kit::*;
 use node::intake::TakeInFault;
