@@ -243,17 +243,19 @@ fn keep_link(
             async move {
                 let Some(dialled) = worker::unless(&shutdown, dialer.session(&address)).await
                 else {
-                    return LinkEnd::Broken("正在停止".to_owned());
+                    return (LinkEnd::Broken("正在停止".to_owned()), Duration::ZERO);
                 };
                 match dialled {
-                    Ok(carrier) => driver::run(carrier, Arc::new(uplink), links, clock, shutdown)
-                        .await
-                        .link_end(),
-                    Err(error) => LinkEnd::Broken(chain(&error)),
+                    Ok(carrier) => {
+                        let end =
+                            driver::run(carrier, Arc::new(uplink), links, clock, shutdown).await;
+                        (end.link_end(), end.stood)
+                    }
+                    Err(error) => (LinkEnd::Broken(chain(&error)), Duration::ZERO),
                 }
             }
         };
-        keep_connected(&clock, &shutdown, connect, |end, wait| {
+        keep_connected(&shutdown, connect, |end, wait| {
             let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
             noting.note_trouble(text);
             tracing::warn!(address, reason = text, ?wait, "link to {address} ended");
@@ -298,7 +300,7 @@ async fn serve(
         .serve(config.status.listen, workers.shutdown())
         .await?;
     let desk = teller.clone();
-    control::serve(home.folder(), workers.shutdown(), move |request| {
+    control::serve(home.folder(), workers, move |request| {
         let teller = desk.clone();
         async move { teller.answer(&request).await }
     })?;

@@ -34,6 +34,7 @@ pub struct Uplink(Arc<Inner>);
 struct Inner {
     store: Arc<SeatStore>,
     seat: SeatId,
+    jurisdiction: String,
     key: Arc<protocol::sign::SigningKey>,
     chain: Vec<Vec<u8>>,
     opening: Hash,
@@ -185,6 +186,7 @@ impl Uplink {
         Ok(Self(Arc::new(Inner {
             store,
             seat: admission.own().seat,
+            jurisdiction: admission.own().jurisdiction.clone(),
             key: admission.key.clone(),
             // the root is not for the hello: each side has its own
             chain: admission
@@ -299,10 +301,13 @@ impl Uplink {
             return;
         }
         let place = (receipt.node, receipt.log.lane);
-        let newer = state
-            .receipts
-            .get(&place)
-            .is_none_or(|known| receipt.at >= known.at);
+        // By position, not by time: a node whose clock was years ahead and has been set right must be heard. Of another
+        // incarnation the last word counts (D17).
+        let newer = state.receipts.get(&place).is_none_or(|known| {
+            receipt.incarnation != known.incarnation
+                || (receipt.durable.0 >= known.durable.0
+                    && receipt.safeguarded.0 >= known.safeguarded.0)
+        });
         if !newer {
             return;
         }
@@ -379,6 +384,12 @@ impl Host for Uplink {
         let identity = first.identity().clone();
         if identity.kind == SeatKind::Department {
             return Err(refuse("对端是部门代理，不是平台节点".to_owned()));
+        }
+        if identity.kind == SeatKind::District && identity.jurisdiction != self.0.jurisdiction {
+            return Err(refuse(format!(
+                "所连的「{}」不是本代理所属的平台，不向其发送任何数据；请核对配置中的地址与域名解析",
+                identity.title
+            )));
         }
         Ok((
             identity.seat,
@@ -539,7 +550,10 @@ impl Host for Uplink {
         let newest = self.0.progress.sealed[lane.index()].load(Ordering::Relaxed);
         let last = if to == 0 { newest } else { to.min(newest) };
         let first = <[u8; 8]>::try_from(resume.as_slice())
-            .map_or(from, |place| u64::from_be_bytes(place) + 1);
+            .map_or(from, |place| u64::from_be_bytes(place).saturating_add(1));
+        if first > last {
+            return Ok(WantAnswer::default());
+        }
         let head = self.0.progress.sendable.load(Ordering::Acquire);
         let mut rows = self
             .0

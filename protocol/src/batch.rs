@@ -107,7 +107,12 @@ impl Header {
         let time = HybridTime(r.u64()?);
         let identity = Hash(r.array()?);
         let n = usize::from(r.u16()?);
-        if sequence == 0 || epoch.counter == 0 || n == 0 || n > limits::GROUPS_MAX {
+        if sequence == 0
+            || sequence > limits::POSITION_MAX
+            || epoch.counter == 0
+            || n == 0
+            || n > limits::GROUPS_MAX
+        {
             return Err(r.malformed());
         }
         let mut groups: Vec<Group> = Vec::with_capacity(n);

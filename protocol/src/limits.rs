@@ -59,6 +59,12 @@ pub const UNROUTED_RECORDS_MAX: usize = 64;
 pub const CREDIT_BYTES: u64 = 8 << 20;
 /// Wants that one side may have open at the other.
 pub const WANTS_OPEN_MAX: usize = 64;
+/// Greatest sequence of a batch and greatest offset of a feed: stores keep them as signed integers of 64 bits.
+pub const POSITION_MAX: u64 = i64::MAX as u64;
+/// Bytes of the text in a goodbye that are kept; the rest is cut off.
+pub const GOODBYE_TEXT_BYTES_MAX: usize = 1_000;
+/// Receipts frames that wait to be said; a peer that lets more pile up does not listen.
+pub const RECEIPTS_WAITING_MAX: usize = 1_024;
 /// Bytes that name the place in a want where its next page begins.
 pub const WANT_RESUME_BYTES_MAX: usize = 1 << 10;
 /// Seats that one hello may present.

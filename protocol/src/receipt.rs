@@ -4,6 +4,7 @@ use crate::bytes::{Malformed, Put, Reader};
 use crate::directory::{Directory, LogName, SeatKind};
 use crate::envelope::{Envelope, kind};
 use crate::hash::Hash;
+use crate::limits;
 use crate::name::{FeedId, Lane, SeatId};
 use crate::sign::SigningKey;
 
@@ -65,6 +66,9 @@ impl Receipt {
             at: r.i64()?,
         };
         r.finish()?;
+        if receipt.durable.0.max(receipt.safeguarded.0) > limits::POSITION_MAX {
+            return Err(r.malformed());
+        }
         Ok(receipt)
     }
 
@@ -94,6 +98,9 @@ pub enum ReceiptFault {
     /// The node is not known here.
     #[error("receipt of an unknown node {0}")]
     UnknownNode(SeatId),
+    /// The node does not hold the log in full: only the city, and the district that the seat belongs to, do.
+    #[error("receipt of node {0}, which does not hold the log of {1} in full")]
+    NotAHolder(SeatId, SeatId),
     /// Not signed by the node that it names.
     #[error("receipt does not verify")]
     BadSignature,
@@ -108,8 +115,16 @@ pub fn verify(directory: &Directory, envelope: &Envelope) -> Result<VerifiedRece
     let node = directory
         .identity(&receipt.node)
         .ok_or(ReceiptFault::UnknownNode(receipt.node))?;
-    if node.identity().kind == SeatKind::Department {
-        return Err(Malformed::of("receipt: by a seat that holds nothing for others").into());
+    // another district's word, however well signed, must let nobody forget anything
+    let holds = match node.identity().kind {
+        SeatKind::City => true,
+        SeatKind::District => directory
+            .identity(&receipt.log.seat)
+            .is_some_and(|i| i.identity().jurisdiction == node.identity().jurisdiction),
+        SeatKind::Department => false,
+    };
+    if !holds {
+        return Err(ReceiptFault::NotAHolder(receipt.node, receipt.log.seat));
     }
     if !envelope.is_signed_by(&node.identity().key) {
         return Err(ReceiptFault::BadSignature);

@@ -232,9 +232,12 @@ impl Session {
         match frame {
             Frame::Hello(hello) => self.take_hello(hello)?,
             Frame::Resume(resume) => self.take_resume(now, resume)?,
-            Frame::Goodbye(goodbye) => {
+            Frame::Goodbye(Goodbye { code, text }) => {
                 self.end();
-                self.events.push_back(Event::Closed(goodbye));
+                // it will stand in logs and terminals
+                let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+                text.truncate(text.floor_char_boundary(limits::GOODBYE_TEXT_BYTES_MAX));
+                self.events.push_back(Event::Closed(Goodbye { code, text }));
             }
             // what overtook the greeting is said again by its sender
             _ if self.phase != Phase::Accepted => {}
@@ -291,6 +294,9 @@ impl Session {
         if want.resume.len() > limits::WANT_RESUME_BYTES_MAX {
             return Err(PeerMisbehaved::Conversation("place of a want"));
         }
+        if matches!(&want.want, Want::Subject(s) if s.len() > limits::SUBJECT_BYTES_MAX) {
+            return Err(PeerMisbehaved::Conversation("subject of a want"));
+        }
         let place = (want.id, want.resume.clone());
         if self.serving.contains(&place) {
             return Ok(());
@@ -319,6 +325,13 @@ impl Session {
         }
         if page.next.as_ref() == Some(&page.resumed) {
             return Err(PeerMisbehaved::Conversation("a page that does not advance"));
+        }
+        if page
+            .next
+            .as_ref()
+            .is_some_and(|n| n.len() > limits::WANT_RESUME_BYTES_MAX)
+        {
+            return Err(PeerMisbehaved::Conversation("next place of a want"));
         }
         self.wants.remove(&page.id);
         self.events.push_back(Event::WantPage {
@@ -362,6 +375,9 @@ impl Session {
         let terms = resume.interest.regions.len() + resume.interest.seats.len();
         if terms > limits::INTEREST_TERMS_MAX {
             return Err(PeerMisbehaved::Conversation("interest with too many terms"));
+        }
+        if resume.cursors.iter().any(|c| *c > limits::POSITION_MAX) {
+            return Err(PeerMisbehaved::Conversation("cursor of a resume"));
         }
         match self.phase {
             // nothing of ours is for a peer that was not judged; but nobody may say this again, so it is kept
@@ -433,6 +449,11 @@ impl Session {
         }
         let chunks = receipts.chunks(limits::RECEIPTS_PER_FRAME_MAX);
         self.receipts.extend(chunks.map(<[_]>::to_vec));
+        if self.receipts.len() > limits::RECEIPTS_WAITING_MAX {
+            // what is not said here is said in the next conversation
+            self.receipts.clear();
+            self.close(reason::MISBEHAVED, "对端长时间不接收回执，会话结束");
+        }
     }
 
     /// Whether another want may be opened now.
@@ -518,24 +539,46 @@ impl Session {
 
     /// The next frame to send, most urgent first.
     pub fn poll_transmit(&mut self, now: Millis) -> Option<Transmit> {
-        let (priority, frame) = self.next_frame(now)?;
+        self.poll_transmit_where(now, |_| true)
+    }
+
+    /// The next frame to send of those priorities for which there is room. What is not polled is kept as a state, not as
+    /// frames, so that a peer that does not listen makes nothing pile up.
+    pub fn poll_transmit_where(
+        &mut self,
+        now: Millis,
+        room: impl Fn(u8) -> bool,
+    ) -> Option<Transmit> {
+        let (priority, frame) = self.next_frame(now, room)?;
         Some(Transmit {
             priority,
             bytes: codec::encode(&frame),
         })
     }
 
-    fn next_frame(&mut self, now: Millis) -> Option<(u8, Frame)> {
-        if let Some(frame) = self.next_control(now) {
+    /// Pages of the peer's wants that wait to be said.
+    pub fn pages_waiting(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn next_frame(&mut self, now: Millis, room: impl Fn(u8) -> bool) -> Option<(u8, Frame)> {
+        if room(0)
+            && let Some(frame) = self.next_control(now)
+        {
             return Some((0, frame));
         }
         if self.phase == Phase::Closed {
             return None;
         }
-        for (class, out) in self.outgoing.iter_mut().enumerate() {
-            if let Some(feed) = out.poll(now) {
-                return Some((class as u8, Frame::Feed(feed)));
+        for (class, out) in (0..).zip(&mut self.outgoing) {
+            if room(class)
+                && let Some(feed) = out.poll(now)
+            {
+                return Some((class, Frame::Feed(feed)));
             }
+        }
+        if !room(3) {
+            return None;
         }
         let page = self.pages.pop_front()?;
         self.serving.remove(&(page.id, page.resumed.clone()));

@@ -283,7 +283,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null | Self::Empty => Ok(()),
-            Self::Raw(b) => write!(f, "(无法识别,{} 字节)", b.len()),
+            Self::Raw(b) => write!(f, "（无法识别，{} 字节）", b.len()),
             Self::Text(s) | Self::Decimal(s) => f.write_str(s),
             Self::Integer(v) | Self::Instant(v) => write!(f, "{v}"),
             Self::Date(d) => write!(f, "{d}"),

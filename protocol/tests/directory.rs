@@ -12,7 +12,7 @@ use protocol::envelope::{Envelope, Signature, kind};
 use protocol::frame::{Frame, Hello, Presence};
 use protocol::hash::Hash;
 use protocol::name::{Epoch, FeedId, InstanceId, Lane, SeatId};
-use protocol::receipt::{self, Receipt};
+use protocol::receipt::{self, Receipt, ReceiptFault};
 use protocol::session::{Config, Session};
 use protocol::sign::SigningKey;
 
@@ -272,6 +272,26 @@ fn receipts_come_from_nodes() {
     assert!(
         !verifies(SeatId([0xee; 16]), &city.district_key),
         "of nobody known"
+    );
+    let of_log = |seat, node, key: &SigningKey| {
+        let mut receipt = receipt(node);
+        receipt.log.seat = seat;
+        receipt::verify(&city.directory, &receipt.sign(key))
+    };
+    assert_eq!(
+        of_log(CITY, DISTRICT, &city.district_key),
+        Err(ReceiptFault::NotAHolder(DISTRICT, CITY)),
+        "a district does not hold in full what lies outside of its jurisdiction"
+    );
+    assert!(of_log(DISTRICT, DISTRICT, &city.district_key).is_ok());
+    let mut far = receipt(CITY);
+    far.safeguarded.0 = u64::MAX;
+    assert!(
+        matches!(
+            receipt::verify(&city.directory, &far.sign(&city.city_key)),
+            Err(ReceiptFault::Malformed(_))
+        ),
+        "a position that no store keeps"
     );
 }
 

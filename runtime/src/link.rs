@@ -37,6 +37,21 @@ impl Backoff {
         Self::default()
     }
 
+    /// How long to wait after one more failure, of a link that had stood for so long: a link that stood half a minute
+    /// starts anew, and one that stood a second or more is tried again after no longer than it stood, so that a line that
+    /// breaks often is up for half of the time at least.
+    pub fn after(&mut self, stood: Duration, random: u64) -> Duration {
+        if stood >= LASTING {
+            self.reset();
+        }
+        let wait = self.next(random);
+        if stood >= WORTH_HAVING {
+            wait.min(stood)
+        } else {
+            wait
+        }
+    }
+
     /// How long to wait after one more failure.
     pub fn next(&mut self, random: u64) -> Duration {
         let whole_ms = match self.attempts {
@@ -76,30 +91,25 @@ pub enum LinkEnd {
 }
 
 /// Keeps one link up until shutdown: runs `connect` (dial, authenticate, session to its end) again and again with
-/// [`Backoff`]. A link that lasted half a minute starts the backoff anew. `told` hears of every end and of the wait that
+/// [`Backoff`]. It returns how the link ended and for how long it stood; time spent on trying is none of it. `told` hears of every end and of the wait that
 /// follows it; `None` as wait means there is no further attempt.
 pub async fn keep_connected<F, Fut>(
-    clock: &Clock,
     shutdown: &Shutdown,
     mut connect: F,
     mut told: impl FnMut(&LinkEnd, Option<Duration>),
 ) where
     F: FnMut() -> Fut,
-    Fut: Future<Output = LinkEnd>,
+    Fut: Future<Output = (LinkEnd, Duration)>,
 {
     let mut backoff = Backoff::new();
     while !shutdown.has_begun() {
-        let began = clock.since_start();
-        let end = connect().await;
+        let (end, stood) = connect().await;
         if shutdown.has_begun() {
             return;
         }
-        if clock.since_start().saturating_sub(began) >= LASTING {
-            backoff.reset();
-        }
         let wait = match &end {
-            LinkEnd::Broken(_) => backoff.next(random_u64()),
-            LinkEnd::Later(at_least, _) => backoff.next(random_u64()).max(*at_least),
+            LinkEnd::Broken(_) => backoff.after(stood, random_u64()),
+            LinkEnd::Later(at_least, _) => backoff.after(stood, random_u64()).max(*at_least),
             LinkEnd::Final(_) => {
                 told(&end, None);
                 return;
@@ -163,14 +173,18 @@ pub async fn keep_session<H: Host>(
         match dialer.session(address).await {
             Ok(carrier) => {
                 let (host, links) = (host.clone(), links.clone());
-                driver::run(carrier, host, links, clock.clone(), shutdown.clone())
-                    .await
-                    .link_end()
+                let end = driver::run(carrier, host, links, clock.clone(), shutdown.clone()).await;
+                (end.link_end(), end.stood)
             }
-            Err(error) => LinkEnd::Broken(crate::worker::chain(&error)),
+            Err(error) => (
+                LinkEnd::Broken(crate::worker::chain(&error)),
+                Duration::ZERO,
+            ),
         }
     };
-    keep_connected(&clock, shutdown, connect, told).await;
+    keep_connected(shutdown, connect, told).await;
 }
 
 const LASTING: Duration = Duration::from_secs(30);
+/// Less than this is no link: a peer that ends every session at once is not asked more often for it.
+const WORTH_HAVING: Duration = Duration::from_secs(1);

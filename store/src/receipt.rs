@@ -20,14 +20,13 @@ const RECEIPT: Bulk = Bulk {
         ("bytes", Kind::Blob),
         ("at_us", Kind::Int),
     ],
-    // of one incarnation the one that reaches further, of two the later one (D17)
+    // of one incarnation the one that reaches further, whatever the clock said; of two the later one (D17)
     tail: "ON CONFLICT (seat, lane, opening, node) DO UPDATE SET incarnation = excluded.incarnation, \
            durable_sequence = excluded.durable_sequence, safeguarded_sequence = excluded.safeguarded_sequence, \
            bytes = excluded.bytes, at_us = excluded.at_us \
            WHERE (excluded.incarnation = receipt.incarnation \
            AND excluded.durable_sequence >= receipt.durable_sequence \
-           AND excluded.safeguarded_sequence >= receipt.safeguarded_sequence \
-           AND excluded.at_us >= receipt.at_us) \
+           AND excluded.safeguarded_sequence >= receipt.safeguarded_sequence) \
            OR (excluded.incarnation <> receipt.incarnation AND excluded.at_us > receipt.at_us)",
 };
 

@@ -156,6 +156,13 @@ async fn a_range_is_served_from_our_own_log_only() {
         from,
         to,
     };
+    // a place that is none costs nothing
+    let beyond = u64::MAX.to_be_bytes().to_vec();
+    let answer = w
+        .uplink
+        .serve_want(&peer(), want(testing::DEPARTMENT, u64::MAX, 0), beyond)
+        .await;
+    assert_eq!(answer.expect("served").items.len(), 0);
     let serve = async |want, resume| {
         w.uplink
             .serve_want(&peer(), want, resume)
@@ -210,6 +217,103 @@ async fn receipts_count_if_they_verify_and_safe_batches_are_let_go() {
     assert_eq!(views.len(), 2);
     assert_eq!((views[0].kind, views[0].durable), (SeatKind::District, 2));
     assert_eq!(views[1].heard_ms, 5_000);
+}
+
+/// A node whose clock was years ahead, or is set back by years, is believed as before: its receipts count by what they say.
+#[tokio::test]
+async fn a_receipt_counts_whatever_the_clock_of_its_node() {
+    let w = World::new().await;
+    let take = async |at, durable, safeguarded| {
+        let bytes = receipt(testing::CITY, 1, durable, safeguarded, at);
+        w.uplink
+            .receipts(&peer(), vec![bytes])
+            .await
+            .expect("taken");
+        w.uplink.settle().await.expect("settled");
+        let views = w.uplink.receipt_views();
+        let kept = w.store.receipts().await.expect("receipts");
+        assert_eq!(kept[0].durable, views[0].durable, "kept as it is shown");
+        (views[0].durable, views[0].safeguarded)
+    };
+    let year = 365 * 86_400 * 1_000_000_i64;
+    assert_eq!(take(30 * year, 1, 0).await, (1, 0));
+    assert_eq!(take(year, 2, 1).await, (2, 1));
+    assert_eq!(take(-year, 2, 2).await, (2, 2));
+    assert_eq!(take(40 * year, 1, 1).await, (2, 2), "an older word");
+}
+
+/// An address that leads to another district, with a certificate that is as good as ours: nothing is sent there.
+#[tokio::test]
+async fn another_district_is_no_place_to_send_to() {
+    let w = World::new().await;
+    let channel = Channel {
+        exporter: [3; 32],
+        peer_key: [0; 32],
+    };
+    let hello = |jurisdiction: &str, n: u8| {
+        let seat = SeatId([n; 16]);
+        let identity = Identity {
+            seat,
+            jurisdiction: jurisdiction.into(),
+            key: testing::key(n).public(),
+            ..peer().identity
+        };
+        let statement = Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), &testing::key(1));
+        Hello {
+            frame_min: VERSIONS.0,
+            frame_max: VERSIONS.1,
+            instance: [n; 16],
+            feed: [n; 16],
+            seats: vec![Presence {
+                seat: seat.0,
+                signature: testing::key(n).sign(&presence(&channel.exporter, &seat)),
+            }],
+            directory: vec![statement.to_bytes()],
+        }
+    };
+    let refused = w.uplink.authenticate(channel, hello("370199", 0x66)).await;
+    let Err(HostFault::Peer { code, text }) = refused else {
+        panic!("not refused");
+    };
+    assert_eq!(code, reason::NOT_ADMITTED);
+    assert!(text.contains("不向其发送任何数据"), "{text}");
+    let own = peer().identity.jurisdiction;
+    assert!(
+        w.uplink
+            .authenticate(channel, hello(&own, 0x67))
+            .await
+            .is_ok()
+    );
+}
+
+/// However well signed: only who holds the log in full lets us forget.
+#[tokio::test]
+async fn another_districts_receipt_lets_nobody_forget() {
+    let w = World::new().await;
+    let stranger = SeatId([0x77; 16]);
+    let district = peer().identity;
+    let other = Identity {
+        seat: stranger,
+        jurisdiction: "370199".into(),
+        key: testing::key(9).public(),
+        ..district
+    };
+    let statement = Envelope::signed(kind::IDENTITY, 1, other.to_bytes(), &testing::key(1));
+    w.uplink
+        .take_in(&peer(), 0, vec![Item::Envelope(statement.to_bytes())], 1)
+        .await
+        .expect("taken");
+    assert!(w.uplink.lock().directory.identity(&stranger).is_some());
+    let bytes = receipt(stranger, 9, 2, 2, 10);
+    w.uplink
+        .receipts(&peer(), vec![bytes])
+        .await
+        .expect("ignored");
+    w.uplink.settle().await.expect("settled");
+    assert!(w.uplink.receipt_views().is_empty());
+    let kept = w.store.queue_state().await.expect("state").sealed_batches;
+    assert_eq!(kept, 4, "nothing was let go");
+    assert_eq!(w.progress.acknowledged[2].load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

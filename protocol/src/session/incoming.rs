@@ -63,6 +63,9 @@ impl Incoming {
         if feed.offset <= feed.after {
             return Err(PeerMisbehaved::Conversation("a feed that does not advance"));
         }
+        if feed.offset > limits::POSITION_MAX {
+            return Err(PeerMisbehaved::Conversation("offset of a feed"));
+        }
         // A sender that reads its feed again may divide what does not concern us into fewer steps than before: steps without
         // item do not count, and those that follow each other are one.
         let weight = feed.item.as_ref().map_or(0, Item::weight);

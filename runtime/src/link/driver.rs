@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::frame::{CLASSES, Goodbye, Interest, Item, reason};
+use protocol::frame::{CLASSES, Goodbye, Interest, Item, Want, reason};
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::session::{Config, Event, Millis, Page, Session};
@@ -34,6 +34,10 @@ pub const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// About so many bytes are stored in one call of [`Host::take_in`].
 pub const TAKE_BYTES_MAX: u64 = 2 << 20;
+/// Pages of a peer's wants that are being made or wait to be sent.
+pub const PAGES_AHEAD_MAX: usize = 2;
+/// Frames of receipts that wait to be stored; while there are more, the peer is not heard.
+pub const RECEIPTS_AHEAD_MAX: usize = 4;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct SessionEnd {
     pub code: Option<u8>,
     /// Why, for people.
     pub text: String,
+    /// How long it stood, from both sides' acceptance on; zero if it never did.
+    pub stood: Duration,
 }
 
 impl SessionEnd {
@@ -86,6 +92,7 @@ pub async fn run<H: Host>(
                 by_peer: false,
                 code: None,
                 text,
+                stood: Duration::ZERO,
             };
         }
     };
@@ -110,10 +117,14 @@ pub async fn run<H: Host>(
         classes: Default::default(),
         receipts: VecDeque::new(),
         storing_receipts: false,
+        wanted: VecDeque::new(),
+        serving: 0,
+        telling: [false; CLASSES],
         work: JoinSet::new(),
         peer: None,
         place: None,
         established: false,
+        established_at: None,
         interest: Arc::default(),
         acknowledged: [0; CLASSES],
         closing: false,
@@ -136,15 +147,21 @@ struct Driver<H: Host> {
     control: Control,
     outgoing: Option<Outgoing>,
     inbox: Inbox,
-    /// Frames that found no room, per priority; credit bounds them.
-    unsent: [VecDeque<Vec<u8>>; PRIORITIES],
+    /// The frame that found no room, per priority. The session is not asked for another one before it has left, so that a
+    /// peer that does not listen makes nothing pile up here.
+    unsent: [Option<Vec<u8>>; PRIORITIES],
     classes: [Taking; CLASSES],
     receipts: VecDeque<Vec<Vec<u8>>>,
     storing_receipts: bool,
+    /// Wants of the peer that wait to be served.
+    wanted: VecDeque<(u64, Want, Vec<u8>)>,
+    serving: usize,
+    telling: [bool; CLASSES],
     work: JoinSet<Result<Outcome<H::Peer>, HostFault>>,
     peer: Option<(SeatId, H::Peer)>,
     place: Option<Place>,
     established: bool,
+    established_at: Option<Duration>,
     interest: Arc<Interest>,
     /// How far the host knows that the peer has stored our feed.
     acknowledged: [u64; CLASSES],
@@ -166,6 +183,9 @@ enum Outcome<P> {
     Authenticated(SeatId, P),
     Resume(Place, Resumption),
     Told,
+    Acknowledged {
+        class: u8,
+    },
     Page {
         class: u8,
         token: u32,
@@ -202,11 +222,14 @@ impl<H: Host> Driver<H> {
         while self.goodbye.is_none() && broken.is_none() {
             self.tell_acknowledged();
             self.answer_events();
+            self.serve_wants();
             self.send();
+            // sending may have made room for a further page
+            self.serve_wants();
             if self.goodbye.is_some() {
                 break;
             }
-            let unsent = std::array::from_fn(|p| !self.unsent[p].is_empty());
+            let unsent = std::array::from_fn(|p| self.unsent[p].is_some());
             let turn = tokio::select! {
                 biased;
                 () = shutdown.begun() => Turn::Stop,
@@ -215,7 +238,7 @@ impl<H: Host> Driver<H> {
                 () = self.inbox.handle.rung(), if self.established => Turn::Grown,
                 Some(ask) = self.inbox.wants.recv(), if self.session.may_want() => Turn::Ask(ask),
                 () = room(self.outgoing.as_ref(), unsent) => Turn::Room,
-                frame = incoming.receive() => Turn::Frame(frame),
+                frame = incoming.receive(), if self.receipts.len() < RECEIPTS_AHEAD_MAX => Turn::Frame(frame),
                 () = &mut greeting, if !self.established => Turn::Late,
             };
             match turn {
@@ -262,11 +285,13 @@ impl<H: Host> Driver<H> {
         let now = self.session.acknowledged();
         for (class, through) in (0..).zip(now) {
             let known = &mut self.acknowledged[usize::from(class)];
-            if through > *known {
+            // one at a time: a peer can acknowledge more often than a host can note it
+            if through > *known && !self.telling[usize::from(class)] {
                 *known = through;
+                self.telling[usize::from(class)] = true;
                 self.with_peer(async move |host: Arc<H>, peer| {
                     host.acknowledged(&peer, class, through).await?;
-                    Ok(Outcome::Told)
+                    Ok(Outcome::Acknowledged { class })
                 });
             }
         }
@@ -285,6 +310,7 @@ impl<H: Host> Driver<H> {
                 }
                 Event::Established(interest) => {
                     self.established = true;
+                    self.established_at = Some(self.clock.since_start());
                     self.interest = Arc::new(interest.clone());
                     let handle = self.inbox.handle.clone();
                     self.with_peer(async move |host: Arc<H>, peer| {
@@ -326,15 +352,7 @@ impl<H: Host> Driver<H> {
                     self.store_receipts();
                 }
                 Event::ServeWant { id, want, resume } => {
-                    self.with_peer(async move |host: Arc<H>, peer| {
-                        let resumed = resume.clone();
-                        let answer = host.serve_want(&peer, want, resume).await?;
-                        Ok(Outcome::Served {
-                            id,
-                            resumed,
-                            answer,
-                        })
-                    });
+                    self.wanted.push_back((id, want, resume));
                 }
                 Event::WantPage { id, items, next } => {
                     self.with_peer(async move |host: Arc<H>, peer| {
@@ -377,6 +395,25 @@ impl<H: Host> Driver<H> {
             host.take_in(&peer, class, items, through).await?;
             Ok(Outcome::Taken { class, through })
         });
+    }
+
+    /// Makes pages for the peer's wants, a few ahead of what it takes.
+    fn serve_wants(&mut self) {
+        while self.serving + self.session.pages_waiting() < PAGES_AHEAD_MAX {
+            let Some((id, want, resume)) = self.wanted.pop_front() else {
+                return;
+            };
+            self.serving += 1;
+            self.with_peer(async move |host: Arc<H>, peer| {
+                let resumed = resume.clone();
+                let answer = host.serve_want(&peer, want, resume).await?;
+                Ok(Outcome::Served {
+                    id,
+                    resumed,
+                    answer,
+                })
+            });
+        }
     }
 
     fn store_receipts(&mut self) {
@@ -459,12 +496,14 @@ impl<H: Host> Driver<H> {
                 resumed,
                 answer,
             } => {
+                self.serving -= 1;
                 self.session
                     .handle_want_page(id, resumed, answer.items, answer.next);
             }
             Outcome::WantStored(Some(ask)) => {
                 self.session.want(now, ask.id, ask.want, ask.resume);
             }
+            Outcome::Acknowledged { class } => self.telling[usize::from(class)] = false,
             Outcome::WantStored(None) | Outcome::Told => {}
         }
     }
@@ -472,25 +511,33 @@ impl<H: Host> Driver<H> {
     /// Puts what the session has to say into the carrier's queues, as far as there is room.
     fn send(&mut self) {
         let now = millis(&self.clock);
-        while let Some(transmit) = self.session.poll_transmit(now) {
-            let priority = usize::from(transmit.priority).min(PRIORITIES - 1);
-            self.unsent[priority].push_back(transmit.bytes);
+        loop {
+            self.send_unsent();
+            let room = |priority: u8| self.unsent[usize::from(priority)].is_none();
+            let Some(transmit) = self.session.poll_transmit_where(now, room) else {
+                return;
+            };
+            self.unsent[usize::from(transmit.priority)] = Some(transmit.bytes);
         }
+    }
+
+    fn send_unsent(&mut self) {
         let Some(outgoing) = &self.outgoing else {
             return;
         };
-        for (priority, frames) in self.unsent.iter_mut().enumerate() {
-            while !frames.is_empty() {
-                let Some(slot) = outgoing.try_reserve(priority as u8) else {
-                    break;
-                };
-                if let Some(frame) = frames.pop_front()
-                    && let Err(error) = slot.send(frame)
-                {
-                    // a host gave a page whose single item is larger than frames may be
-                    tracing::error!(peer = %self.remote, %error, "frame not sent");
-                    self.control.close(CloseCode::Internal, "本端报文超长");
-                }
+        for (priority, unsent) in self.unsent.iter_mut().enumerate() {
+            if unsent.is_none() {
+                continue;
+            }
+            let Some(slot) = outgoing.try_reserve(priority as u8) else {
+                continue;
+            };
+            if let Some(frame) = unsent.take()
+                && let Err(error) = slot.send(frame)
+            {
+                // a host gave a page whose single item is larger than frames may be
+                tracing::error!(peer = %self.remote, %error, "frame not sent");
+                self.control.close(CloseCode::Internal, "本端报文超长");
             }
         }
     }
@@ -562,6 +609,9 @@ impl<H: Host> Driver<H> {
             by_peer,
             code,
             text,
+            stood: self.established_at.map_or(Duration::ZERO, |since| {
+                self.clock.since_start().saturating_sub(since)
+            }),
         }
     }
 
@@ -573,11 +623,11 @@ impl<H: Host> Driver<H> {
         }
         // nothing but our goodbye and what was said before it matters now; a peer that said goodbye hears nothing more
         let (first, rest) = self.unsent.split_at_mut(1);
-        rest.iter_mut().for_each(VecDeque::clear);
+        rest.fill(None);
         if by_peer {
-            first[0].clear();
+            first[0] = None;
         }
-        while !self.unsent[0].is_empty() {
+        while self.unsent[0].is_some() {
             room(self.outgoing.as_ref(), [true, false, false, false]).await;
             self.send();
         }

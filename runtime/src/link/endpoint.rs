@@ -112,7 +112,7 @@ pub enum EndpointError {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The name does not resolve.
-    #[error("NET-01 地址 {address} 无法解析，应为 主机名:端口 或 IP:端口；请检查域名解析")]
+    #[error("NET-01 地址 {address} 无法解析，应为 `主机名:端口` 或 `IP:端口`；请检查域名解析")]
     Name {
         /// As configured.
         address: String,

@@ -518,13 +518,27 @@ fn backoff_is_quick_at_first_and_bounded() {
     assert!(backoff.next(7) <= Duration::from_millis(100));
 }
 
+#[test]
+fn a_link_that_breaks_often_is_up_half_of_the_time() {
+    let seconds = Duration::from_secs;
+    let mut backoff = Backoff::new();
+    for _ in 0..40 {
+        assert!(backoff.after(seconds(20), u64::MAX) <= seconds(20));
+        assert!(backoff.after(seconds(1), u64::MAX) <= seconds(1));
+    }
+    // who ends it at once, or lets nobody in, is left alone for longer and longer
+    assert!(backoff.after(Duration::from_millis(50), 0) >= seconds(30));
+    assert!(backoff.after(Duration::ZERO, 0) >= seconds(30));
+    assert!(backoff.after(seconds(30), u64::MAX) < seconds(1));
+    assert_eq!(backoff.attempts(), 1);
+}
+
 #[tokio::test]
 async fn a_link_is_kept_up_until_a_person_must_act() {
     let shutdown = Shutdown::new();
     let mut count = 0;
     let mut heard = Vec::new();
     keep_connected(
-        &Clock::system(),
         &shutdown,
         || {
             count += 1;
@@ -533,7 +547,7 @@ async fn a_link_is_kept_up_until_a_person_must_act() {
                 2 => LinkEnd::Later(Duration::from_millis(300), "busy".to_owned()),
                 _ => LinkEnd::Final("revoked".to_owned()),
             };
-            async move { end }
+            async move { (end, Duration::ZERO) }
         },
         |end, wait| heard.push((end.clone(), wait)),
     )

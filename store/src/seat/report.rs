@@ -164,7 +164,7 @@ impl SeatStore {
             .collect()
     }
 
-    /// Keeps the newest receipt per node and lane.
+    /// Keeps the last receipt per node and lane; which one is the newer has been judged, by what they say and not by time.
     pub async fn put_receipts(&self, receipts: &[ReceiptRow]) -> Result<(), SeatError> {
         let mut tx = self.begin().await?;
         for receipt in receipts {
@@ -172,7 +172,7 @@ impl SeatStore {
                 "INSERT INTO receipt (node, lane, durable, safeguarded, issued, heard, envelope) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (node, lane) DO UPDATE SET \
                  durable = excluded.durable, safeguarded = excluded.safeguarded, issued = excluded.issued, \
-                 heard = excluded.heard, envelope = excluded.envelope WHERE excluded.issued >= receipt.issued",
+                 heard = excluded.heard, envelope = excluded.envelope",
             )
             .bind(receipt.node.to_vec())
             .bind(i64::from(receipt.lane as u8))

@@ -224,7 +224,10 @@ pub async fn receipts_of_one_incarnation_only_grow(store: Store) {
         (receipt(1, 4, 0, 11), receipt(1, 5, 0, 10)),
         (receipt(1, 5, 3, 12), receipt(1, 5, 3, 12)),
         (receipt(1, 5, 3, 13), receipt(1, 5, 3, 13)),
-        (receipt(2, 1, 0, 5), receipt(1, 5, 3, 13)),
+        // a clock that was ahead has been set back
+        (receipt(1, 6, 3, -900), receipt(1, 6, 3, -900)),
+        (receipt(1, 6, 3, 13), receipt(1, 6, 3, 13)),
+        (receipt(2, 1, 0, 5), receipt(1, 6, 3, 13)),
         (receipt(2, 1, 0, 20), receipt(2, 1, 0, 20)),
     ];
     for (put, expected) in steps {

@@ -151,6 +151,120 @@ fn a_want_whose_place_is_too_long() {
 }
 
 #[test]
+fn a_want_of_a_subject_that_is_none() {
+    let long = Frame::Want(WantFrame {
+        id: 1,
+        want: Want::Subject("x".repeat(limits::SUBJECT_BYTES_MAX + 1)),
+        resume: Vec::new(),
+    });
+    check_misbehaves(vec![long]);
+}
+
+#[test]
+fn an_offset_that_no_store_keeps() {
+    check_misbehaves(vec![feed(1, 0, limits::POSITION_MAX + 1, 1)]);
+    check_misbehaves(vec![Frame::Feed(Feed {
+        class: 1,
+        after: 0,
+        offset: u64::MAX,
+        directory: 0,
+        item: None,
+    })]);
+    let mut session = fresh(None);
+    let said = Frame::Resume(Resume {
+        cursors: [0, 0, u64::MAX],
+        ..resume(WINDOW)
+    });
+    put(&mut session, &said).expect_err("further than any feed reaches");
+}
+
+/// What is kept for a want must not grow with the peer's mood.
+#[test]
+fn a_page_whose_next_place_is_too_long() {
+    let mut session = established(None, WINDOW);
+    session.want(0, 1, Want::Subject("x".into()), Vec::new());
+    let page = Frame::WantPage(WantPage {
+        id: 1,
+        resumed: Vec::new(),
+        items: Vec::new(),
+        next: Some(vec![0; limits::WANT_RESUME_BYTES_MAX + 1]),
+    });
+    put(&mut session, &page).expect_err("too long");
+}
+
+/// A goodbye's text stands in logs and terminals: bounded, and without what moves a cursor.
+#[test]
+fn a_goodbye_that_is_no_text_for_people() {
+    let mut session = established(None, WINDOW);
+    let text = format!("\u{1b}[2J再见\n{}", "长".repeat(1 << 20));
+    put(&mut session, &Frame::Goodbye(Goodbye { code: 0, text })).expect("a goodbye");
+    let Some(Event::Closed(goodbye)) = events(&mut session).pop() else {
+        panic!("closed");
+    };
+    assert!(goodbye.text.len() <= limits::GOODBYE_TEXT_BYTES_MAX);
+    assert!(goodbye.text.starts_with("[2J再见长"), "{}", goodbye.text);
+    assert!(!goodbye.text.chars().any(char::is_control));
+}
+
+/// A peer that takes nothing from us makes nothing pile up: each priority is asked for by itself, and a receipt that
+/// cannot be said ends the conversation sooner or later.
+#[test]
+fn a_peer_that_does_not_listen() {
+    let mut session = established(None, 1 << 20);
+    for n in 0..5_000 {
+        put(&mut session, &feed(0, n, n + 1, 1)).expect("a step");
+        session.handle_taken(0, n + 1);
+        put(&mut session, &want(n, &[])).err();
+        for event in events(&mut session) {
+            if let Event::ServeWant { id, resume, .. } = event {
+                session.handle_want_page(id, resume, Vec::new(), None);
+            }
+        }
+        if !session.is_established() {
+            break;
+        }
+    }
+    // as many as may be open, then it was at fault
+    assert!(!session.is_established());
+
+    let mut session = established(None, 1 << 20);
+    for n in 0..=limits::RECEIPTS_WAITING_MAX {
+        assert!(session.is_established(), "closed after {n}");
+        session.send_receipts(vec![vec![1]]);
+    }
+    assert!(!session.is_established());
+}
+
+#[test]
+fn only_what_has_room_is_said() {
+    let mut session = established(None, 1 << 20);
+    session.send_receipts(vec![vec![1]]);
+    put(&mut session, &want(1, &[])).expect("a want");
+    events(&mut session);
+    session.handle_want_page(1, Vec::new(), Vec::new(), None);
+    let page = |class| Page {
+        items: vec![(1, item(1, class, 10))],
+        through: 1,
+        more: false,
+    };
+    session.handle_page(0, 0, 0, page(0));
+    session.handle_page(0, 2, 0, page(2));
+    let mut said = |open: &[u8]| {
+        session
+            .poll_transmit_where(0, |priority| open.contains(&priority))
+            .map(|t| t.priority)
+    };
+    assert_eq!(said(&[]), None);
+    assert_eq!(said(&[1]), None);
+    assert_eq!(said(&[1, 3]), Some(3));
+    assert_eq!(said(&[1, 3]), None);
+    assert_eq!(said(&[2]), Some(2));
+    assert_eq!(said(&[0, 2]), Some(0), "receipts");
+    assert_eq!(said(&[0, 2]), Some(0), "lane 0");
+    assert_eq!(said(&[0, 1, 2, 3]), None);
+}
+
+#[test]
 fn another_party_within_the_same_conversation() {
     check_misbehaves(vec![Frame::Hello(hello(2)), Frame::Hello(hello(3))]);
 }

@@ -28,6 +28,8 @@ struct Party {
     refuses: AtomicBool,
     blames: AtomicBool,
     receipts: Mutex<Vec<Vec<u8>>>,
+    stores_no_receipts: AtomicBool,
+    served: AtomicUsize,
     wanted: Mutex<BTreeMap<u64, Vec<Item>>>,
     ends: Mutex<Vec<SessionEnd>>,
     handles: Mutex<Vec<Handle>>,
@@ -178,6 +180,9 @@ impl Host for Party {
     }
 
     async fn receipts(&self, _: &u8, receipts: Vec<Vec<u8>>) -> Result<(), HostFault> {
+        if self.stores_no_receipts.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.receipts.lock().expect("lock").extend(receipts);
         Ok(())
     }
@@ -189,6 +194,7 @@ impl Host for Party {
         resume: Vec<u8>,
     ) -> Result<WantAnswer, HostFault> {
         assert!(matches!(want, Want::Subject(_)));
+        self.served.fetch_add(1, Ordering::Relaxed);
         let n = resume.first().copied().unwrap_or(0);
         Ok(WantAnswer {
             items: vec![item(u64::from(n))],
@@ -510,4 +516,83 @@ async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
         Some(&LinkEnd::Broken("程序正在停止".to_owned()))
     );
     assert!(workers.stop(AT_MOST).await.is_empty());
+}
+
+/// A peer that has introduced itself and from here on keeps to no rule; it reads nothing.
+async fn offender(carrier: &Carrier) {
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&carrier.exporter);
+    let hello = Hello {
+        frame_min: VERSIONS.0,
+        frame_max: VERSIONS.1,
+        instance: [9; 16],
+        feed: [9; 16],
+        seats: vec![Presence {
+            seat: [9; 16],
+            signature,
+        }],
+        directory: Vec::new(),
+    };
+    let resume = protocol::frame::Resume {
+        feed: [0; 16],
+        cursors: [0; CLASSES],
+        interest: Interest {
+            full: true,
+            ..Interest::default()
+        },
+        window: 1 << 20,
+    };
+    for frame in [
+        protocol::frame::Frame::Hello(hello),
+        protocol::frame::Frame::Resume(resume),
+    ] {
+        say(carrier, &frame).await.expect("introduced");
+    }
+}
+
+/// Says a frame; `None` when the other side does not take it for a while.
+async fn say(carrier: &Carrier, frame: &protocol::frame::Frame) -> Option<()> {
+    let bytes = protocol::codec::encode(frame);
+    let sent = timeout(Duration::from_millis(300), carrier.send(0, bytes)).await;
+    sent.ok()?.ok()
+}
+
+#[tokio::test]
+async fn receipts_are_taken_no_faster_than_they_are_stored() {
+    let (carrier, offending) = Carrier::pair(5);
+    let ours = Side::new(Party::new(1));
+    ours.host.stores_no_receipts.store(true, Ordering::Relaxed);
+    let running = ours.run(carrier);
+    offender(&offending).await;
+    let frame = protocol::frame::Frame::Receipts(vec![vec![0; 1 << 10]; 256]);
+    let mut taken = 0;
+    while taken < 100 && say(&offending, &frame).await.is_some() {
+        taken += 1;
+    }
+    assert!(taken < 20, "{taken} frames of receipts wait in memory");
+    offending.control().close(CloseCode::Done, "");
+    running.abort();
+}
+
+#[tokio::test]
+async fn pages_are_made_no_faster_than_they_are_taken() {
+    let (carrier, offending) = Carrier::pair(6);
+    let ours = Side::new(Party::new(1));
+    let running = ours.run(carrier);
+    offender(&offending).await;
+    for id in 0..limits::WANTS_OPEN_MAX as u64 {
+        let want = protocol::frame::WantFrame {
+            id,
+            want: Want::Subject("s".to_owned()),
+            resume: Vec::new(),
+        };
+        say(&offending, &protocol::frame::Frame::Want(want)).await;
+    }
+    // what was asked last is served last: by now everything was looked at
+    assert!(until(AT_MOST, || ours.host.served.load(Ordering::Relaxed) > 2).await);
+    sleep(Duration::from_millis(200)).await;
+    let served = ours.host.served.load(Ordering::Relaxed);
+    assert!(served <= 10, "{served} pages wait in memory");
+    offending.control().close(CloseCode::Done, "");
+    running.abort();
 }
