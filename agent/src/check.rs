@@ -24,7 +24,7 @@ pub async fn check(
         good = false;
     }
     for source in &config.sources {
-        told(&format!("来源“{}”", source.name));
+        told(&format!("来源「{}」", source.name));
         let mapping = match Mapping::load(&source.mapping, &standards) {
             Ok(mapping) => mapping,
             Err(error) => {
@@ -150,7 +150,7 @@ fn probe_table(
             .any(|c| c.eq_ignore_ascii_case(&column.name));
         if unmapped && let Some(field) = mapping.standard.field_of_column(&column.name) {
             told(&format!(
-                "  建议   列 {} 像是“{}”，如需报送请在映射中加 [fields.{}]",
+                "  建议   列 {} 像是「{}」，如需报送请在映射中加 [fields.{}]",
                 column.name, field.label, field.name
             ));
         }

@@ -189,7 +189,7 @@ pub enum AgentConfigError {
     #[error(transparent)]
     File(#[from] ConfigError),
     /// A source's schedule.
-    #[error("来源“{source_name}”的周期有误：{error}")]
+    #[error("来源「{source_name}」的周期有误：{error}")]
     Schedule {
         /// The source.
         source_name: String,
@@ -197,7 +197,7 @@ pub enum AgentConfigError {
         error: ScheduleError,
     },
     /// A source's settings do not fit together.
-    #[error("来源“{source_name}”的配置有误：{detail}")]
+    #[error("来源「{source_name}」的配置有误：{detail}")]
     Source {
         /// The source.
         source_name: String,

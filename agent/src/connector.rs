@@ -109,7 +109,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// The account may not read it.
-    #[error("无权读取 {};请为运行代理的账号授予只读权限", path.display())]
+    #[error("无权读取 {}；请为运行代理的账号授予只读权限", path.display())]
     Denied {
         /// The path.
         path: PathBuf,
@@ -179,7 +179,7 @@ pub enum ReadError {
 
 fn suggestion(nearest: &Option<String>) -> String {
     match nearest {
-        Some(name) => format!(",是否指 {name}?"),
+        Some(name) => format!("，是否指 {name}？"),
         None => String::new(),
     }
 }

@@ -149,7 +149,7 @@ impl Report {
             good as f64 * 100.0 / self.read as f64
         };
         let mut out = format!(
-            "来源“{}”：读取 {} 行 → 可上送 {good} 行（{percent:.1}%），拒收 {} 行\n",
+            "来源「{}」：读取 {} 行 → 可上送 {good} 行（{percent:.1}%），拒收 {} 行\n",
             self.source, self.read, self.refused
         );
         if let Some(note) = &self.note {

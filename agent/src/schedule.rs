@@ -27,7 +27,7 @@ pub enum ScheduleError {
     Period(String),
     /// Not a cron expression.
     #[error(
-        "定时表达式 {text} 无法识别：{detail}。格式为“分 时 日 月 星期”，例如 \"30 2 * * MON-FRI\""
+        "定时表达式 {text} 无法识别：{detail}。格式为「分 时 日 月 星期」，例如 \"30 2 * * MON-FRI\""
     )]
     Cron {
         /// The expression.

@@ -84,7 +84,7 @@ impl Report {
         }
         for (source, _) in &self.sources {
             if let Some(trouble) = &source.trouble {
-                steps.push(format!("来源“{}”：{trouble}", source.name));
+                steps.push(format!("来源「{}」：{trouble}", source.name));
             }
         }
         let refused: u64 = self.sources.iter().map(|(s, _)| s.refused).sum();

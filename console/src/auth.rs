@@ -57,11 +57,25 @@ impl Session {
 
     /// The department whose refusals are shown: refuses an account of one department that asks for another's.
     pub(crate) fn refusals_of(&self, asked: &str) -> Result<Option<String>, Fault> {
+        self.department_of(asked, "不能查看其他部门的拒收记录", "拒收记录")
+    }
+
+    /// The department whose unsettled entities are shown, likewise.
+    pub(crate) fn unsettled_of(&self, asked: &str) -> Result<Option<String>, Fault> {
+        self.department_of(asked, "不能查看其他部门的待核实主体", "待核实主体")
+    }
+
+    fn department_of(
+        &self,
+        asked: &str,
+        title: &'static str,
+        what: &str,
+    ) -> Result<Option<String>, Fault> {
         match &self.account.role {
             Role::Department(own) if !asked.is_empty() && asked != own => Err(Fault::Forbidden {
-                title: "不能查看其他部门的拒收记录",
+                title,
                 why: format!(
-                    "您的账号属于「{own}」，只能查看本部门的拒收记录；您要看的是「{asked}」的。"
+                    "您的账号属于「{own}」，只能查看本部门的{what}；您要看的是「{asked}」的。"
                 ),
             }),
             Role::Department(own) => Ok(Some(own.clone())),

@@ -21,6 +21,8 @@ use crate::view::shell::{Here, Shell, TextSize, User};
 
 /// Within this an answer must be ready.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+/// The menu counts entities for a person to settle up to here; the list counts all.
+const UNSETTLED_MAX: u64 = 1_000;
 /// Cookie of the text size.
 pub(crate) const TEXT_COOKIE: &str = "zongheng_text";
 
@@ -31,6 +33,8 @@ const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; f
 pub(crate) struct Frame {
     console: Arc<Console>,
     session: Option<Session>,
+    /// Entities for a person to settle, as the menu counts them.
+    unsettled: u64,
     path: String,
     text: TextSize,
 }
@@ -49,6 +53,11 @@ impl Frame {
                 .unwrap_or_default()
                 .to_owned(),
             role: session.account.role.label(),
+            unsettled: match self.unsettled {
+                0 => String::new(),
+                UNSETTLED_MAX => format!("{} 以上", UNSETTLED_MAX - 1),
+                count => count.to_string(),
+            },
             admits: session.account.role.admits(),
             sign_out_token: session.form_token("/sign-out"),
         });
@@ -104,12 +113,18 @@ pub(crate) async fn visitor(
     let mut frame = Frame {
         console: console.clone(),
         session: None,
+        unsettled: 0,
         path: path_of(request.uri()),
         text,
     };
     let answer = async {
         let session = console.session(request.headers()).await?;
         frame.session.clone_from(&session);
+        if let Some(session) = session.as_ref().filter(|_| !is_api) {
+            let department = session.account.role.department();
+            let node = &console.node;
+            frame.unsettled = node.unsettled_at_most(department, UNSETTLED_MAX).await?;
+        }
         request.extensions_mut().insert(Visitor(session));
         request.extensions_mut().insert(frame.clone());
         Ok::<_, Fault>(next.run(request).await)

@@ -8,6 +8,7 @@ pub(crate) mod nodes;
 pub(crate) mod other;
 pub(crate) mod refusals;
 pub(crate) mod sign;
+pub(crate) mod unsettled;
 
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

@@ -9,6 +9,7 @@ use crate::view::failure::Failure;
 use crate::view::health::Health;
 use crate::view::refusal::Refusals;
 use crate::view::shell::Shell;
+use crate::view::unsettled::UnsettledList;
 
 /// Sign-in form.
 #[derive(Template)]
@@ -64,6 +65,16 @@ pub struct RefusalsPage<'a> {
     pub shell: &'a Shell,
     /// The list.
     pub list: &'a Refusals,
+}
+
+/// Entities for a person to settle.
+#[derive(Template)]
+#[template(path = "unsettled.html")]
+pub struct UnsettledPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// The list.
+    pub list: &'a UnsettledList,
 }
 
 /// Admissions.

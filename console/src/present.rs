@@ -5,6 +5,7 @@ pub(crate) mod dossier;
 pub(crate) mod entity;
 pub(crate) mod health;
 pub(crate) mod refusal;
+pub(crate) mod unsettled;
 
 use node::Node;
 

@@ -9,7 +9,9 @@ use axum::routing::{get, post};
 
 use crate::Console;
 use crate::frame;
-use crate::handle::{admissions, assets, dossier, entities, nodes, other, refusals, sign};
+use crate::handle::{
+    admissions, assets, dossier, entities, nodes, other, refusals, sign, unsettled,
+};
 
 /// Bytes of a request's body: forms of a few fields.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -20,6 +22,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/nodes", get(nodes::page))
         .route("/entities", get(entities::page))
         .route("/entities/{subject}", get(dossier::page))
+        .route("/unsettled", get(unsettled::page))
         .route("/refusals", get(refusals::page))
         .route("/admissions", get(admissions::page))
         .route("/admissions/{peer}/approve", post(admissions::approve))
@@ -31,6 +34,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/api/v1/nodes", get(nodes::json))
         .route("/api/v1/entities", get(entities::json))
         .route("/api/v1/entities/{subject}", get(dossier::json))
+        .route("/api/v1/unsettled", get(unsettled::json))
         .route("/api/v1/refusals", get(refusals::json))
         .route("/api/v1/admissions", get(admissions::json))
         .route(

@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 pub enum ServeError {
     /// The address is not loopback.
     #[error(
-        "控制台以明文 HTTP 提供服务,只能监听本机回环地址(如 127.0.0.1:8080),配置的是 {address}。\
-         请改为回环地址,并由本机的 HTTPS 反向代理对外提供"
+        "控制台以明文 HTTP 提供服务，只能监听本机回环地址（如 127.0.0.1:8080），配置的是 {address}。\
+         请改为回环地址，并由本机的 HTTPS 反向代理对外提供"
     )]
     NotLoopback {
         /// What was configured.
         address: SocketAddr,
     },
     /// The system refuses the address.
-    #[error("控制台地址 {address} 无法监听,可能已被其他程序占用;请换一个端口或停止占用者")]
+    #[error("控制台地址 {address} 无法监听，可能已被其他程序占用；请换一个端口或停止占用者")]
     Listen {
         /// What was configured.
         address: SocketAddr,
@@ -28,7 +28,7 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The listener failed.
-    #[error("控制台的监听中断,请检查系统日志后重启节点")]
+    #[error("控制台的监听中断，请检查系统日志后重启节点")]
     Io(#[from] io::Error),
 }
 

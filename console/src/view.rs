@@ -10,6 +10,7 @@ pub mod failure;
 pub mod health;
 pub mod refusal;
 pub mod shell;
+pub mod unsettled;
 
 use serde::Serialize;
 

@@ -137,6 +137,25 @@ fn refusals() {
 }
 
 #[test]
+fn unsettled() {
+    let shell = fixture::shell(Here::Unsettled, "/unsettled");
+    let check_list = |name, list| {
+        let shell = &shell;
+        check(name, &page::UnsettledPage { shell, list: &list });
+    };
+    check_list("unsettled", fixture::unsettled::list());
+    check_list("unsettled-empty", fixture::unsettled::empty());
+    let shell = fixture::shell(Here::Entities, "/entities/reg:310115001234562");
+    check(
+        "dossier-unsettled",
+        &page::DossierPage {
+            shell: &shell,
+            dossier: &fixture::unsettled::dossier(),
+        },
+    );
+}
+
+#[test]
 fn admissions() {
     let shell = fixture::shell(Here::Admissions, "/admissions");
     check(

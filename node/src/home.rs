@@ -22,7 +22,7 @@ const CHAIN_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// A file cannot be read or written.
-    #[error("文件 {} 无法读写,请检查路径、权限与磁盘", path.display())]
+    #[error("文件 {} 无法读写，请检查路径、权限与磁盘", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -30,25 +30,25 @@ pub enum HomeError {
         source: io::Error,
     },
     /// A file holds something else.
-    #[error("文件 {} 已损坏,请从备份恢复", path.display())]
+    #[error("文件 {} 已损坏，请从备份恢复", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
     },
     /// There is no node here yet.
-    #[error("目录 {} 中还没有节点,请先执行 init", folder.display())]
+    #[error("目录 {} 中还没有节点，请先执行 init", folder.display())]
     Empty {
         /// The folder.
         folder: PathBuf,
     },
     /// There is one already.
-    #[error("目录 {} 中已有节点,不再重复建立", folder.display())]
+    #[error("目录 {} 中已有节点，不再重复建立", folder.display())]
     Taken {
         /// The folder.
         folder: PathBuf,
     },
     /// The stored chain does not verify.
-    #[error("本节点的身份链未通过校验:{0}")]
+    #[error("本节点的身份链未通过校验：{0}")]
     Chain(#[from] DirectoryError),
 }
 

@@ -174,7 +174,7 @@ impl NodeHost {
                 Ok(())
             }
             _ => Err(format!(
-                "「{}」不属于本节点接入的范围,请核对其接入码由谁签发",
+                "「{}」不属于本节点接入的范围，请核对其接入码由谁签发",
                 identity.title
             )),
         }
@@ -222,7 +222,7 @@ impl Host for NodeHost {
         };
         let identities = hello
             .verify(&mut self.node.directory_mut(), &channel.exporter)
-            .map_err(|fault| refuse(format!("身份验证未通过:{fault}。请确认已获准入网")))?;
+            .map_err(|fault| refuse(format!("身份验证未通过：{fault}。请确认已获准入网")))?;
         let seats = identities.iter().map(|i| i.identity().seat).collect();
         let Some(first) = identities.first() else {
             return Err(refuse("未出示身份".to_owned()));
@@ -241,7 +241,7 @@ impl Host for NodeHost {
             && matches!(row.state, PeerState::Refused | PeerState::Revoked)
         {
             return Err(refuse(format!(
-                "本节点已停止「{}」的接入:{}",
+                "本节点已停止「{}」的接入：{}",
                 identity.title, row.reason
             )));
         }

@@ -34,10 +34,10 @@ pub struct Peer {
 #[derive(Debug, thiserror::Error)]
 pub enum TakeInFault {
     /// The peer is at fault: what it sent does not verify or is not laid out. The session ends.
-    #[error("对端发来的内容未通过校验:{0}。请联系对端运维检查其程序版本和存储")]
+    #[error("对端发来的内容未通过校验：{0}。请联系对端运维检查其程序版本和存储")]
     Peer(String),
     /// The peer pushed statements of a seat outside of its jurisdiction (D23). The session ends.
-    #[error("对端推送了其管辖范围以外的来源 {seat}(属 {jurisdiction})。请核对该节点的入网范围")]
+    #[error("对端推送了其管辖范围以外的来源 {seat}（属 {jurisdiction}）。请核对该节点的入网范围")]
     Jurisdiction {
         /// The seat.
         seat: SeatId,
@@ -207,7 +207,7 @@ impl Node {
             Err(DirectoryError::Fork(known)) => {
                 // both are kept and relayed; who survives is the authority's decision
                 self.warn(format!(
-                    "发现互相矛盾的名录声明(与 {} 冲突),相关来源待市级裁决",
+                    "发现互相矛盾的名录声明（与 {} 冲突），相关来源待市级裁决",
                     known.short()
                 ));
             }
@@ -268,7 +268,7 @@ impl Node {
                 }
                 self.stop_log(
                     header.log(),
-                    format!("来源 {seat} 第 {sequence} 批的签名不符,已停止接收该日志"),
+                    format!("来源 {seat} 第 {sequence} 批的签名不符，已停止接收该日志"),
                 );
                 checked.held.push(held(&header, "signature"));
                 return Ok(());
@@ -288,7 +288,10 @@ impl Node {
             Ok(verified) => verified,
             Err(SliceFault::Relay(what)) => return Err(TakeInFault::Peer(what.to_owned())),
             Err(SliceFault::Origin(what)) => {
-                self.stop_log(log, format!("来源封装的批次有误({what}),已停止接收该日志"));
+                self.stop_log(
+                    log,
+                    format!("来源封装的批次有误（{what}），已停止接收该日志"),
+                );
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
                 checked.held.push(held(&header, "origin"));
                 return Ok(());

@@ -90,10 +90,10 @@ pub enum OpenError {
     #[error(transparent)]
     Store(#[from] store::StoreError),
     /// The node's own identity is missing from its directory: it was not admitted, or its folder was tampered with.
-    #[error("本节点的身份不在其名录中:尚未入网,或数据目录不完整。请重新执行 init 或 join")]
+    #[error("本节点的身份不在其名录中：尚未入网，或数据目录不完整。请重新执行 init 或 join")]
     NoIdentity,
     /// A stored directory statement or log position cannot be read.
-    #[error("数据库中的名录或日志位置已损坏({0})。请从备份恢复")]
+    #[error("数据库中的名录或日志位置已损坏（{0}）。请从备份恢复")]
     Damaged(&'static str),
 }
 
@@ -263,7 +263,7 @@ impl Node {
         let stopped = self.stopped().len();
         if stopped > 0 {
             all.push(format!(
-                "{stopped} 个来源日志因签名或结构错误已停止接收,详见「节点与代理」"
+                "{stopped} 个来源日志因签名或结构错误已停止接收，详见「节点与代理」"
             ));
         }
         all

@@ -19,7 +19,7 @@ pub enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What this node itself stored can no longer be read: its storage is damaged.
-    #[error("本节点存储的第 {offset} 项数据已损坏({what});请停止节点并从备份恢复")]
+    #[error("本节点存储的第 {offset} 项数据已损坏（{what}）；请停止节点并从备份恢复")]
     Damaged {
         /// Feed offset.
         offset: u64,

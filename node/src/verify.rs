@@ -47,7 +47,7 @@ impl Node {
                 {
                     report
                         .faults
-                        .push(format!("接收序号 {}:{fault}", item.offset));
+                        .push(format!("接收序号 {}：{fault}", item.offset));
                 }
             }
         }

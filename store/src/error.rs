@@ -31,7 +31,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The connection string cannot be read.
-    #[error("数据库连接串格式不正确，应为 postgres://用户:口令@主机/库名；请检查配置")]
+    #[error("数据库连接串格式不正确，应为 `postgres://用户:口令@主机/库名`；请检查配置")]
     Url(#[source] sqlx::Error),
     /// The database has an encoding in which some names cannot be kept.
     #[error("数据库 {database} 的编码是 {encoding}，必须为 UTF8；请用 ENCODING 'UTF8' 重新建库")]

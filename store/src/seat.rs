@@ -50,7 +50,7 @@ pub enum OpenSeatError {
         holder: String,
     },
     /// The folder cannot be made, read or written.
-    #[error("无法使用数据目录 {};请检查该目录是否存在、运行代理的账号是否可写、磁盘是否已满", folder.display())]
+    #[error("无法使用数据目录 {}；请检查该目录是否存在、运行代理的账号是否可写、磁盘是否已满", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

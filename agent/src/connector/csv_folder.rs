@@ -193,7 +193,7 @@ impl CsvFolder {
             let settled = match staged {
                 Err(e) => {
                     // not ours to judge: somebody holds it, or may not be read; it stays where it is
-                    notes.push(format!("文件 {name} 暂不能读取({e}),稍后再试"));
+                    notes.push(format!("文件 {name} 暂不能读取（{e}），稍后再试"));
                     continue;
                 }
                 Ok(Err(Refused { hash, reason })) => {
@@ -210,7 +210,7 @@ impl CsvFolder {
                             .put_file(context.source, &file, context.now_ms)
                             .await?;
                     }
-                    notes.push(format!("文件 {name} 未采用:{reason}"));
+                    notes.push(format!("文件 {name} 未采用：{reason}"));
                     Settled::SetAside(reason)
                 }
                 Ok(Ok(staged)) => {
@@ -272,25 +272,25 @@ impl CsvFolder {
         match &seen.settled {
             Some(Settled::Taken) => return false,
             Some(Settled::SetAside(reason)) => {
-                notes.push(format!("文件 {name} 未采用:{reason}"));
+                notes.push(format!("文件 {name} 未采用：{reason}"));
                 return false;
             }
             None => {}
         }
         if size == 0 {
-            notes.push(format!("文件 {name} 是空的,等待写入"));
+            notes.push(format!("文件 {name} 是空的，等待写入"));
             return false;
         }
         if vouched {
             return true;
         }
         if self.settings.ok_required {
-            notes.push(format!("文件 {name} 旁边还没有 {name}.ok,等待"));
+            notes.push(format!("文件 {name} 旁边还没有 {name}.ok，等待"));
             return false;
         }
         let still = now_ms.saturating_sub(seen.since_ms) >= self.settings.stable_ms;
         if !still {
-            notes.push(format!("文件 {name} 刚有变化,等待写完"));
+            notes.push(format!("文件 {name} 刚有变化，等待写完"));
         }
         still
     }
@@ -313,8 +313,9 @@ impl CsvFolder {
             Ok(staged) if staged.hash.0 == running.hash => Ok(()),
             _ => Err(ReadError::Failed {
                 path,
-                detail: "文件读到一半后内容变了,本地副本也已不在;请把原文件放回,或改名后重新投放"
-                    .to_owned(),
+                detail:
+                    "文件读到一半后内容变了，本地副本也已不在；请把原文件放回，或改名后重新投放"
+                        .to_owned(),
             }),
         }
     }
@@ -423,7 +424,7 @@ impl CsvFolder {
             _ => wanted.iter().map(value).collect(),
         };
         let key: Vec<Value> = keys.iter().map(value).map(trimmed).collect();
-        let position = format!("{name}:第 {line} 行");
+        let position = format!("{name} 第 {line} 行");
         // a row that lacks its key is told apart by its place; it will be refused anyway
         let identity = if defect.is_none() && key.iter().any(Value::is_present) {
             identity(&key)
@@ -549,7 +550,10 @@ fn note(notes: Vec<String>) -> Option<String> {
         let shown = notes.len().min(NOTES_MAX);
         let mut text = notes[..shown].join(";");
         if notes.len() > shown {
-            text.push_str(&format!(";另有 {} 个文件同样等待处理", notes.len() - shown));
+            text.push_str(&format!(
+                "；另有 {} 个文件同样等待处理",
+                notes.len() - shown
+            ));
         }
         text
     })

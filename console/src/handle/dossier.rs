@@ -70,6 +70,8 @@ async fn look(
     node.dossier_viewed(&subject, &account.account, way, now)
         .await?;
     let mut dossier = present::dossier::view(node, &subject, &found, now);
+    let unsettled = node.unsettled_of(&subject).await?;
+    dossier.unsettled = unsettled.map(|found| present::unsettled::entity(node, &found));
     dossier.views = views.map(|views| present::dossier::views(&views));
     Ok(dossier)
 }

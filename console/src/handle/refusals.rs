@@ -66,7 +66,7 @@ pub(crate) async fn json(
 
 async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Refusals, Fault> {
     let unknown = |what: &str| Fault::Malformed {
-        what: format!("筛选条件“{what}”无法识别"),
+        what: format!("筛选条件「{what}」无法识别"),
     };
     let seat = |hex: &str, what: &str| match hex {
         "" => Ok(None),

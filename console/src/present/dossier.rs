@@ -45,6 +45,7 @@ pub(crate) fn view(node: &Node, subject: &str, page: &DossierPage, now: i64) -> 
             .collect(),
         as_of: text::second(now),
         notes: notes(page),
+        unsettled: None,
         categories: Classification::ALL
             .iter()
             .map(|c| category(node, page, *c, now))

@@ -34,7 +34,7 @@ pub(crate) fn view(node: &Node, q: &str, page: u32, found: SearchPage) -> Search
             "还没有部门报送过登记信息，或数据正在处理。请在「节点与代理」查看代理是否已接入。",
         ),
         Asked::Words(words) => empty(
-            &format!("没有名称、代码、注册号或曾用名与“{words}”相符的主体"),
+            &format!("没有名称、代码、注册号或曾用名与「{words}」相符的主体"),
             "请核对用字，或换名称中的另一部分再试。区级节点只有归本区管辖的主体，其他主体请到市级平台查询。",
         ),
     };
@@ -58,8 +58,8 @@ fn row(node: &Node, q: &str, hit: Hit) -> Row {
         Matched::RegistrationNumber => by_code("注册号", &hit.registration_number, q),
         Matched::OrganisationCode => "组织机构代码相符".to_owned(),
         Matched::Name if hit.name == q => "名称相同".to_owned(),
-        Matched::Name => format!("名称含“{q}”"),
-        Matched::FormerName(name) => format!("曾用名“{name}”含“{q}”"),
+        Matched::Name => format!("名称含「{q}」"),
+        Matched::FormerName(name) => format!("曾用名「{name}」含「{q}」"),
     };
     Row {
         href: dossier_address(&hit.subject),

@@ -130,7 +130,7 @@ fn lag(party: &Known, tree: &HealthTree) -> String {
             .saturating_sub(tree.stages.folded.min(tree.stages.applied));
         let unconfirmed = match tree.unconfirmed {
             0 => String::new(),
-            n => format!(",待上级确认 {} 批", text::count(n)),
+            n => format!("，待上级确认 {} 批", text::count(n)),
         };
         return match waiting {
             0 => format!("无积压{unconfirmed}"),

@@ -76,7 +76,7 @@ pub(crate) fn row(refusal: &Refusal) -> Row {
         source: refusal.source.clone(),
         record_type: refusal.record_title.clone(),
         key: if refusal.key.is_empty() {
-            "(源行无主键)".to_owned()
+            "（源行无主键）".to_owned()
         } else {
             refusal.key.clone()
         },

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Mark;
 use super::entity::Code;
 use super::refusal;
+use super::unsettled::Unsettled;
 
 /// The page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Dossier {
     pub as_of: String,
     /// What a reader should know about what is not shown.
     pub notes: Vec<String>,
+    /// Why the entity is for a person to settle, if it is.
+    pub unsettled: Option<Unsettled>,
     /// Classifications in their fixed order, empty ones included.
     pub categories: Vec<Category>,
     /// Refused reports about this entity.
@@ -51,7 +54,7 @@ pub struct Viewed {
     pub way: &'static str,
 }
 
-/// 基本, 良好, 提示警示 or 监督抽查.
+/// 基本、良好、提示警示 or 监督抽查.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Category {
     /// Anchor.

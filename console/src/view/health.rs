@@ -59,7 +59,7 @@ pub struct Party {
     pub id: String,
     /// Depth: 0 city, 1 district, 2 department, 3 seat.
     pub depth: u8,
-    /// 市级节点, 区级节点, 部门, 代理.
+    /// 市级节点、区级节点、部门 or 代理.
     pub kind: &'static str,
     /// Title.
     pub title: String,

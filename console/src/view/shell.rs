@@ -34,6 +34,8 @@ pub struct User {
     pub department: String,
     /// Role in words.
     pub role: &'static str,
+    /// How many entities are for a person to settle; empty if there is none.
+    pub unsettled: String,
     /// Whether the menu offers admissions.
     pub admits: bool,
     /// Token of the sign-out form.
@@ -47,6 +49,8 @@ pub enum Here {
     Nodes,
     /// Entity search and dossiers.
     Entities,
+    /// Entities for a person to settle.
+    Unsettled,
     /// Refusals.
     Refusals,
     /// Admissions.
@@ -127,6 +131,7 @@ impl Shell {
         let word = match self.here {
             Here::Nodes => "nodes",
             Here::Entities => "entities",
+            Here::Unsettled => "unsettled",
             Here::Refusals => "refusals",
             Here::Admissions => "admissions",
             Here::Elsewhere => "",

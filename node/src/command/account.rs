@@ -133,7 +133,7 @@ pub enum AccountError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The name cannot be one.
-    #[error("账号名只能用小写字母、数字、点、下划线和短横线,1 到 64 个字符")]
+    #[error("账号名只能用小写字母、数字、点、下划线和短横线，1 到 64 个字符")]
     Name,
     /// A real name is required.
     #[error("请填写账号使用人的真实姓名")]

@@ -112,7 +112,7 @@ impl Node {
             ("department", _) => SeatKind::Department,
             _ => {
                 return Err(request_error(
-                    "接入方类型应为 district(区县节点)或 department(部门代理)",
+                    "接入方类型应为 district（区县节点）或 department（部门代理）",
                 ));
             }
         };
@@ -134,7 +134,7 @@ impl Node {
             return Err(request_error("区县节点只能为本区县的部门签发接入码"));
         }
         if invite.title.is_empty() || invite.title.len() > limits::TITLE_BYTES_MAX {
-            return Err(request_error("请填写接入方名称(不超过 60 个汉字)"));
+            return Err(request_error("请填写接入方名称（不超过 60 个汉字）"));
         }
         if seat_kind == SeatKind::Department && invite.department.is_empty() {
             return Err(request_error("请填写所属部门"));
@@ -204,11 +204,11 @@ impl Node {
             .store()
             .peer(seat)
             .await?
-            .ok_or_else(|| request_error("没有这个申请,请核对编号"))?;
+            .ok_or_else(|| request_error("没有这个申请，请核对编号"))?;
         match row.state {
             PeerState::Pending => Ok(row),
             other => Err(request_error(format!(
-                "该申请{},不再处理",
+                "该申请{}，不再处理",
                 state_text(other)
             ))),
         }
@@ -222,10 +222,10 @@ impl Node {
 
     async fn admit(&self, row: PeerRow, by: &str, now_us: i64) -> Result<(), AdmissionError> {
         let kept = self.store().meta_get(&key_of(&row.seat)).await?;
-        let kept = kept.ok_or_else(|| request_error("申请内容不完整,请重新签发接入码"))?;
+        let kept = kept.ok_or_else(|| request_error("申请内容不完整，请重新签发接入码"))?;
         let (key, types) = kept
             .split_first_chunk::<32>()
-            .ok_or_else(|| request_error("申请内容已损坏,请重新签发接入码"))?;
+            .ok_or_else(|| request_error("申请内容已损坏，请重新签发接入码"))?;
         let types = String::from_utf8_lossy(types)
             .lines()
             .map(str::to_owned)
@@ -273,7 +273,7 @@ impl Node {
         now_us: i64,
     ) -> Result<(), AdmissionError> {
         if reason.trim().is_empty() {
-            return Err(request_error("请填写驳回理由,会告知申请方"));
+            return Err(request_error("请填写驳回理由，会告知申请方"));
         }
         let row = self.pending(seat).await?;
         let row = PeerRow {
@@ -300,7 +300,7 @@ impl Node {
         let secret_hash = hash::sha256(&[&request.secret]).0;
         let Some(invitation) = self.store().invitation_get(secret_hash).await? else {
             return Ok(refused(
-                "接入码无效:本节点没有签发过,请核对是否抄写有误".to_owned(),
+                "接入码无效：本节点没有签发过，请核对是否抄写有误".to_owned(),
             ));
         };
         let fingerprint = request.key.fingerprint().to_string();
@@ -308,7 +308,7 @@ impl Node {
         let row = match known {
             // the same newcomer comes again with the same request
             Some(row) if row.fingerprint == fingerprint => row,
-            Some(_) => return Ok(refused("接入码已被使用过,请签发方重新签发".to_owned())),
+            Some(_) => return Ok(refused("接入码已被使用过，请签发方重新签发".to_owned())),
             None => {
                 match self
                     .store()
@@ -317,7 +317,7 @@ impl Node {
                 {
                     InvitationUse::Used(_) => {}
                     InvitationUse::Expired(_) => {
-                        return Ok(refused("接入码已过有效期,请签发方重新签发".to_owned()));
+                        return Ok(refused("接入码已过有效期，请签发方重新签发".to_owned()));
                     }
                     // used without a newcomer on the list: a process ended in between, go on
                     InvitationUse::UsedBefore(_) => {}
@@ -357,7 +357,7 @@ impl Node {
         };
         Ok(match row.state {
             PeerState::Pending => Answer::Pending(format!(
-                "申请已送达「{}」,等待管理员核对指纹 {} 后批准",
+                "申请已送达「{}」，等待管理员核对指纹 {} 后批准",
                 self.identity().title,
                 &row.fingerprint[..16.min(row.fingerprint.len())]
             )),
@@ -411,7 +411,7 @@ impl admission::Desk for Desk {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(%error, "newcomer could not be judged");
-                Answer::Pending("平台暂时无法受理,稍后自动重试".to_owned())
+                Answer::Pending("平台暂时无法受理，稍后自动重试".to_owned())
             }
         }
     }

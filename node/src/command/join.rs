@@ -34,7 +34,7 @@ pub enum NotAdmitted {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// The other side decided so.
-    #[error("入网申请被驳回:{reason}。如有疑问请联系 {contact}")]
+    #[error("入网申请被驳回：{reason}。如有疑问请联系 {contact}")]
     Refused {
         /// Its reason.
         reason: String,
@@ -42,10 +42,10 @@ pub enum NotAdmitted {
         contact: String,
     },
     /// What it sent as our admission does not verify.
-    #[error("平台发来的入网声明未通过校验({0}),未保存。请联系签发接入码的单位")]
+    #[error("平台发来的入网声明未通过校验（{0}），未保存。请联系签发接入码的单位")]
     Chain(String),
     /// Interrupted.
-    #[error("尚未获准,已停止等待;可稍后用同一接入码重新执行")]
+    #[error("尚未获准，已停止等待；可稍后用同一接入码重新执行")]
     Interrupted,
 }
 

@@ -43,7 +43,7 @@ pub enum CodeError {
     #[error("接入码由更新的版本签发（{0}），请先升级本程序")]
     Version(String),
     /// A character that does not occur.
-    #[error("第 {group} 组有不该出现的字符“{letter}”，请核对该组")]
+    #[error("第 {group} 组有不该出现的字符「{letter}」，请核对该组")]
     Letter {
         /// The group.
         group: usize,
@@ -67,7 +67,7 @@ pub enum CodeError {
         found: usize,
     },
     /// One group is wrong.
-    #[error("第 {group} 组“{text}”抄写有误，请核对该组")]
+    #[error("第 {group} 组「{text}」抄写有误，请核对该组")]
     Mistyped {
         /// The group.
         group: usize,
@@ -94,7 +94,7 @@ pub enum CodeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The address is empty or too long.
-    #[error("接入地址为空或超过 {ADDRESS_BYTES_MAX} 字节，应为 主机:端口")]
+    #[error("接入地址为空或超过 {ADDRESS_BYTES_MAX} 字节，应为 `主机:端口`")]
     Address,
     /// The scope is empty or too long.
     #[error("接入用途为空或超过 {SCOPE_BYTES_MAX} 字节（约 40 个汉字）")]

@@ -18,13 +18,13 @@ pub enum OrganisationFault {
     #[error("未填写")]
     Absent,
     /// Not nine characters.
-    #[error("长度应为 9 位(不计连字符),实为 {found} 位")]
+    #[error("长度应为 9 位（不计连字符），实为 {found} 位")]
     Length {
         /// Characters found.
         found: usize,
     },
     /// Neither digit nor letter.
-    #[error("第 {position} 位“{found}”不是数字或大写字母")]
+    #[error("第 {position} 位「{found}」不是数字或大写字母")]
     Character {
         /// Position from 1.
         position: usize,

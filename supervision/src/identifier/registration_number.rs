@@ -23,7 +23,7 @@ pub enum RegistrationNumberFault {
         found: usize,
     },
     /// Not a digit.
-    #[error("第 {position} 位“{found}”不是数字")]
+    #[error("第 {position} 位「{found}」不是数字")]
     Character {
         /// Position from 1.
         position: usize,

@@ -26,7 +26,7 @@ pub enum UsccFault {
         found: usize,
     },
     /// A character that the code's alphabet does not have.
-    #[error("第 {position} 位“{found}”不是代码允许的字符{}", Suggestion(.guess))]
+    #[error("第 {position} 位「{found}」不是代码允许的字符{}", Suggestion(.guess))]
     Character {
         /// Position from 1.
         position: usize,
@@ -36,7 +36,7 @@ pub enum UsccFault {
         guess: Option<Uscc>,
     },
     /// Registering authority, category or division digits cannot be.
-    #[error("第 {position} 位“{found}”不符合代码结构")]
+    #[error("第 {position} 位「{found}」不符合代码结构")]
     Structure {
         /// Position from 1.
         position: usize,

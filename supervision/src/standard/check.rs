@@ -125,14 +125,14 @@ impl RecordStandard {
                 say(
                     reason::DATE_UNREADABLE,
                     by_obligation,
-                    format!("“{shown}”不是日期"),
+                    format!("「{shown}」不是日期"),
                 );
             }
             (FieldKind::Date, other) => {
                 say(
                     reason::DATE_UNREADABLE,
                     by_obligation,
-                    format!("“{other}”不是日期"),
+                    format!("「{other}」不是日期"),
                 );
             }
             (FieldKind::Uscc, Value::Text(text)) => match Uscc::parse_clean(text) {
@@ -144,7 +144,7 @@ impl RecordStandard {
                 Ok(code) if !code.category_is_known() => say(
                     reason::USCC_CATEGORY,
                     Severity::Warning,
-                    format!("以“{}”开头", &code.as_str()[..2]),
+                    format!("以「{}」开头", &code.as_str()[..2]),
                 ),
                 Ok(_) => {}
                 Err(fault) => say(uscc_reason(&fault), Severity::Refuse, fault.to_string()),
@@ -198,7 +198,7 @@ impl RecordStandard {
                 say(
                     reason::NUMBER_FORM,
                     by_obligation,
-                    format!("“{shown}”不是数字"),
+                    format!("「{shown}」不是数字"),
                 );
             }
             _ => {}

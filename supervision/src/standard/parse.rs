@@ -17,7 +17,7 @@ pub enum StandardFault {
     #[error("数据标准文件格式有误：{0}")]
     Toml(#[from] toml::de::Error),
     /// A name that no field has.
-    #[error("数据标准 {standard}:{place} 引用了不存在的字段“{field}”")]
+    #[error("数据标准 {standard}：{place} 引用了不存在的字段「{field}」")]
     NoSuchField {
         /// The standard.
         standard: String,
@@ -27,7 +27,7 @@ pub enum StandardFault {
         field: String,
     },
     /// A rule broken by one field or section.
-    #[error("数据标准 {standard}：“{item}”{what}")]
+    #[error("数据标准 {standard}：「{item}」{what}")]
     Item {
         /// The standard.
         standard: String,

@@ -69,7 +69,7 @@ pub enum RegistrationsError {
         source: csv::Error,
     },
     /// A column is missing.
-    #[error("{path}: 缺少列“{column}”。需要的列: {}", HEADER.join(","), path = path.display())]
+    #[error("{path}: 缺少列「{column}」。需要的列: {}", HEADER.join(","), path = path.display())]
     Column {
         /// Which file.
         path: PathBuf,

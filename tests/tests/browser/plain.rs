@@ -399,8 +399,8 @@ async fn entities_are_found_and_it_is_said_why() {
     for (q, why) in [
         (CODE, "统一社会信用代码相符"),
         ("91110000", "统一社会信用代码以此开头"),
-        ("𠮷祥", "名称含“𠮷祥”"),
-        ("小吃", "曾用名“泉城小吃店”含“小吃”"),
+        ("𠮷祥", "名称含「𠮷祥」"),
+        ("小吃", "曾用名「泉城小吃店」含「小吃」"),
     ] {
         let path = format!("/api/v1/entities?q={}", tests::http::percent(q));
         let found = world.get(&cookie, &path).await.json().expect("json");

@@ -296,7 +296,7 @@ impl Structure {
     fn finish(mut self, settings: &CsvSettings) -> Result<(), String> {
         if self.state == State::Quoted {
             return Err(format!(
-                "第 {} 行起的引号没有闭合,文件可能被截断;请重新导出完整文件",
+                "第 {} 行起的引号没有闭合，文件可能被截断；请重新导出完整文件",
                 self.opened_at
             ));
         }
@@ -305,16 +305,16 @@ impl Structure {
             self.end_record();
         }
         if self.records == 0 {
-            return Err("文件没有表头;请导出带表头的 CSV".to_owned());
+            return Err("文件没有表头；请导出带表头的 CSV".to_owned());
         }
         if open_end && self.records > 1 && self.last_fields < self.header_fields {
             return Err(format!(
-                "最后一行只有 {} 列(表头 {} 列)且没有换行,文件可能被截断;请重新导出完整文件",
+                "最后一行只有 {} 列（表头 {} 列）且没有换行，文件可能被截断；请重新导出完整文件",
                 self.last_fields, self.header_fields
             ));
         }
         if self.header.len() >= HEADER_BYTES_MAX {
-            return Err("表头超过 64 KiB,可能不是 CSV 文件;请检查分隔符和换行".to_owned());
+            return Err("表头超过 64 KiB，可能不是 CSV 文件；请检查分隔符和换行".to_owned());
         }
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -324,19 +324,19 @@ impl Structure {
         let mut record = csv::ByteRecord::new();
         reader
             .read_byte_record(&mut record)
-            .map_err(|e| format!("表头无法读出({e})"))?;
+            .map_err(|e| format!("表头无法读出（{e}）"))?;
         let names = header_names(&record);
         for (at, name) in names.iter().enumerate() {
             if !name.is_empty() && names[..at].iter().any(|n| n.eq_ignore_ascii_case(name)) {
-                return Err(format!("表头中列名 {name} 重复;请改名后重新导出"));
+                return Err(format!("表头中列名 {name} 重复；请改名后重新导出"));
             }
         }
         for wanted in settings.columns.iter().chain(&settings.key) {
             if !names.iter().any(|n| n.eq_ignore_ascii_case(wanted)) {
                 let near = nearest(wanted, names.iter().map(String::as_str))
-                    .map_or_else(String::new, |n| format!(",是否指 {n}"));
+                    .map_or_else(String::new, |n| format!("，是否指 {n}"));
                 return Err(format!(
-                    "表头中没有列 {wanted}{near};请检查分隔符、映射文件或导出模板"
+                    "表头中没有列 {wanted}{near}；请检查分隔符、映射文件或导出模板"
                 ));
             }
         }

@@ -135,7 +135,7 @@ async fn a_file_is_taken_once_when_it_has_stood_still() {
     );
     let read = world.all(&mut folder, 10, 12_000, false).await;
     assert_eq!(read.names(), ["x", "y"]);
-    assert_eq!(read.rows[1].0, "a.csv:第 3 行");
+    assert_eq!(read.rows[1].0, "a.csv 第 3 行");
     assert!(
         world
             .all(&mut folder, 10, 20_000, false)
@@ -193,7 +193,7 @@ async fn pages_and_restarts_lose_and_double_nothing() {
             let expected: Vec<String> = (0..25).map(|id| format!("名{end}\"{id}\",")).collect();
             assert_eq!(read.names(), expected);
             let lines: Vec<&str> = read.rows.iter().map(|(p, _)| p.as_str()).collect();
-            assert_eq!((lines[0], lines[24]), ("a.csv:第 2 行", "a.csv:第 50 行"));
+            assert_eq!((lines[0], lines[24]), ("a.csv 第 2 行", "a.csv 第 50 行"));
         }
     }
 }
