@@ -290,7 +290,7 @@ async fn dry_run(
     }
     if reports.is_empty() {
         return Err(match source {
-            Some(name) => format!("配置中没有来源“{name}”"),
+            Some(name) => format!("配置中没有来源「{name}」"),
             None => "配置中没有来源，请先写 [[source]]".to_owned(),
         }
         .into());
@@ -316,7 +316,8 @@ async fn dry_run(
 async fn ask(config: &Config, request: Value) -> Result<Option<Value>, Failure> {
     match control::ask(&config.agent.folder, &request.to_string()).await {
         Ok(answer) => {
-            let answer: Value = serde_json::from_str(&answer)?;
+            // what is no JSON is a complaint in words
+            let answer: Value = serde_json::from_str(&answer).map_err(|_| answer)?;
             match answer["error"].as_str() {
                 Some(error) => Err(error.to_owned().into()),
                 None => Ok(Some(answer)),

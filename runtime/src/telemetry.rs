@@ -70,6 +70,8 @@ pub fn init(form: LogForm, filter: &str) -> Result<(), TelemetryError> {
         })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(parsed)
+        // otherwise it complains of a lost line on standard error, and panics when that is the pipe nobody reads any more
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match form {
         LogForm::Text => lines.with_ansi(false).try_init(),

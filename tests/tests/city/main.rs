@@ -1,10 +1,11 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
-//! may not, run into.
+//! may not, run into; and programs that nobody listens to.
 
 mod desk;
 mod journey;
 mod limits;
+mod pipe;
 mod world;
 
 use std::process::Command;

@@ -3,7 +3,7 @@
 use crate::tree::{File, files, hold, root};
 
 /// Each room with those that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("protocol", &[]),
     ("supervision", &["protocol"]),
     ("store", &["protocol"]),
@@ -11,8 +11,20 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("node", &["store", "runtime", "supervision", "protocol"]),
     ("console", &["node", "runtime", "supervision", "protocol"]),
     (
+        "tier",
+        &[
+            "console",
+            "node",
+            "store",
+            "runtime",
+            "supervision",
+            "protocol",
+        ],
+    ),
+    (
         "city-node",
         &[
+            "tier",
             "console",
             "node",
             "store",
@@ -24,6 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     (
         "district-node",
         &[
+            "tier",
             "console",
             "node",
             "store",
@@ -38,6 +51,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
         &[
             "city-node",
             "district-node",
+            "tier",
             "agent",
             "console",
             "node",
@@ -53,6 +67,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "demo",
             "city-node",
             "district-node",
+            "tier",
             "agent",
             "console",
             "node",

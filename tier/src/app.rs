@@ -1,18 +1,18 @@
-//! Composition: opens what the district node is made of, starts its workers, stops them in order.
+//! Composition: opens what a node is made of, starts its workers, stops them in order.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use node::config::Config;
 use node::home::Home;
 use node::host::NodeHost;
 use node::node::Parts;
-use node::{Node, Tier, service};
+use node::{Node, service};
 use protocol::name::{FeedId, InstanceId};
 use runtime::door::{self, Clock, TestMarker};
 use runtime::files::FolderLock;
-use runtime::link::endpoint::{Dialer, Listener, Settings};
+use runtime::link::endpoint::{Listener, Settings};
 use runtime::link::registry::Links;
 use runtime::status::Status;
 use runtime::telemetry::Metrics;
@@ -24,27 +24,21 @@ use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
 
-use crate::uplink::Uplink;
-use node::config::Config;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Failure, Ground, Program};
 
 /// A node at work.
 pub struct Running {
-    /// The node.
-    pub host: NodeHost,
+    host: NodeHost,
     /// Where it listens for links.
     pub link: SocketAddr,
     /// Where its console is.
     pub console: SocketAddr,
-    /// Where its status port is.
-    pub status: SocketAddr,
     workers: Workers,
     _lock: FolderLock,
 }
 
 /// Opens the node in a folder.
-pub async fn open(
+pub async fn open<P: Program>(
     config: &Config,
     home: &Home,
     clock: &Clock,
@@ -79,7 +73,7 @@ pub async fn open(
     let judge = Judge::new(standards.clone(), table, city.clone());
     let node = Node::open(Parts {
         store,
-        tier: Tier::District,
+        tier: P::TIER,
         seat,
         key,
         directory,
@@ -111,14 +105,14 @@ fn clock(config: &Config) -> Clock {
 }
 
 /// Starts a node: from here on it serves until [`Running::stop`].
-pub async fn start(config: &Config) -> Result<Running, Failure> {
+pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
     let home = Home::at(&config.node.folder)?;
     let lock = FolderLock::take(home.folder())?;
     let clock = clock(config);
     let metrics = Metrics::new();
     let workers = Workers::new(metrics.clone());
     let links = Links::new();
-    let node = open(config, &home, &clock, links.clone()).await?;
+    let node = open::<P>(config, &home, &clock, links.clone()).await?;
     if clock.offset_us() != 0 {
         node.warn(format!(
             "时钟偏移 {} 秒已启用(仅供测试)",
@@ -147,27 +141,28 @@ pub async fn start(config: &Config) -> Result<Running, Failure> {
         .check("workers", move || check.check())
         .serve(config.status.listen, workers.shutdown())
         .await?;
-    let parent = home.parent()?;
-    let dialer = Arc::new(Dialer::new(&instance, Settings::default())?);
-    let uplink = Uplink::new(host.clone(), dialer, parent, clock.clone(), workers.clone());
-    uplink.connect();
+    let own = Arc::new(P::start(&Ground {
+        home: &home,
+        host: &host,
+        instance: &instance,
+        clock: &clock,
+        workers: &workers,
+    })?);
     let desk = node::command::control::Desk::new(host.clone(), public, clock.clone());
-    control::serve(home.folder(), workers.shutdown(), move |request| {
-        let (desk, uplink) = (desk.clone(), uplink.clone());
+    control::serve(home.folder(), &workers, move |request| {
+        let (desk, own) = (desk.clone(), own.clone());
         async move {
-            match request.trim() {
-                r#"{"command":"cut"}"# => uplink.cut(),
-                r#"{"command":"connect"}"# => uplink.connect(),
-                other => desk.answer(other).await,
+            match own.answer(request.trim()) {
+                Some(answer) => answer,
+                None => desk.answer(&request).await,
             }
         }
     })?;
-    tracing::info!(%link, %console, %status, "district node is up");
+    tracing::info!(%link, %console, %status, "{} is up", P::NAME);
     Ok(Running {
         host,
         link,
         console,
-        status,
         workers,
         _lock: lock,
     })
@@ -216,9 +211,4 @@ impl Running {
         }
         self.host.node().store().close().await;
     }
-}
-
-/// The folder of a configuration, for commands to the running process.
-pub fn folder(config: &Config) -> &Path {
-    &config.node.folder
 }

@@ -1,44 +1,53 @@
 //! Command line: arguments to calls. What a command does is done by the running process, asked over its control socket.
 
-use std::path::PathBuf;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use runtime::config::ConfigError;
-use runtime::{control, telemetry};
+use node::config::Config;
+use runtime::config::{ConfigError, SecretFile};
+use runtime::{control, say, telemetry, worker};
 use serde_json::{Value, json};
 
-use crate::{app, init};
-use node::config::Config;
+use crate::init::Administrator;
+use crate::{Failure, Program, app, init};
 
 #[derive(Parser)]
-#[command(
-    name = "zongheng-district",
-    about = "纵横 · 区县节点",
-    disable_version_flag = false,
-    version
-)]
-struct Cli {
+#[command(name = P::NAME, about = P::ABOUT, version)]
+struct Cli<P: Program> {
     #[command(subcommand)]
-    command: Command,
+    command: Command<P>,
 }
 
+/// What every command takes.
 #[derive(Args)]
-struct Common {
+pub struct Common<P: Program> {
     /// 配置文件
-    #[arg(long, default_value = "/etc/zongheng/district.toml")]
+    #[arg(long, default_value = P::CONFIG)]
     config: PathBuf,
+    #[arg(skip)]
+    program: PhantomData<fn() -> P>,
+}
+
+/// A command that is one request to the running process.
+pub struct Errand<P: Program> {
+    /// What every command takes.
+    pub common: Common<P>,
+    /// The request.
+    pub request: Value,
+    /// What people are told when it is done.
+    pub done: String,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Command<P: Program> {
     /// 建立节点:生成密钥与身份,设置第一个管理员账号
     Init {
         #[command(flatten)]
-        common: Common,
-        /// 市级签发的接入码
-        #[arg(long)]
-        code: String,
+        common: Common<P>,
+        #[command(flatten)]
+        founding: P::Founding,
         /// 管理员账号
         #[arg(long, default_value = "admin")]
         admin: String,
@@ -52,17 +61,17 @@ enum Command {
     /// 运行节点
     Run {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
     },
     /// 检查配置文件
     CheckConfig {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
     },
     /// 开设控制台账号,或为已有账号重设口令、姓名与角色
     Account {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 账号名:小写字母、数字、点、下划线、短横线
         account: String,
         /// 使用人真实姓名
@@ -78,7 +87,9 @@ enum Command {
     /// 签发接入码
     Invite {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
+        #[command(flatten)]
+        guest: P::Guest,
         /// 接入方名称,如「示范区平台」「区市场监管局 登记库」
         #[arg(long)]
         title: String,
@@ -101,14 +112,14 @@ enum Command {
     /// 批准入网申请
     Approve {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 申请编号(见 peers)
         seat: String,
     },
     /// 驳回入网申请
     Refuse {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 申请编号(见 peers)
         seat: String,
         /// 理由,会告知申请方
@@ -118,7 +129,7 @@ enum Command {
     /// 列出下级节点、代理和入网申请
     Peers {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 以 JSON 输出
         #[arg(long)]
         json: bool,
@@ -126,7 +137,7 @@ enum Command {
     /// 数据量、各阶段进度与对账和
     Status {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 以 JSON 输出
         #[arg(long)]
         json: bool,
@@ -134,27 +145,20 @@ enum Command {
     /// 校验本节点保存的全部批次:签名、哈希链、根
     Verify {
         #[command(flatten)]
-        common: Common,
+        common: Common<P>,
         /// 逐条校验到部门的原始行
         #[arg(long)]
         deep: bool,
     },
-    /// 断开与市级的链路(演练用),本区继续独立工作
-    Cut {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// 恢复与市级的链路
-    Connect {
-        #[command(flatten)]
-        common: Common,
-    },
+    #[command(flatten)]
+    Own(P::Command),
 }
 
-/// Runs the program.
-pub fn main_with(args: Vec<String>) -> ExitCode {
-    let cli = match Cli::try_parse_from(std::iter::once("zongheng-district".to_owned()).chain(args))
-    {
+/// Runs the program with these arguments (without the program's name) to its end.
+///
+/// Exit codes: 0 done, 1 failed with the reason on standard error, 2 wrong arguments, 78 configuration refused.
+pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
+    let cli = match Cli::<P>::try_parse_from(std::iter::once(P::NAME.to_owned()).chain(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // what clap has to say goes to where it belongs; a closed terminal is nobody's fault
@@ -172,14 +176,14 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("无法启动:{error}");
+            say::complaint(format_args!("无法启动:{error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("错误:{}", runtime::worker::chain(error.as_ref()));
+            say::complaint(format_args!("错误:{}", worker::chain(error.as_ref())));
             if error.downcast_ref::<ConfigError>().is_some() {
                 ExitCode::from(78)
             } else {
@@ -189,46 +193,48 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
     match command {
         Command::Init {
             common,
-            code,
+            founding,
             admin,
             admin_name,
             password_file,
         } => {
             let config = Config::load(&common.config)?;
-            let new = init::NewDistrict {
-                code,
-                admin,
-                admin_name,
+            let administrator = Administrator {
+                account: admin,
+                name: admin_name,
                 password: password(&password_file)?,
             };
-            init::init(&config, &new, |text| println!("{text}")).await?;
-            println!(
-                "区县节点已建立。下一步: zongheng-district run --config {}",
+            let founded = init::init::<P>(&config, &founding, &administrator).await?;
+            say::line(format_args!(
+                "{founded}下一步: {} run --config {}",
+                P::NAME,
                 common.config.display()
-            );
+            ))?;
             Ok(())
         }
         Command::Run { common } => {
             let config = Config::load(&common.config)?;
             telemetry::init(config.log.form, &config.log.level)?;
-            let running = app::start(&config).await?;
-            println!("控制台 http://{}  链路 {}", running.console, running.link);
+            let running = app::start::<P>(&config).await?;
+            say::remark(format_args!(
+                "控制台 http://{}  链路 {}",
+                running.console, running.link
+            ));
             running.until_signal().await?;
             Ok(())
         }
         Command::CheckConfig { common } => {
             Config::load(&common.config)?;
-            println!("配置 {} 检查通过", common.config.display());
+            say::line(format_args!("配置 {} 检查通过", common.config.display()))?;
             Ok(())
         }
         Command::Invite {
             common,
+            guest,
             title,
             department,
             types,
@@ -236,16 +242,19 @@ async fn run(command: Command) -> Result<(), Failure> {
             hours,
             json,
         } => {
+            let (kind, jurisdiction) = P::guest(&guest);
             let request = json!({
-                "command": "invite", "kind": "department", "title": title, "department": department,
-                "jurisdiction": "", "types": types, "pre_approved": pre_approved, "hours": hours,
+                "command": "invite", "kind": kind, "title": title, "department": department,
+                "jurisdiction": jurisdiction, "types": types, "pre_approved": pre_approved, "hours": hours,
             });
             let answer = ask(&common, request).await?;
             if json {
-                println!("{answer}");
+                say::line(answer)?;
             } else {
-                println!("接入码(请当面或书面交给对方,{hours} 小时内有效,只能使用一次):");
-                println!("{}", answer["code"].as_str().unwrap_or_default());
+                say::line(format_args!(
+                    "接入码(请当面或书面交给对方,{hours} 小时内有效,只能使用一次):"
+                ))?;
+                say::line(answer["code"].as_str().unwrap_or_default())?;
             }
             Ok(())
         }
@@ -261,12 +270,12 @@ async fn run(command: Command) -> Result<(), Failure> {
                 "password": password(&password_file)?,
             });
             ask(&common, request).await?;
-            println!("账号 {account} 已可登录");
+            say::line(format_args!("账号 {account} 已可登录"))?;
             Ok(())
         }
         Command::Approve { common, seat } => {
             ask(&common, json!({"command": "approve", "seat": seat})).await?;
-            println!("已批准 {seat}");
+            say::line(format_args!("已批准 {seat}"))?;
             Ok(())
         }
         Command::Refuse {
@@ -279,61 +288,57 @@ async fn run(command: Command) -> Result<(), Failure> {
                 json!({"command": "refuse", "seat": seat, "reason": reason}),
             )
             .await?;
-            println!("已驳回 {seat}");
+            say::line(format_args!("已驳回 {seat}"))?;
             Ok(())
         }
         Command::Peers { common, json } => {
             let answer = ask(&common, json!({"command": "peers"})).await?;
             if json {
-                println!("{answer}");
+                say::line(answer)?;
                 return Ok(());
             }
             for peer in answer["peers"].as_array().into_iter().flatten() {
                 let text = |key: &str| peer[key].as_str().unwrap_or_default().to_owned();
-                println!(
+                say::line(format_args!(
                     "{}  {}  {}  {}  {}",
                     text("seat"),
                     text("state"),
                     text("jurisdiction"),
                     text("title"),
                     text("fingerprint")
-                );
+                ))?;
             }
             Ok(())
         }
         Command::Status { common, json } => {
             let answer = ask(&common, json!({"command": "status"})).await?;
             if json {
-                println!("{answer}");
+                say::line(answer)?;
             } else {
-                println!("{answer:#}");
+                say::line(format_args!("{answer:#}"))?;
             }
             Ok(())
         }
         Command::Verify { common, deep } => {
             let answer = ask(&common, json!({"command": "verify", "deep": deep})).await?;
-            println!("{answer:#}");
+            say::line(format_args!("{answer:#}"))?;
             if answer["faults"].as_array().is_some_and(|f| !f.is_empty()) {
                 return Err("校验发现问题,详见上文".into());
             }
             Ok(())
         }
-        Command::Cut { common } => {
-            ask(&common, json!({"command": "cut"})).await?;
-            println!("链路已断开;恢复请执行 connect");
-            Ok(())
-        }
-        Command::Connect { common } => {
-            ask(&common, json!({"command": "connect"})).await?;
-            println!("正在恢复链路");
+        Command::Own(command) => {
+            let errand = P::errand(command);
+            ask(&errand.common, errand.request).await?;
+            say::line(errand.done)?;
             Ok(())
         }
     }
 }
 
-async fn ask(common: &Common, request: Value) -> Result<Value, Failure> {
+async fn ask<P: Program>(common: &Common<P>, request: Value) -> Result<Value, Failure> {
     let config = Config::load(&common.config)?;
-    let answer = control::ask(app::folder(&config), &request.to_string()).await?;
+    let answer = control::ask(&config.node.folder, &request.to_string()).await?;
     let answer: Value = serde_json::from_str(&answer).map_err(|_| answer)?;
     match answer["error"].as_str() {
         Some(error) => Err(error.to_owned().into()),
@@ -341,8 +346,8 @@ async fn ask(common: &Common, request: Value) -> Result<Value, Failure> {
     }
 }
 
-fn password(file: &std::path::Path) -> Result<String, Failure> {
-    let secret = runtime::config::SecretFile(file.to_owned()).read()?;
+fn password(file: &Path) -> Result<String, Failure> {
+    let secret = SecretFile(file.to_owned()).read()?;
     Ok(secret
         .expose()
         .lines()

@@ -1,0 +1,87 @@
+//! What the city's program has of its own: founding the city with its root and keys, and inviting districts beside
+//! departments.
+
+use clap::{Args, Subcommand};
+use node::home::{Founding, Home};
+use protocol::name::SeatId;
+use runtime::door;
+use supervision::division::DivisionTable;
+use supervision::standard::Standards;
+use tier::{Errand, Failure, Ground, Program};
+
+/// The city's program. Nothing runs beside the node here: the city dials nobody.
+pub struct City;
+
+/// What a new city is called.
+#[derive(Args)]
+pub struct NewCity {
+    /// 平台名称,如「示范市综合监管平台」
+    #[arg(long)]
+    pub title: String,
+    /// 城市的六位区划代码
+    #[arg(long)]
+    pub city: String,
+}
+
+/// Whom the city invites.
+#[derive(Args)]
+pub struct Guest {
+    /// 接入方:district 区县节点,department 部门代理
+    #[arg(long, value_parser = ["district", "department"])]
+    pub kind: String,
+    /// 所属区划代码:区县节点填区县代码;市级部门代理可不填
+    #[arg(long, default_value = "")]
+    pub jurisdiction: String,
+}
+
+/// Commands of the city alone: none.
+#[derive(Subcommand)]
+pub enum NoCommand {}
+
+impl Program for City {
+    const TIER: node::Tier = node::Tier::City;
+    const NAME: &'static str = "zongheng-city";
+    const ABOUT: &'static str = "纵横 · 市级节点";
+    const CONFIG: &'static str = "/etc/zongheng/city.toml";
+
+    type Founding = NewCity;
+    type Guest = Guest;
+    type Command = NoCommand;
+
+    async fn found(new: &NewCity, home: &Home) -> Result<String, Failure> {
+        if DivisionTable::builtin().city(&new.city).is_none() {
+            return Err(format!("区划表中没有城市 {}:请填写地级市的六位区划代码", new.city).into());
+        }
+        let root = home.found_city(&Founding {
+            title: &new.title,
+            city: &new.city,
+            root_seed: door::random(),
+            seed: door::random(),
+            seat: SeatId(door::random()),
+            permitted_types: Standards::builtin()
+                .iter()
+                .map(|s| s.record_type.clone())
+                .collect(),
+        })?;
+        Ok(format!(
+            "市级节点已建立。根声明指纹 {root}\n请将 {} 移至离线介质妥善保管\n",
+            home.folder().join("root.key").display()
+        ))
+    }
+
+    fn guest(guest: &Guest) -> (&str, &str) {
+        (&guest.kind, &guest.jurisdiction)
+    }
+
+    fn errand(command: NoCommand) -> Errand<Self> {
+        match command {}
+    }
+
+    fn start(_ground: &Ground<'_>) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn answer(&self, _request: &str) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,107 @@
+//! What a district's program has of its own: joining the city with a code, and the link to the city, which people can cut.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use node::command::join::{self, Newcomer};
+use node::home::Home;
+use runtime::admission::code::Code;
+use runtime::link::endpoint::{Dialer, Settings};
+use runtime::worker::Shutdown;
+use runtime::{door, say};
+use serde_json::json;
+use tier::{Common, Errand, Failure, Ground, Program};
+
+use crate::uplink::Uplink;
+
+/// The district's program: beside the node runs the link to the city.
+pub struct District {
+    uplink: Uplink,
+}
+
+/// What a new district brings.
+#[derive(Args)]
+pub struct NewDistrict {
+    /// 市级签发的接入码
+    #[arg(long)]
+    pub code: String,
+}
+
+/// Whom a district invites: departments of its own division, so there is nothing to say.
+#[derive(Args)]
+pub struct Guest {}
+
+/// Commands of a district alone.
+#[derive(Subcommand)]
+pub enum Link {
+    /// 断开与市级的链路(演练用),本区继续独立工作
+    Cut {
+        #[command(flatten)]
+        common: Common<District>,
+    },
+    /// 恢复与市级的链路
+    Connect {
+        #[command(flatten)]
+        common: Common<District>,
+    },
+}
+
+impl Program for District {
+    const TIER: node::Tier = node::Tier::District;
+    const NAME: &'static str = "zongheng-district";
+    const ABOUT: &'static str = "纵横 · 区县节点";
+    const CONFIG: &'static str = "/etc/zongheng/district.toml";
+
+    type Founding = NewDistrict;
+    type Guest = Guest;
+    type Command = Link;
+
+    /// Waits for a person's approval; can be interrupted and called again.
+    async fn found(new: &NewDistrict, home: &Home) -> Result<String, Failure> {
+        if !home.is_taken() {
+            let code = Code::parse(&new.code)?;
+            let newcomer = Newcomer {
+                instance_file: home.instance_file(),
+                seed: home.signing_seed(door::random())?,
+            };
+            let told = |text: &str| say::remark(text);
+            let chain = join::join(&code, &newcomer, told, &Shutdown::new()).await?;
+            home.write_chain(&chain)?;
+            home.write_parent(&code.address)?;
+        }
+        Ok("区县节点已建立。".to_owned())
+    }
+
+    fn guest(_guest: &Guest) -> (&str, &str) {
+        ("department", "")
+    }
+
+    fn errand(command: Link) -> Errand<Self> {
+        let (common, word, done) = match command {
+            Link::Cut { common } => (common, "cut", "链路已断开;恢复请执行 connect"),
+            Link::Connect { common } => (common, "connect", "正在恢复链路"),
+        };
+        Errand {
+            common,
+            request: json!({ "command": word }),
+            done: done.to_owned(),
+        }
+    }
+
+    fn start(ground: &Ground<'_>) -> Result<Self, Failure> {
+        let parent = ground.home.parent()?;
+        let dialer = Arc::new(Dialer::new(ground.instance, Settings::default())?);
+        let (clock, workers) = (ground.clock.clone(), ground.workers.clone());
+        let uplink = Uplink::new(ground.host.clone(), dialer, parent, clock, workers);
+        uplink.connect();
+        Ok(Self { uplink })
+    }
+
+    fn answer(&self, request: &str) -> Option<String> {
+        match request {
+            r#"{"command":"cut"}"# => Some(self.uplink.cut()),
+            r#"{"command":"connect"}"# => Some(self.uplink.connect()),
+            _ => None,
+        }
+    }
+}
