@@ -325,7 +325,7 @@ impl SourceConfig {
     pub fn delimiter_byte(&self) -> Result<u8, AgentConfigError> {
         match self.delimiter.as_bytes() {
             [byte] if !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
-            _ => Err(self.wrong("delimiter 须是一个半角字符，如 \",\"、\";\" 或 \"\\t\"")),
+            _ => Err(self.wrong("delimiter 须是一个半角字符，如 `,`、`;` 或 `\\t`")),
         }
     }
 }

@@ -265,7 +265,7 @@ impl Session {
         match self.phase {
             Phase::Greeting if hello.frame_min > VERSIONS.1 || hello.frame_max < VERSIONS.0 => {
                 let text = format!(
-                    "帧版本不兼容:对端 {} 至 {},本机 {} 至 {}",
+                    "帧版本不兼容：对端 {} 至 {}，本机 {} 至 {}",
                     hello.frame_min, hello.frame_max, VERSIONS.0, VERSIONS.1
                 );
                 self.close(reason::VERSION, text);

@@ -6,6 +6,7 @@ mod documents;
 mod files;
 mod imports;
 mod migrations;
+mod punctuation;
 mod rooms;
 mod samples;
 mod tree;
