@@ -231,19 +231,23 @@ impl Host for NodeHost {
         for other in &identities {
             self.may_speak(other.identity()).map_err(refuse)?;
         }
-        let row = self
-            .node
-            .store()
-            .peer(identity.seat)
-            .await
-            .map_err(|e| here(e.into()))?;
-        if let Some(row) = row
-            && matches!(row.state, PeerState::Refused | PeerState::Revoked)
-        {
-            return Err(refuse(format!(
-                "本节点已停止「{}」的接入：{}",
-                identity.title, row.reason
-            )));
+        // of several seats under one roof each must be welcome
+        for other in &identities {
+            let row = self
+                .node
+                .store()
+                .peer(other.identity().seat)
+                .await
+                .map_err(|e| here(e.into()))?;
+            if let Some(row) = row
+                && matches!(row.state, PeerState::Refused | PeerState::Revoked)
+            {
+                return Err(refuse(format!(
+                    "本节点已停止「{}」的接入：{}",
+                    other.identity().title,
+                    row.reason
+                )));
+            }
         }
         let seat = identity.seat;
         let peer = Peer {

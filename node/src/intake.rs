@@ -8,7 +8,9 @@ use protocol::bytes::Malformed;
 use protocol::directory::{DirectoryError, Identity, LogName, SeatKind};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Item, Routed, Want};
-use protocol::name::{FeedId, SeatId};
+use protocol::hash::Hash;
+use protocol::limits;
+use protocol::name::{FeedId, Lane, SeatId};
 use protocol::receipt::Position;
 use protocol::slice::{self, HeaderFault, SliceFault, VerifiedSlice};
 use store::{
@@ -71,6 +73,9 @@ pub enum Arrival {
     Want,
 }
 
+/// Logs that one peer may have brought and that wait for a statement.
+pub const HELD_MAX: usize = 256;
+
 #[derive(Default)]
 struct Checked {
     envelopes: Vec<EnvelopeRow>,
@@ -79,6 +84,8 @@ struct Checked {
     wants: Vec<WantRow>,
     events: Vec<EventRow>,
     logs: HashMap<LogName, LogState>,
+    /// Complete batches whose place in their log is taken already.
+    repeated: Vec<(HeldRow, Hash)>,
 }
 
 impl Node {
@@ -93,13 +100,17 @@ impl Node {
         let mut checked = Checked::default();
         for item in items {
             match item {
-                Item::Envelope(bytes) => self.check_envelope(bytes, &mut checked)?,
+                Item::Envelope(bytes) => self.check_envelope(Some(peer), bytes, &mut checked)?,
                 Item::Slice { header, body } => {
-                    self.check_slice(peer, header, body, arrival, &mut checked)?
+                    self.check_slice(peer, header, body, arrival, now_us, &mut checked)?
                 }
-                Item::Routed(routed) => self.check_routed(routed, now_us, &mut checked),
+                Item::Routed(routed) => {
+                    self.check_routed(peer, routed, arrival, now_us, &mut checked)?
+                }
             }
         }
+        self.check_repeated(&mut checked).await?;
+        self.check_held(peer, &checked)?;
         let cursor = match arrival {
             Arrival::Feed {
                 class,
@@ -178,6 +189,10 @@ impl Node {
                 .held_done(row.seat, row.lane, row.opening)
                 .await
                 .map_err(StepError::Store)?;
+            let log = (row.seat, row.lane, row.opening);
+            self.held_logs().values_mut().for_each(|held| {
+                held.remove(&log);
+            });
         }
         self.wanting().ring();
         Ok(())
@@ -187,7 +202,7 @@ impl Node {
     pub async fn publish(&self, envelopes: &[Envelope], now_us: i64) -> Result<(), TakeInFault> {
         let mut checked = Checked::default();
         for envelope in envelopes {
-            self.check_envelope(envelope.to_bytes(), &mut checked)?;
+            self.check_envelope(None, envelope.to_bytes(), &mut checked)?;
         }
         let group = IntakeGroup {
             envelopes: checked.envelopes,
@@ -199,11 +214,106 @@ impl Node {
         Ok(())
     }
 
-    fn check_envelope(&self, bytes: Vec<u8>, checked: &mut Checked) -> Result<(), TakeInFault> {
+    /// A batch that comes again changes nothing; another one in the place of a known one is a second history under the
+    /// origin's key.
+    async fn check_repeated(&self, checked: &mut Checked) -> Result<(), TakeInFault> {
+        for (row, hash) in std::mem::take(&mut checked.repeated) {
+            let before = row.from_sequence.saturating_sub(1);
+            let known = self
+                .store()
+                .log_page(
+                    row.seat,
+                    row.lane,
+                    row.opening,
+                    before,
+                    row.from_sequence,
+                    1,
+                )
+                .await
+                .map_err(StepError::Store)?;
+            let same = known.is_empty()
+                || known.iter().any(|(_, item)| {
+                    Envelope::from_bytes(&item.header).is_ok_and(|e| e.hash() == hash)
+                });
+            if !same {
+                self.stop_forked(&row, checked);
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_forked(&self, row: &HeldRow, checked: &mut Checked) {
+        let HeldRow {
+            seat,
+            from_sequence,
+            ..
+        } = row;
+        if let Some(lane) = Lane::from_u8(row.lane) {
+            let log = LogName {
+                seat: row.seat,
+                lane,
+                opening: row.opening,
+            };
+            self.stop_log(
+                log,
+                format!("来源 {seat} 第 {from_sequence} 批与此前收下的批次互相矛盾，{STOPPED}"),
+            );
+        }
+        checked.held.push(row.clone());
+    }
+
+    /// What one peer brings and nobody can verify yet is bounded: whoever brings ever more of it is at fault.
+    fn check_held(&self, peer: &Peer, checked: &Checked) -> Result<(), TakeInFault> {
+        if checked.held.is_empty() {
+            return Ok(());
+        }
+        let mut all = self.held_logs();
+        let held = all.entry(peer.identity.seat).or_default();
+        for row in &checked.held {
+            let log = (row.seat, row.lane, row.opening);
+            if held.len() >= HELD_MAX && !held.contains(&log) {
+                return Err(TakeInFault::Peer(format!(
+                    "有 {HELD_MAX} 个以上的来源日志缺少名录声明"
+                )));
+            }
+            held.insert(log);
+        }
+        Ok(())
+    }
+
+    /// A statement; without peer, one of our own making.
+    fn check_envelope(
+        &self,
+        peer: Option<&Peer>,
+        bytes: Vec<u8>,
+        checked: &mut Checked,
+    ) -> Result<(), TakeInFault> {
         let envelope = Envelope::from_bytes(&bytes)?;
         let seat = seat_of(&envelope);
-        match self.directory_mut().admit(&envelope) {
-            Ok(_) | Err(DirectoryError::Unread) => {}
+        let admitted = self.directory_mut().admit(&envelope);
+        match admitted {
+            Ok(_) => {}
+            // what a later release states is kept and forwarded; but somebody must answer for it
+            Err(DirectoryError::Unread) => {
+                let elsewhere = [kind::HEADER, kind::RECEIPT, kind::PRESENCE];
+                if elsewhere.contains(&envelope.kind) {
+                    return Err(TakeInFault::Peer("directory: not a statement".into()));
+                }
+                let signer = self
+                    .directory()
+                    .signer(&envelope)
+                    .map(|i| i.identity().clone());
+                match (peer, signer) {
+                    (None, _) => {}
+                    (Some(peer), _) if peer.identity.kind == SeatKind::City => {}
+                    (Some(peer), Some(signer)) => within_jurisdiction(peer, &signer)?,
+                    (Some(_), None) => {
+                        return Err(TakeInFault::Peer(
+                            "directory: signed by nobody known".into(),
+                        ));
+                    }
+                }
+            }
             Err(DirectoryError::Fork(known)) => {
                 // both are kept and relayed; who survives is the authority's decision
                 self.warn(format!(
@@ -240,6 +350,7 @@ impl Node {
         header_bytes: Vec<u8>,
         packed: Vec<u8>,
         arrival: Arrival,
+        now_us: i64,
         checked: &mut Checked,
     ) -> Result<(), TakeInFault> {
         let envelope = Envelope::from_bytes(&header_bytes)?;
@@ -248,6 +359,14 @@ impl Node {
             Ok(header) => header,
             Err(HeaderFault::UnknownIdentity(_) | HeaderFault::UnknownOpening(_)) => {
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
+                // a source speaks for itself only, whatever the identity that a header names
+                if peer.identity.kind == SeatKind::Department && !peer.seats.contains(&header.seat)
+                {
+                    return Err(TakeInFault::Jurisdiction {
+                        seat: header.seat,
+                        jurisdiction: "未知".into(),
+                    });
+                }
                 checked.held.push(held(&header, WAITS));
                 return Ok(());
             }
@@ -268,7 +387,7 @@ impl Node {
                 }
                 self.stop_log(
                     header.log(),
-                    format!("来源 {seat} 第 {sequence} 批的签名不符，已停止接收该日志"),
+                    format!("来源 {seat} 第 {sequence} 批的签名不符，{STOPPED}"),
                 );
                 checked.held.push(held(&header, "signature"));
                 return Ok(());
@@ -290,14 +409,14 @@ impl Node {
             Err(SliceFault::Origin(what)) => {
                 self.stop_log(
                     log,
-                    format!("来源封装的批次有误（{what}），已停止接收该日志"),
+                    format!("来源 {} 封装的批次有误（{what}），{STOPPED}", log.seat),
                 );
                 let header = protocol::batch::Header::from_bytes(&envelope.bytes)?;
                 checked.held.push(held(&header, "origin"));
                 return Ok(());
             }
         };
-        self.place(verified, header_bytes, packed, arrival, checked);
+        self.place(verified, header_bytes, packed, arrival, now_us, checked);
         Ok(())
     }
 
@@ -308,6 +427,7 @@ impl Node {
         header_bytes: Vec<u8>,
         packed: Vec<u8>,
         arrival: Arrival,
+        now_us: i64,
         checked: &mut Checked,
     ) {
         let header = verified.header().header();
@@ -330,10 +450,29 @@ impl Node {
             });
             if let Some(mut state) = state {
                 if header.sequence <= state.sequence {
-                    // held already; what was sent again changes nothing
+                    // held already, if it is the same: what was sent again changes nothing
+                    checked.repeated.push((self::held(header, "fork"), hash));
                     return;
                 }
-                if state.expects(header) {
+                if header.sequence > state.sequence + 1 {
+                    // kept, but only the whole log is acknowledged: what lies between is asked for
+                    let want = Want::Range {
+                        seat: header.seat.0,
+                        lane: header.lane as u8,
+                        opening: header.opening.0,
+                        from: state.sequence + 1,
+                        to: 0,
+                    };
+                    checked.wants.push(WantRow {
+                        id: 0,
+                        want: protocol::codec::encode_want(&want),
+                        resume: Vec::new(),
+                        at_us: now_us,
+                    });
+                } else if !state.expects(header) {
+                    self.stop_forked(&self::held(header, "fork"), checked);
+                    return;
+                } else {
                     state.advance(hash);
                     advance = Some(LogAdvance {
                         last_hash: state.last,
@@ -362,7 +501,24 @@ impl Node {
     }
 
     /// An entity's conclusion changed at the sender: the new side wants it, the old one notes that it has left (D25).
-    fn check_routed(&self, routed: Routed, now_us: i64, checked: &mut Checked) {
+    fn check_routed(
+        &self,
+        peer: &Peer,
+        routed: Routed,
+        arrival: Arrival,
+        now_us: i64,
+        checked: &mut Checked,
+    ) -> Result<(), TakeInFault> {
+        let pushed = matches!(arrival, Arrival::Feed { .. });
+        if peer.identity.kind != SeatKind::City || !pushed {
+            return Err(TakeInFault::Peer("主体归属的变更只能由市级节点推送".into()));
+        }
+        let long = [&routed.from, &routed.to]
+            .iter()
+            .any(|r| r.len() > limits::NAME_BYTES_MAX);
+        if long || routed.subject.len() > limits::SUBJECT_BYTES_MAX {
+            return Err(Malformed::of("routing event").into());
+        }
         if routed.to == self.region() {
             checked.wants.push(WantRow {
                 id: 0,
@@ -376,6 +532,7 @@ impl Node {
             bytes: protocol::codec::encode_routed(&routed),
             regions: Vec::new(),
         });
+        Ok(())
     }
 }
 
@@ -388,6 +545,10 @@ fn held(header: &protocol::batch::Header, why: &str) -> HeldRow {
         why: why.to_owned(),
     }
 }
+
+/// What follows from a stop, and what to do.
+const STOPPED: &str =
+    "已停止接收该日志；请来源单位核对其程序和数据目录，排除后重启本节点，缺少的批次会自动重新索取";
 
 /// Why a log is held that only waits for a statement; other reasons wait for a person.
 const WAITS: &str = "statement";

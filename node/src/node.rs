@@ -1,6 +1,6 @@
 //! A node's parts in one place: who it is, what it believes, where its logs stand, and the bells between its stages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::batch::LogState;
@@ -74,6 +74,7 @@ struct Inner {
     directory: RwLock<Directory>,
     logs: Mutex<HashMap<LogName, LogState>>,
     stopped: Mutex<HashMap<LogName, String>>,
+    held: Mutex<HeldLogs>,
     warnings: Mutex<Vec<String>>,
     applying: Bell,
     folding: Bell,
@@ -82,6 +83,9 @@ struct Inner {
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: std::sync::atomic::AtomicU64,
 }
+
+/// Per peer, the logs (seat, lane, opening) that it brought and that are held.
+type HeldLogs = HashMap<SeatId, HashSet<(SeatId, u8, hash::Hash)>>;
 
 /// A node could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +146,7 @@ impl Node {
             directory: RwLock::new(directory),
             logs: Mutex::new(logs),
             stopped: Mutex::default(),
+            held: Mutex::default(),
             warnings: Mutex::default(),
             applying: Bell::new(),
             folding: Bell::new(),
@@ -226,6 +231,11 @@ impl Node {
             .receipts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs that each peer has brought since the start and that are held.
+    pub(crate) fn held_logs(&self) -> MutexGuard<'_, HeldLogs> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs that were stopped at a bad header, with the reason.

@@ -467,6 +467,16 @@ impl Directory {
         Ok(Admitted::Opening(seat))
     }
 
+    /// Whose signature an envelope carries, among the identities in force; of no use for what the seat may say.
+    pub fn signer(&self, envelope: &Envelope) -> Option<&VerifiedIdentity> {
+        let names = |i: &VerifiedIdentity| {
+            let mut signatures = envelope.signatures.iter();
+            signatures.any(|s| s.key == i.identity.key.0)
+        };
+        let mut identities = self.current.values().filter_map(|h| self.identities.get(h));
+        identities.find(|i| names(i) && envelope.is_signed_by(&i.identity.key))
+    }
+
     /// The identity in force of a seat.
     pub fn identity(&self, seat: &SeatId) -> Option<&VerifiedIdentity> {
         self.identities.get(self.current.get(seat)?)

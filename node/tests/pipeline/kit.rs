@@ -315,6 +315,24 @@ pub async fn settle(node: &Node) {
     while node.fold_step(3).await.expect("fold").is_some() {}
 }
 
+/// A row of the desk's list.
+pub fn peer_row(identity: &Identity, state: store::PeerState) -> store::PeerRow {
+    store::PeerRow {
+        seat: identity.seat,
+        kind: identity.kind as u8,
+        title: identity.title.clone(),
+        department: identity.department.clone(),
+        jurisdiction: identity.jurisdiction.clone(),
+        tls_key: [0; 32],
+        state,
+        reason: "已停用".into(),
+        fingerprint: String::new(),
+        by: String::new(),
+        at_us: 1,
+        last_contact_us: 0,
+    }
+}
+
 pub fn as_peer(node: &Node) -> Peer {
     Peer {
         identity: node.identity().clone(),

@@ -1,6 +1,7 @@
 //! The pipeline of both tiers over real stores: what is taken in, applied, folded, routed, wanted and refused.
 
 mod audience;
+mod hostile;
 mod kit;
 mod unsettled;
 
