@@ -15,7 +15,7 @@ pub struct City;
 /// What a new city is called.
 #[derive(Args)]
 pub struct NewCity {
-    /// 平台名称,如「示范市综合监管平台」
+    /// 平台名称，如「示范市综合监管平台」
     #[arg(long)]
     pub title: String,
     /// 城市的六位区划代码
@@ -26,10 +26,10 @@ pub struct NewCity {
 /// Whom the city invites.
 #[derive(Args)]
 pub struct Guest {
-    /// 接入方:district 区县节点,department 部门代理
+    /// 接入方：district 区县节点，department 部门代理
     #[arg(long, value_parser = ["district", "department"])]
     pub kind: String,
-    /// 所属区划代码:区县节点填区县代码;市级部门代理可不填
+    /// 所属区划代码：区县节点填区县代码；市级部门代理可不填
     #[arg(long, default_value = "")]
     pub jurisdiction: String,
 }
@@ -50,7 +50,9 @@ impl Program for City {
 
     async fn found(new: &NewCity, home: &Home) -> Result<String, Failure> {
         if DivisionTable::builtin().city(&new.city).is_none() {
-            return Err(format!("区划表中没有城市 {}:请填写地级市的六位区划代码", new.city).into());
+            return Err(
+                format!("区划表中没有城市 {}：请填写地级市的六位区划代码", new.city).into(),
+            );
         }
         let root = home.found_city(&Founding {
             title: &new.title,

@@ -34,7 +34,7 @@ pub struct Guest {}
 /// Commands of a district alone.
 #[derive(Subcommand)]
 pub enum Link {
-    /// 断开与市级的链路(演练用),本区继续独立工作
+    /// 断开与市级的链路（演练用），本区继续独立工作
     Cut {
         #[command(flatten)]
         common: Common<District>,
@@ -78,7 +78,7 @@ impl Program for District {
 
     fn errand(command: Link) -> Errand<Self> {
         let (common, word, done) = match command {
-            Link::Cut { common } => (common, "cut", "链路已断开;恢复请执行 connect"),
+            Link::Cut { common } => (common, "cut", "链路已断开；恢复请执行 connect"),
             Link::Connect { common } => (common, "connect", "正在恢复链路"),
         };
         Errand {

@@ -29,13 +29,13 @@ pub const SOCKET: &str = "control.sock";
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Nobody listens: the process is not running.
-    #[error("程序没有在运行(未能连接 {})。请先启动 run,再执行本命令", path.display())]
+    #[error("程序没有在运行（未能连接 {}）。请先启动 run，再执行本命令", path.display())]
     NotRunning {
         /// The socket.
         path: PathBuf,
     },
     /// The socket cannot be made or used.
-    #[error("控制接口 {} 无法使用,请检查目录权限", path.display())]
+    #[error("控制接口 {} 无法使用，请检查目录权限", path.display())]
     Io {
         /// The socket.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum ControlError {
         bytes: usize,
     },
     /// The running process did not answer completely.
-    #[error("程序没有给出完整答复,请查看其日志")]
+    #[error("程序没有给出完整答复，请查看其日志")]
     NoAnswer,
 }
 
@@ -133,7 +133,7 @@ where
     let text = match received {
         Ok(request) => caught(answer(request))
             .await
-            .unwrap_or_else(|panic| format!("程序内部错误:{panic}")),
+            .unwrap_or_else(|panic| format!("程序内部错误：{panic}")),
         Err(fault) => {
             tracing::warn!(error = %chain(&fault), "control request refused");
             fault.to_string()

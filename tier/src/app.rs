@@ -115,7 +115,7 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
     let node = open::<P>(config, &home, &clock, links.clone()).await?;
     if clock.offset_us() != 0 {
         node.warn(format!(
-            "时钟偏移 {} 秒已启用(仅供测试)",
+            "时钟偏移 {} 秒已启用（仅供测试）",
             clock.offset_us() / 1_000_000
         ));
     }

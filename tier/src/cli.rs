@@ -42,7 +42,7 @@ pub struct Errand<P: Program> {
 
 #[derive(Subcommand)]
 enum Command<P: Program> {
-    /// 建立节点:生成密钥与身份,设置第一个管理员账号
+    /// 建立节点：生成密钥与身份，设置第一个管理员账号
     Init {
         #[command(flatten)]
         common: Common<P>,
@@ -54,7 +54,7 @@ enum Command<P: Program> {
         /// 管理员真实姓名
         #[arg(long)]
         admin_name: String,
-        /// 存放管理员口令的文件(只读第一行)
+        /// 存放管理员口令的文件（只读第一行）
         #[arg(long)]
         password_file: PathBuf,
     },
@@ -68,19 +68,19 @@ enum Command<P: Program> {
         #[command(flatten)]
         common: Common<P>,
     },
-    /// 开设控制台账号,或为已有账号重设口令、姓名与角色
+    /// 开设控制台账号，或为已有账号重设口令、姓名与角色
     Account {
         #[command(flatten)]
         common: Common<P>,
-        /// 账号名:小写字母、数字、点、下划线、短横线
+        /// 账号名：小写字母、数字、点、下划线、短横线
         account: String,
         /// 使用人真实姓名
         #[arg(long)]
         name: String,
-        /// 角色:administrator 管理员、clerk 业务员、auditor 审计员、department:部门名称
+        /// 角色：administrator 管理员、clerk 业务员、auditor 审计员、`department:部门名称`
         #[arg(long, default_value = "clerk")]
         role: String,
-        /// 存放口令的文件(只读第一行)
+        /// 存放口令的文件（只读第一行）
         #[arg(long)]
         password_file: PathBuf,
     },
@@ -90,16 +90,16 @@ enum Command<P: Program> {
         common: Common<P>,
         #[command(flatten)]
         guest: P::Guest,
-        /// 接入方名称,如「示范区平台」「区市场监管局 登记库」
+        /// 接入方名称，如「示范区平台」「区市场监管局 登记库」
         #[arg(long)]
         title: String,
-        /// 所属部门(部门代理必填)
+        /// 所属部门（部门代理必填）
         #[arg(long, default_value = "")]
         department: String,
-        /// 允许报送的记录类型,可重复
+        /// 允许报送的记录类型，可重复
         #[arg(long = "type", default_values_t = ["registration".to_owned(), "refusal".to_owned()])]
         types: Vec<String>,
-        /// 预先批准:对方持码即可入网,不再等人批准
+        /// 预先批准：对方持码即可入网，不再等人批准
         #[arg(long)]
         pre_approved: bool,
         /// 有效小时数
@@ -113,16 +113,16 @@ enum Command<P: Program> {
     Approve {
         #[command(flatten)]
         common: Common<P>,
-        /// 申请编号(见 peers)
+        /// 申请编号（见 peers）
         seat: String,
     },
     /// 驳回入网申请
     Refuse {
         #[command(flatten)]
         common: Common<P>,
-        /// 申请编号(见 peers)
+        /// 申请编号（见 peers）
         seat: String,
-        /// 理由,会告知申请方
+        /// 理由，会告知申请方
         #[arg(long)]
         reason: String,
     },
@@ -142,7 +142,7 @@ enum Command<P: Program> {
         #[arg(long)]
         json: bool,
     },
-    /// 校验本节点保存的全部批次:签名、哈希链、根
+    /// 校验本节点保存的全部批次：签名、哈希链、根
     Verify {
         #[command(flatten)]
         common: Common<P>,
@@ -176,14 +176,14 @@ pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            say::complaint(format_args!("无法启动:{error}"));
+            say::complaint(format_args!("无法启动：{error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::complaint(format_args!("错误:{}", worker::chain(error.as_ref())));
+            say::complaint(format_args!("错误：{}", worker::chain(error.as_ref())));
             if error.downcast_ref::<ConfigError>().is_some() {
                 ExitCode::from(78)
             } else {
@@ -210,7 +210,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             };
             let founded = init::init::<P>(&config, &founding, &administrator).await?;
             say::line(format_args!(
-                "{founded}下一步: {} run --config {}",
+                "{founded}下一步：{} run --config {}",
                 P::NAME,
                 common.config.display()
             ))?;
@@ -252,7 +252,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
                 say::line(answer)?;
             } else {
                 say::line(format_args!(
-                    "接入码(请当面或书面交给对方,{hours} 小时内有效,只能使用一次):"
+                    "接入码（请当面或书面交给对方，{hours} 小时内有效，只能使用一次）："
                 ))?;
                 say::line(answer["code"].as_str().unwrap_or_default())?;
             }
@@ -323,7 +323,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             let answer = ask(&common, json!({"command": "verify", "deep": deep})).await?;
             say::line(format_args!("{answer:#}"))?;
             if answer["faults"].as_array().is_some_and(|f| !f.is_empty()) {
-                return Err("校验发现问题,详见上文".into());
+                return Err("校验发现问题，详见上文".into());
             }
             Ok(())
         }
