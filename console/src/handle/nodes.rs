@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::document;
 use crate::Console;
@@ -17,12 +19,21 @@ use crate::present;
 use crate::view::health::Health;
 use crate::view::shell::Here;
 
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    state: String,
+}
+
+type Given = Result<Query<Asked>, QueryRejection>;
+
 pub(crate) async fn page(
     State(console): State<Arc<Console>>,
-    _: Session,
+    session: Session,
     frame: Frame,
+    asked: Given,
 ) -> Result<Response, Fault> {
-    let health = look(&console).await?;
+    let health = look(&console, &session, asked?.0).await?;
     let shell = frame.shell(Here::Nodes);
     frame.html(&NodesPage {
         shell: &shell,
@@ -32,14 +43,21 @@ pub(crate) async fn page(
 
 pub(crate) async fn json(
     State(console): State<Arc<Console>>,
-    _: Session,
+    session: Session,
     headers: HeaderMap,
+    asked: Given,
 ) -> Result<Response, Fault> {
-    let health = look(&console).await?;
+    let health = look(&console, &session, asked?.0).await?;
     document(&health, &headers, console.now_us())
 }
 
-async fn look(console: &Console) -> Result<Health, Fault> {
+async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Health, Fault> {
+    let only = match asked.state.as_str() {
+        "" => None,
+        key => Some(present::health::state(key).ok_or_else(|| Fault::Malformed {
+            what: "筛选条件「状态」无法识别".to_owned(),
+        })?),
+    };
     let connected: HashSet<_> = console
         .options
         .links
@@ -51,5 +69,9 @@ async fn look(console: &Console) -> Result<Health, Fault> {
         .node
         .health_tree(&connected, console.now_us())
         .await?;
-    Ok(present::health::view(&tree))
+    Ok(present::health::view(
+        &tree,
+        only,
+        session.account.role.department(),
+    ))
 }

@@ -77,17 +77,12 @@ pub(crate) fn views(views: &[View]) -> Vec<Viewed> {
 
 fn notes(page: &DossierPage) -> Vec<String> {
     let mut notes = Vec::new();
-    let unknown = page.facts.unknown.len();
-    if unknown > 0 {
-        notes.push(format!(
-            "另有 {unknown} 条记录依据本版本程序不认识的标准，已保存，升级后显示。"
-        ));
+    // no figures here: nothing on the page lists what they would count
+    if !page.facts.unknown.is_empty() {
+        notes.push("另有记录依据本版本程序不认识的标准，已保存，升级后显示。".to_owned());
     }
-    let refused = page.facts.refused.len();
-    if refused > 0 {
-        notes.push(format!(
-            "有 {refused} 条报送未通过标准，没有采用；原因见本页末尾的拒收。"
-        ));
+    if !page.facts.refused.is_empty() {
+        notes.push("有报送未通过标准，没有采用；原因见本页末尾的拒收。".to_owned());
     }
     if page.more {
         notes.push("该主体的记录过多，这里只列出一部分。".to_owned());

@@ -6,10 +6,15 @@ use crate::text;
 use crate::view::Mark;
 use crate::view::health::{self, Health, Party, Stages, Tally};
 
-/// The page of a tree.
-pub(crate) fn view(tree: &HealthTree) -> Health {
+/// The page of a tree, or of what is in one state of it. `department` is the only one whose refusals may be seen.
+pub(crate) fn view(tree: &HealthTree, only: Option<Mark>, department: Option<&str>) -> Health {
     let mut parties = Vec::new();
-    lay(&tree.top, 0, "", tree, &mut parties);
+    let place = Place {
+        depth: 0,
+        above: "",
+        foreign: department.is_some(),
+    };
+    lay(&tree.top, place, department, tree, &mut parties);
     let states = [
         State::Lost,
         State::Lagging,
@@ -28,14 +33,31 @@ pub(crate) fn view(tree: &HealthTree) -> Health {
         .map(|state| Tally {
             state: mark(*state),
             count: count(*state),
+            href: health::address(Some(&mark(*state))),
         })
         .collect();
+    if let Some(only) = &only {
+        parties.retain(|p| p.state.as_ref() == Some(only));
+    }
     Health {
         as_of: text::clock(tree.now_us),
         tallies,
+        only,
         stages: stages(&tree.stages),
         parties,
     }
+}
+
+/// The state of a key in an address.
+pub(crate) fn state(key: &str) -> Option<Mark> {
+    [
+        health::LOST,
+        health::LAGGING,
+        health::UNVERIFIED,
+        health::NORMAL,
+    ]
+    .into_iter()
+    .find(|mark| mark.code == key)
 }
 
 fn mark(state: State) -> Mark {
@@ -47,11 +69,32 @@ fn mark(state: State) -> Mark {
     }
 }
 
-fn lay(party: &Known, depth: u8, above: &str, tree: &HealthTree, out: &mut Vec<Party>) {
+/// Where in the tree a line stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    depth: u8,
+    /// Id of the line above.
+    above: &'a str,
+    /// Its refusals are not for whoever asks.
+    foreign: bool,
+}
+
+fn lay(
+    party: &Known,
+    place: Place<'_>,
+    department: Option<&str>,
+    tree: &HealthTree,
+    out: &mut Vec<Party>,
+) {
+    let Place { depth, above, .. } = place;
     let id = party.seat.map_or_else(
         || format!("{above}/{}", party.title),
         |seat| seat.to_string(),
     );
+    let foreign = match party.kind {
+        PartyKind::Department => department.is_some_and(|own| own != party.title),
+        _ => place.foreign,
+    };
     let now = tree.now_us;
     out.push(Party {
         id: id.clone(),
@@ -74,12 +117,17 @@ fn lay(party: &Known, depth: u8, above: &str, tree: &HealthTree, out: &mut Vec<P
             .unwrap_or_default(),
         last_contact: contact(party, now),
         records: text::count(party.records),
-        refused: text::count(party.refused),
+        refused: if foreign {
+            String::new()
+        } else {
+            text::count(party.refused)
+        },
         refused_href: match (party.kind, party.seat) {
             (PartyKind::Source, Some(seat)) => format!("/refusals?state=open&seat={seat}"),
             (PartyKind::Department, _) => {
+                // departments of two districts may have one name
                 format!(
-                    "/refusals?state=open&department={}",
+                    "/refusals?state=open&department={}&node={above}",
                     text::percent(&party.title)
                 )
             }
@@ -89,7 +137,12 @@ fn lay(party: &Known, depth: u8, above: &str, tree: &HealthTree, out: &mut Vec<P
         },
     });
     for child in &party.children {
-        lay(child, depth.saturating_add(1), &id, tree, out);
+        let below = Place {
+            depth: depth.saturating_add(1),
+            above: &id,
+            foreign,
+        };
+        lay(child, below, department, tree, out);
     }
 }
 

@@ -80,6 +80,13 @@ pub struct Topic {
     pub statements: Vec<Statement>,
 }
 
+impl Topic {
+    /// Anchor of the first of its statements.
+    pub fn first_chain(&self) -> &str {
+        self.statements.first().map_or("", |s| s.id.as_str())
+    }
+}
+
 /// A field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {

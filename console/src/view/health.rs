@@ -37,7 +37,9 @@ pub struct Health {
     pub as_of: String,
     /// How many are in which state, worst first.
     pub tallies: Vec<Tally>,
-    /// The tree, flattened top down.
+    /// The only state that is listed; none for the whole tree.
+    pub only: Option<Mark>,
+    /// The tree, flattened top down; or the lines of it that are in one state.
     pub parties: Vec<Party>,
     /// The node's own stages.
     pub stages: Stages,
@@ -50,6 +52,28 @@ pub struct Tally {
     pub state: Mark,
     /// How many.
     pub count: u64,
+    /// Where they are listed.
+    pub href: String,
+}
+
+impl Health {
+    /// Whether a tally's state is the only one that is listed.
+    pub fn lists_only(&self, tally: &Tally) -> bool {
+        self.only.as_ref() == Some(&tally.state)
+    }
+
+    /// Address of these figures as JSON.
+    pub fn document(&self) -> String {
+        format!("/api/v1{}", address(self.only.as_ref()))
+    }
+}
+
+/// Address of the tree, or of what is in one state.
+pub fn address(only: Option<&Mark>) -> String {
+    only.map_or_else(
+        || "/nodes".to_owned(),
+        |mark| format!("/nodes?state={}", mark.code),
+    )
 }
 
 /// One line of the tree.
@@ -77,7 +101,7 @@ pub struct Party {
     pub last_contact: String,
     /// Current records of this seat, or of all below.
     pub records: String,
-    /// Open refusals of this seat, or of all below.
+    /// Open refusals of this seat, or of all below; empty for whoever may not see their list.
     pub refused: String,
     /// Where the refusals are listed.
     pub refused_href: String,
