@@ -87,3 +87,30 @@ impl Program for City {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_city_is_founded_once_and_only_where_the_table_has_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path()).expect("a home");
+        let check = async |city: &str, expected: Result<&str, &str>| {
+            let new = NewCity {
+                title: "测试市平台".to_owned(),
+                city: city.to_owned(),
+            };
+            let told = City::found(&new, &home).await.map_err(|e| e.to_string());
+            match (told, expected) {
+                (Ok(told), Ok(part)) => assert!(told.contains(part), "{told}"),
+                (Err(told), Err(part)) => assert!(told.contains(part), "{told}"),
+                (told, expected) => panic!("{told:?} is not {expected:?}"),
+            }
+        };
+        check("990000", Err("区划表中没有城市 990000")).await;
+        assert!(!home.is_taken(), "nothing is left behind");
+        check("370100", Ok("root.key 移至离线介质")).await;
+        check("370100", Err("不再重复建立")).await;
+    }
+}

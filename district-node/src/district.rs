@@ -105,3 +105,19 @@ impl Program for District {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_code_joins_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path()).expect("a home");
+        let new = NewDistrict {
+            code: "不是接入码".to_owned(),
+        };
+        assert!(District::found(&new, &home).await.is_err());
+        assert!(!home.is_taken(), "nothing is left behind");
+    }
+}

@@ -355,3 +355,102 @@ fn password(file: &Path) -> Result<String, Failure> {
         .unwrap_or_default()
         .to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use node::home::Home;
+
+    use super::*;
+    use crate::Ground;
+
+    /// A tier with something of its own at each place.
+    struct Toy;
+
+    #[derive(Args)]
+    struct Toys {
+        #[arg(long)]
+        colour: String,
+    }
+
+    #[derive(Subcommand)]
+    enum Play {
+        Play {
+            #[command(flatten)]
+            common: Common<Toy>,
+        },
+    }
+
+    impl Program for Toy {
+        const TIER: node::Tier = node::Tier::City;
+        const NAME: &'static str = "toy";
+        const ABOUT: &'static str = "a toy";
+        const CONFIG: &'static str = "/toy.toml";
+        type Founding = Toys;
+        type Guest = Toys;
+        type Command = Play;
+
+        async fn found(_founding: &Toys, _home: &Home) -> Result<String, Failure> {
+            Ok(String::new())
+        }
+
+        fn guest(guest: &Toys) -> (&str, &str) {
+            (&guest.colour, "")
+        }
+
+        fn errand(command: Play) -> Errand<Self> {
+            let Play::Play { common } = command;
+            let (request, done) = (json!({ "command": "play" }), "played".to_owned());
+            Errand {
+                common,
+                request,
+                done,
+            }
+        }
+
+        fn start(_ground: &Ground<'_>) -> Result<Self, Failure> {
+            Ok(Self)
+        }
+
+        fn answer(&self, _request: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_tier_has_all_common_commands_and_its_own() {
+        Cli::<Toy>::command().debug_assert();
+        let check = |line: &str, good: bool| {
+            let parsed = Cli::<Toy>::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), good, "{line}");
+        };
+        let init = "--admin-name a --password-file p";
+        check(&format!("toy init {init} --colour red"), true);
+        check(&format!("toy init {init}"), false);
+        check("toy invite --title t --colour red", true);
+        check("toy invite --title t", false);
+        check("toy account a --name n --password-file p", true);
+        check("toy refuse s --reason r", true);
+        for word in ["run", "check-config", "peers", "status", "verify", "play"] {
+            check(&format!("toy {word}"), true);
+            check(&format!("toy {word} --colour red"), false);
+        }
+        check("toy cut", false);
+        check("toy", false);
+    }
+
+    #[test]
+    fn a_configuration_is_where_the_tier_says_unless_told() {
+        let check = |line: &str, expected: &str| {
+            let Ok(Cli {
+                command: Command::Own(play),
+            }) = Cli::<Toy>::try_parse_from(line.split(' '))
+            else {
+                panic!("{line} is no errand");
+            };
+            assert_eq!(Toy::errand(play).common.config, Path::new(expected));
+        };
+        check("toy play", "/toy.toml");
+        check("toy play --config other.toml", "other.toml");
+    }
+}
