@@ -9,6 +9,7 @@ use node::subject_key;
 use protocol::entry::builtin;
 use serde_json::Value;
 use store::{DigestRow, Engine, RefusalFilter, Store, StoreConfig};
+use supervision::conclude::unsettled::Unsettled;
 
 use super::RealCityError;
 use super::party::Ended;
@@ -246,6 +247,16 @@ async fn check_dossiers(
         if !fits && told < FAULTS_MAX {
             told += 1;
             faults.push(format!("第 {} 行的主体在市级查不到，或归属不符", at + 1));
+        }
+        // without a credit code it is for a person
+        let listed = store
+            .unsettled_of(subject_key(subject))
+            .await
+            .map_err(|e| e.to_string())?
+            .is_some_and(|row| row.reasons & Unsettled::RegistrationNumber.bit() != 0);
+        if is_registration_number(subject) != listed && told < FAULTS_MAX {
+            told += 1;
+            faults.push(format!("第 {} 行的主体与市级待核实主体名单不符", at + 1));
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ fn pages() -> Vec<(&'static str, String)> {
             "dossier",
             format!("/entities/{}", tests::http::percent(SUBJECT)),
         ),
+        ("unsettled", "/unsettled".to_owned()),
         ("refusals", "/refusals".to_owned()),
         ("admissions", "/admissions".to_owned()),
         ("keys", "/keys".to_owned()),

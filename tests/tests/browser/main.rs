@@ -3,4 +3,5 @@
 
 mod chromium;
 mod plain;
+mod unsettled;
 mod world;
