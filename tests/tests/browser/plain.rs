@@ -259,6 +259,7 @@ async fn faults_say_whose_they_are() {
         ("/entities/%FF", 400, "请求有误"),
         ("/refusals?seat=zz", 400, "来源"),
         ("/refusals?state=both", 400, "状态"),
+        ("/nodes?state=both", 400, "状态"),
         ("/admissions", 403, "接入审批只对本节点的管理员开放"),
         ("/entities?q=%00%00", 200, "查询内容过长"),
     ] {
@@ -351,6 +352,29 @@ async fn the_tree_counts_what_its_lists_hold() {
         );
     }
     assert_eq!(line(BUREAU)["refused"], "3");
+    for tally in health["tallies"].as_array().expect("tallies") {
+        let href = tally["href"].as_str().unwrap_or_default();
+        let list = world.get(&cookie, &format!("/api/v1{href}")).await;
+        let list = list.json().expect("json");
+        let lines = list["parties"].as_array().expect("lines");
+        assert_eq!(tally["count"], lines.len(), "{href}");
+        assert!(lines.iter().all(|l| l["state"] == tally["state"]), "{list}");
+        assert_eq!(list["tallies"], health["tallies"], "{href}");
+    }
+    // an account of a department is given no figure whose list it may not see
+    let own = world.sign_in("taxman").await;
+    let seen = world.get(&own, "/api/v1/nodes").await.json();
+    for party in seen.expect("json")["parties"].as_array().expect("lines") {
+        let refused = party["refused"].as_str().unwrap_or_default();
+        let href = party["refused_href"].as_str().unwrap_or_default();
+        let of_tax = party["title"].as_str().is_some_and(|t| t.starts_with(TAX));
+        assert_eq!(!refused.is_empty(), of_tax, "{party}");
+        if of_tax {
+            let list = world.get(&own, &format!("/api/v1{href}")).await;
+            let list = list.json().expect("json");
+            assert_eq!(list["pages"]["total"].to_string(), refused, "{href}");
+        }
+    }
     let html = world.get(&cookie, "/nodes").await.text();
     for words in ["正常", "失联", "历下区监管平台", BUREAU, "本节点处理进度"] {
         assert!(html.contains(words), "{words}");
@@ -495,6 +519,12 @@ async fn a_dossier_leads_down_to_the_departments_row() {
         );
     }
     let first = &topic["statements"][0];
+    let list = dossier["refusals_href"].as_str().unwrap_or_default();
+    let list = world.get(&cookie, &format!("/api/v1{list}")).await;
+    assert_eq!(
+        list.json().expect("json")["pages"]["total"],
+        dossier["refusals"].as_array().map_or(0, Vec::len),
+    );
     let receipts: Vec<&str> = first["receipts"]
         .as_array()
         .expect("receipts")
