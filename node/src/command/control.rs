@@ -56,7 +56,7 @@ impl Desk {
                     pre_approved: request["pre_approved"].as_bool().unwrap_or(false),
                     hours: request["hours"].as_u64().unwrap_or(24).clamp(1, 24 * 365) as u32,
                     address: self.public.clone(),
-                    by: "console".to_owned(),
+                    by: "命令行".to_owned(),
                 };
                 let code = node
                     .invite(&invite, random(), random(), now)

@@ -493,7 +493,7 @@ async fn a_dossier_leads_down_to_the_departments_row() {
             .expect("a field")
             .clone()
     };
-    let name = field("企业(机构)名称");
+    let name = field("企业（机构）名称");
     assert_eq!(name["department"], BUREAU);
     assert_eq!(
         (
@@ -503,7 +503,7 @@ async fn a_dossier_leads_down_to_the_departments_row() {
         (Some(TAX), Some(false))
     );
     assert_eq!(
-        field("法定代表人(负责人、经营者)")["others"][0]["same"],
+        field("法定代表人（负责人、经营者）")["others"][0]["same"],
         true
     );
     for statement in topic["statements"].as_array().expect("statements") {
