@@ -329,6 +329,7 @@ impl Teller {
         report.node.clone_from(&self.node);
         report.running = true;
         report.link = self.uplink.link();
+        report.clock_doubt = self.uplink.clock_doubt();
         report.outbox_max = self.outbox_max;
         report.receipts = self.uplink.receipt_views();
         report.sealing_trouble = self

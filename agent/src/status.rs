@@ -30,6 +30,8 @@ pub struct Report {
     pub outbox_max: u64,
     /// Receipts of the nodes above.
     pub receipts: Vec<ReceiptView>,
+    /// What to do about clocks that are far apart, if they are.
+    pub clock_doubt: Option<String>,
     /// Why sealing stands still, if it does.
     pub sealing_trouble: Option<String>,
     /// When, milliseconds since 1970.
@@ -53,6 +55,7 @@ impl Report {
             queue: store.queue_state().await?,
             outbox_max: 0,
             receipts: Vec::new(),
+            clock_doubt: None,
             sealing_trouble: None,
             now_ms,
         })
@@ -67,6 +70,7 @@ impl Report {
         if let Some(trouble) = &self.sealing_trouble {
             steps.push(format!("处理封装故障：{trouble}"));
         }
+        steps.extend(self.clock_doubt.clone());
         if self.running && !self.link.up {
             let why = if self.link.trouble.is_empty() {
                 "正在连接".to_owned()
@@ -207,6 +211,7 @@ impl Report {
                 "sealed_up_to": self.queue.sealed_up_to,
             },
             "receipts": { "district": receipt(SeatKind::District), "city": receipt(SeatKind::City) },
+            "clock_doubt": self.clock_doubt,
             "sealing_trouble": self.sealing_trouble,
             "next_steps": self.next_steps(),
             "now_ms": self.now_ms,

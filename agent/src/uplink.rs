@@ -54,6 +54,8 @@ struct State {
     receipts: HashMap<(SeatId, Lane), Receipt>,
     envelopes: HashMap<(SeatId, Lane), (Vec<u8>, i64)>,
     link: LinkState,
+    /// Which node's clock and ours are far apart, and by how many milliseconds ours is behind.
+    clocks_differ: Option<(SeatId, i64)>,
 }
 
 /// What an uplink is made of.
@@ -172,6 +174,7 @@ impl Uplink {
             receipts: HashMap::new(),
             envelopes: HashMap::new(),
             link: LinkState::default(),
+            clocks_differ: None,
         };
         for row in store.receipts().await? {
             let place = (SeatId(row.node), row.lane);
@@ -209,6 +212,22 @@ impl Uplink {
     /// How the link is.
     pub fn link(&self) -> LinkState {
         self.lock().link.clone()
+    }
+
+    /// What to do about clocks that are far apart, if they are. No clock decides what is valid, but what a row's dates
+    /// say is judged by ours.
+    pub fn clock_doubt(&self) -> Option<String> {
+        let state = self.lock();
+        let (node, behind_ms) = state.clocks_differ?;
+        let title = state
+            .directory
+            .identity(&node)
+            .map_or_else(|| node.to_string(), |i| i.identity().title.clone());
+        Some(format!(
+            "校准时钟：本机时钟比平台「{title}」{} {} 天；请先核对本机，无误再请平台核对。数据不会丢失，但按日期的检查会误判",
+            if behind_ms > 0 { "慢" } else { "快" },
+            behind_ms.abs() / DAY_MS,
+        ))
     }
 
     /// Notes why an attempt to connect failed.
@@ -314,6 +333,19 @@ impl Uplink {
         // whoever above us holds a batch, the next node has passed it on
         let lane = receipt.log.lane.index();
         self.0.progress.acknowledged[lane].fetch_max(receipt.durable.0, Ordering::Relaxed);
+        // one that says nothing new, or was on its way while we slept, may well be old
+        let behind_ms = receipt.at / 1_000 - now_ms;
+        let known = state.receipts.get(&place).map_or(0, |r| r.durable.0);
+        let fresh = receipt.durable.0 > known;
+        if behind_ms > DAY_MS || (fresh && behind_ms < -30 * DAY_MS) {
+            state.clocks_differ = Some((receipt.node, behind_ms));
+        } else if fresh
+            && state
+                .clocks_differ
+                .is_some_and(|(node, _)| node == receipt.node)
+        {
+            state.clocks_differ = None;
+        }
         state.receipts.insert(place, receipt.clone());
         state.envelopes.insert(place, (bytes, now_ms));
         self.0.unkept.store(true, Ordering::Release);
@@ -329,6 +361,8 @@ impl Uplink {
         self.0.clock.now_us() / 1_000
     }
 }
+
+const DAY_MS: i64 = 86_400_000;
 
 fn here(error: SeatError) -> HostFault {
     HostFault::Here(runtime::worker::chain(&error))

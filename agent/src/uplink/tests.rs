@@ -236,8 +236,15 @@ async fn a_receipt_counts_whatever_the_clock_of_its_node() {
         (views[0].durable, views[0].safeguarded)
     };
     let year = 365 * 86_400 * 1_000_000_i64;
+    assert_eq!(w.uplink.clock_doubt(), None);
     assert_eq!(take(30 * year, 1, 0).await, (1, 0));
-    assert_eq!(take(year, 2, 1).await, (2, 1));
+    let doubt = w.uplink.clock_doubt().expect("clocks differ");
+    assert!(
+        doubt.contains("慢 10949 天") && doubt.contains("校准"),
+        "{doubt}"
+    );
+    assert_eq!(take(5_000_000, 2, 1).await, (2, 1));
+    assert_eq!(w.uplink.clock_doubt(), None);
     assert_eq!(take(-year, 2, 2).await, (2, 2));
     assert_eq!(take(40 * year, 1, 1).await, (2, 2), "an older word");
 }

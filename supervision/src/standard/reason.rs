@@ -28,7 +28,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    DATE_FUTURE "R-DATE-01" "日期晚于今天" "请核对年份并在来源系统更正日期"
+    DATE_FUTURE "R-DATE-01" "日期晚于今天" "请核对年份并在来源系统更正日期；日期无误的，请核对代理本机时钟"
     DATE_UNREADABLE "R-DATE-02" "日期无法识别" "请按 年-月-日 填写真实存在的日期"
     DATE_FAKE "R-DATE-03" "疑为占位日期" "请核对；不详的日期请留空"
     DIVISION_FORM "R-DIV-01" "行政区划代码格式有误" "请填写 6 位行政区划代码"

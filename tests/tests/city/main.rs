@@ -2,6 +2,7 @@
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
 //! may not, run into; and programs that nobody listens to.
 
+mod clock;
 mod desk;
 mod journey;
 mod limits;

@@ -13,6 +13,7 @@ use tests::process::{Program, Running, temporary_folder};
 use tests::real_city::party::{invite, node_site, ready, run};
 use tests::real_city::source::COLUMNS;
 
+use crate::clock::set_clock;
 use crate::host;
 
 pub const CITY: &str = "370100";
@@ -32,10 +33,20 @@ pub struct World {
 impl World {
     /// City and districts, running.
     pub async fn new() -> Self {
+        Self::with_clocks(0, 0).await
+    }
+
+    /// City and districts, running; the clocks of the city and of the bureau's district are off by so many seconds.
+    pub async fn with_clocks(city_s: i64, here_s: i64) -> Self {
         let folder = temporary_folder().expect("a folder");
         let ports = Ports::default();
         let site = |name| node_site(folder.path(), name, &ports).expect("a node on disk");
         let (city, here, elsewhere) = (site("city"), site(HERE), site(ELSEWHERE));
+        for (site, offset_s) in [(&city, city_s), (&here, here_s)] {
+            if offset_s != 0 {
+                set_clock(&site.config(), offset_s);
+            }
+        }
         run(
             &host(),
             Program::City,
@@ -74,6 +85,27 @@ impl World {
             ports,
             running,
             folder,
+        }
+    }
+
+    /// Kills everything that runs.
+    pub fn stop(&mut self) {
+        self.running.clear();
+    }
+
+    /// Starts city and districts again.
+    pub async fn start_nodes(&mut self) {
+        for (program, name, site) in [
+            (Program::City, "city", &self.city),
+            (Program::District, HERE, &self.here),
+            (Program::District, ELSEWHERE, &self.elsewhere),
+        ] {
+            self.running.push(
+                host()
+                    .start(program, name, site.command("run"))
+                    .expect("started"),
+            );
+            ready(&site.data(), name).await.expect("it is up");
         }
     }
 
