@@ -70,6 +70,7 @@ fn sqlite_keeps_every_promise() {
         }
         opening::a_second_process_is_kept_out_of_the_folder().await;
         opening::a_store_survives_its_process().await;
+        unsettled::an_older_database_is_folded_anew().await;
     });
 }
 

@@ -1,7 +1,12 @@
 //! Unsettled entities: listed, counted and filtered as a scan would; and entities alike.
 
 use protocol::name::SeatId;
-use store::{Alike, EntityRow, FoldGroup, Store, StoreError, UnsettledFilter, UnsettledRow};
+use sqlx::Connection as _;
+use store::testing::sqlite;
+use store::{
+    Alike, Engine, EntityRow, FoldGroup, Store, StoreConfig, StoreError, UnsettledFilter,
+    UnsettledRow,
+};
 
 use crate::make::{Dice, entity, seat};
 
@@ -189,4 +194,37 @@ pub async fn alike_is_found_by_each_fact(store: Store) {
     .await;
     check("", &[], "同名公司", &[10, 11, 12, 13, 14], true).await;
     check("", &[], "\"%", &[], false).await;
+}
+
+/// A database of a release without the list: fold begins again, and nothing else is touched.
+pub async fn an_older_database_is_folded_anew() {
+    let (store, folder) = sqlite().await;
+    let intake = crate::make::blocks(vec![crate::make::block(1, 2, 1)]);
+    store.intake(intake).await.unwrap();
+    let group = FoldGroup {
+        through: Some(1),
+        ..group(vec![entity(1, "甲公司")], vec![row(1, 1, 1)])
+    };
+    store.fold(group).await.unwrap();
+    assert_eq!(store.feed_heads().await.unwrap().folded, 1);
+    store.close().await;
+    drop(store);
+    let url = format!("sqlite://{}", folder.path().join("store.db").display());
+    let mut older = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    for statement in [
+        "DROP TABLE unsettled",
+        "DELETE FROM _sqlx_migrations WHERE version >= 3",
+    ] {
+        sqlx::query(statement).execute(&mut older).await.unwrap();
+    }
+    older.close().await.unwrap();
+    let engine = Engine::Sqlite {
+        folder: folder.path().to_owned(),
+        cache_mib: 8,
+    };
+    let store = Store::open(&StoreConfig { engine }).await.unwrap();
+    let heads = store.feed_heads().await.unwrap();
+    assert_eq!((heads.head, heads.folded), (1, 0));
+    assert_eq!(store.stats().await.unwrap().entities, 1);
+    assert_eq!(store.unsettled_of(1).await.unwrap(), None);
 }
