@@ -2,6 +2,7 @@
 //! headless Chromium.
 
 mod chromium;
+mod live;
 mod plain;
 mod unsettled;
 mod world;
