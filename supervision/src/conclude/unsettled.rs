@@ -96,12 +96,10 @@ impl Unsettled {
             Self::NameOnly => {
                 "名称相同不能认定为同一主体。请源部门在源系统补填统一社会信用代码，没有的补填注册号"
             }
-            Self::DivisionUnknown | Self::DivisionForeign => {
-                "请源部门在源系统核对并填写住所行政区划（6 位代码）；更正前按现列区划归属"
+            Self::DivisionUnknown | Self::DivisionForeign | Self::DivisionSplit => {
+                "请源部门在源系统核对并填写住所现行行政区划（6 位代码）；更正前按现列区划归属"
             }
-            Self::DivisionSplit | Self::NoDivision => {
-                "请源部门在源系统填写住所现行行政区划（6 位代码）；更正前归市级"
-            }
+            Self::NoDivision => "请源部门在源系统填写住所行政区划（6 位代码）；更正前归市级",
         }
     }
 
