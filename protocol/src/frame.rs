@@ -224,23 +224,23 @@ impl Item {
     }
 }
 
-/// Why a hello was not believed.
+/// Why a hello was not believed. Told to people at both ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelloFault {
     /// No frame version in common.
-    #[error("no frame version in common: peer speaks {0} to {1}")]
+    #[error("双方没有共同的协议版本，对端为 {0} 至 {1}")]
     Version(u8, u8),
     /// No or too many seats.
-    #[error("hello names {0} seats")]
+    #[error("出示了 {0} 个席位，数量不符合约定")]
     Seats(usize),
     /// A seat that nobody here has admitted.
-    #[error("seat {0} is not admitted here")]
+    #[error("席位 {0} 未获准入网")]
     NotAdmitted(SeatId),
     /// A seat whose key is not there.
-    #[error("seat {0} does not prove its key on this connection")]
+    #[error("席位 {0} 未能证明持有其密钥")]
     NotProven(SeatId),
     /// A directory statement in the hello is broken.
-    #[error("hello carries a broken directory statement: {0}")]
+    #[error("出示的名录声明已损坏：{0}")]
     Directory(Malformed),
 }
 

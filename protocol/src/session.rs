@@ -223,7 +223,11 @@ impl Session {
             .map_err(Into::into)
             .and_then(|frame| self.take_frame(now, frame));
         if let Err(fault) = &result {
-            self.close(reason::MISBEHAVED, fault.to_string());
+            // the sender's people read it
+            let text = format!(
+                "收到的报文不符合协议约定（{fault}），会话结束；请发送方核对程序版本，反复出现时联系其运维人员"
+            );
+            self.close(reason::MISBEHAVED, text);
         }
         result
     }

@@ -4,6 +4,7 @@
 
 mod clock;
 mod desk;
+mod hostile;
 mod journey;
 mod limits;
 mod pipe;
