@@ -84,7 +84,22 @@ impl Report {
             .iter()
             .any(|(_, doing)| doing.as_ref().is_some_and(|d| d.paused))
         {
-            steps.push("发送队列已满，读取已暂停；恢复与平台的连接，或调大 outbox_max".to_owned());
+            steps.push(if self.kept_for_the_city() && self.link.up {
+                "发送队列已满，读取已暂停：批次均已送达市级，但市级尚无异地备份，须在本机保留；调大 outbox_max"
+                    .to_owned()
+            } else {
+                "发送队列已满，读取已暂停；恢复与平台的连接，或调大 outbox_max".to_owned()
+            });
+        }
+        if self.kept_for_the_city()
+            && self.outbox_max > 0
+            && self.queue.bytes >= self.outbox_max / 5 * 4
+        {
+            steps.push(format!(
+                "调大 outbox_max：{KEPT}，已用 {}，到 {} 时将暂停读取",
+                bytes(self.queue.bytes),
+                bytes(self.outbox_max)
+            ));
         }
         for (source, _) in &self.sources {
             if let Some(trouble) = &source.trouble {
@@ -101,6 +116,15 @@ impl Report {
             steps.push("一切正常，无需操作".to_owned());
         }
         steps
+    }
+
+    /// Whether what has arrived is kept here because the city, to which this agent is attached, has no second place for it
+    /// (D18): only a promise of such a place lets an origin forget.
+    fn kept_for_the_city(&self) -> bool {
+        self.receipt(SeatKind::District).is_none()
+            && self
+                .receipt(SeatKind::City)
+                .is_some_and(|r| r.safeguarded < r.durable)
     }
 
     fn receipt(&self, kind: SeatKind) -> Option<&ReceiptView> {
@@ -171,6 +195,9 @@ impl Report {
                 ),
                 None => format!("{name}    尚未收到"),
             });
+        }
+        if self.kept_for_the_city() {
+            line(format!("说明      {KEPT}"));
         }
         for (at, step) in self.next_steps().iter().enumerate() {
             let head = if at == 0 { "下一步" } else { "      " };
@@ -288,7 +315,11 @@ impl Report {
                 }
             }
         }
-        page.push_str("</table></html>");
+        page.push_str("</table>");
+        if self.kept_for_the_city() {
+            let _ = write!(page, "<p>{KEPT}。</p>");
+        }
+        page.push_str("</html>");
         page
     }
 
@@ -320,6 +351,9 @@ impl Report {
     }
 }
 
+/// Why an agent of the city keeps what has arrived.
+const KEPT: &str = "市级尚无异地备份，已送达的批次仍在本机保留一份，计入发送队列";
+
 fn or_dash(text: &str) -> String {
     if text.is_empty() {
         "—".to_owned()
@@ -342,4 +376,71 @@ fn escape(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(receipts: &[(SeatKind, u64, u64)], bytes: u64, paused: bool) -> Report {
+        let receipt = |(kind, durable, safeguarded): &(SeatKind, u64, u64)| ReceiptView {
+            kind: *kind,
+            title: "平台".to_owned(),
+            lane: Lane::Records,
+            durable: *durable,
+            safeguarded: *safeguarded,
+            heard_ms: 1,
+        };
+        let source = SourceReport {
+            id: 1,
+            name: "登记库".to_owned(),
+            rows_read: 1,
+            rows_stated: 1,
+            refused: 0,
+            cycle_ms: None,
+            changed_ms: None,
+            trouble: None,
+            note: None,
+        };
+        let doing = Doing {
+            paused,
+            ..Doing::default()
+        };
+        Report {
+            title: "代理".to_owned(),
+            node: "city:4433".to_owned(),
+            running: true,
+            link: LinkState {
+                up: true,
+                ..LinkState::default()
+            },
+            sources: vec![(source, Some(doing))],
+            queue: QueueState {
+                bytes,
+                ..QueueState::default()
+            },
+            outbox_max: 1_000,
+            receipts: receipts.iter().map(receipt).collect(),
+            clock_doubt: None,
+            sealing_trouble: None,
+            now_ms: 2,
+        }
+    }
+
+    /// The city promises no second place in this release (D18): its agents say so, and what to do before they pause.
+    #[test]
+    fn an_agent_of_the_city_says_what_it_keeps_and_why() {
+        let at_city = [(SeatKind::City, 9, 0)];
+        let at_district = [(SeatKind::City, 9, 0), (SeatKind::District, 9, 9)];
+        let quiet = report(&at_city, 100, false);
+        assert_eq!(quiet.next_steps(), ["一切正常，无需操作"]);
+        assert!(quiet.text().contains(KEPT) && quiet.html().contains(KEPT));
+        let nearly = report(&at_city, 800, false).next_steps();
+        assert!(nearly[0].starts_with("调大 outbox_max"), "{nearly:?}");
+        let full = report(&at_city, 1_000, true).next_steps();
+        assert!(full[0].contains("市级尚无异地备份"), "{full:?}");
+        let other = report(&at_district, 800, false);
+        assert!(!other.text().contains(KEPT));
+        assert_eq!(other.next_steps(), ["一切正常，无需操作"]);
+    }
 }
