@@ -155,6 +155,42 @@ pub async fn entities_move_and_leave(store: Store) {
     assert_eq!(one(&store, 3).await, record(3, 3));
 }
 
+pub async fn only_what_lies_in_the_region_leaves_it(store: Store) {
+    let of = |n: u64, subject: u64, region: &str| RecordRow {
+        subject,
+        region: region.into(),
+        ..record(n, 1)
+    };
+    let rows = [
+        of(1, 5, "310116"),
+        of(2, 5, "310115"),
+        of(3, 5, ""),
+        of(4, 6, "310116"),
+    ];
+    store.apply(records(rows.to_vec())).await.unwrap();
+    let leave = |region: &str| ApplyGroup {
+        left: vec![(8, 5, region.into())],
+        ..ApplyGroup::default()
+    };
+    let flags = async || {
+        let mut flags = Vec::new();
+        for n in 1..=4 {
+            flags.push(one(&store, n).await.flags);
+        }
+        flags
+    };
+    store.apply(leave("310120")).await.unwrap();
+    assert_eq!(flags().await, [0, 0, 0, 0], "a region that nothing is in");
+    // told twice, it has left once
+    for _ in 0..2 {
+        store.apply(leave("310116")).await.unwrap();
+        assert_eq!(flags().await, [RecordRow::LEFT, 0, 0, 0]);
+    }
+    for (n, row) in (1..).zip(&rows) {
+        assert_eq!(one(&store, n).await.region, row.region, "nothing moves");
+    }
+}
+
 pub async fn digests_hold_what_has_not_left(store: Store) {
     let mut rows: Vec<_> = (0..50).map(|n| record(n, 1)).collect();
     rows[3].flags = RecordRow::LEFT;

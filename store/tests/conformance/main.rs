@@ -38,6 +38,7 @@ const CHECKS: &[Check] = checks![
     apply::thousands_of_records_go_in_and_come_out,
     apply::a_subject_changes_only_when_told,
     apply::entities_move_and_leave,
+    apply::only_what_lies_in_the_region_leaves_it,
     apply::digests_hold_what_has_not_left,
     apply::events_become_routed_items,
     apply::refusals_open_and_close,
