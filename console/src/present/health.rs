@@ -108,7 +108,7 @@ fn lay(
         title: party.title.clone(),
         own: party.own,
         state: party.state.map(mark),
-        note: note(&party.why, now),
+        note: note(&party.why, tree, now),
         lag: lag(party, tree),
         last_receipt: party
             .last_receipt
@@ -146,7 +146,7 @@ fn lay(
     }
 }
 
-fn note(why: &Why, now: i64) -> String {
+fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
     match why {
         Why::Nothing => String::new(),
         Why::Silent { since_us } => {
@@ -171,7 +171,8 @@ fn note(why: &Why, now: i64) -> String {
             words.join(",")
         }
         Why::Stopped { reason } => reason.clone(),
-        Why::Relayed => "经区县节点转报".to_owned(),
+        Why::Relayed if tree.top.own => "经区县节点转报".to_owned(),
+        Why::Relayed => "经市级转来".to_owned(),
     }
 }
 

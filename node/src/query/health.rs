@@ -64,7 +64,7 @@ pub enum Why {
         /// The reason, for people.
         reason: String,
     },
-    /// Relayed by its parent, which is in order.
+    /// Relayed by its parent, which is in order; or, at a district, by the city.
     Relayed,
 }
 
@@ -107,7 +107,7 @@ pub struct Party {
     pub jurisdiction: String,
     /// Whether it is the node that was asked.
     pub own: bool,
-    /// How it is; none for a department.
+    /// How it is; none for a department, and for what a district has only through the city.
     pub state: Option<State>,
     /// Why.
     pub why: Why,
@@ -201,6 +201,8 @@ impl Node {
             let mut party = self.party(district, &known, now_us);
             if party.own {
                 judge_own(&mut party, stages, unconfirmed);
+            } else if self.is_elsewhere(district) {
+                elsewhere(&mut party);
             } else if top_away {
                 (party.state, party.why) = (Some(State::Unverified), Why::ParentAway);
             }
@@ -209,6 +211,13 @@ impl Node {
         let mut loose: Vec<Party> = Vec::new();
         for source in of(SeatKind::Department) {
             let mut party = self.party(source, &known, now_us);
+            if self.is_elsewhere(source) {
+                elsewhere(&mut party);
+                // what says nothing about this district's entities is not this district's business
+                if party.state.is_none() && party.records == 0 && party.refused == 0 {
+                    continue;
+                }
+            }
             match districts.iter_mut().find(|d| d.seat == Some(source.issuer)) {
                 Some(district) => {
                     if !district.own {
@@ -224,8 +233,11 @@ impl Node {
                 }
             }
         }
+        districts.retain(|d| d.state.is_some() || !d.children.is_empty());
         districts.sort_by(|a, b| {
-            (a.state, &a.jurisdiction, &a.title).cmp(&(b.state, &b.jurisdiction, &b.title))
+            let place = |d: &Party| (d.state.is_none(), d.state);
+            let by_state = place(a).cmp(&place(b));
+            by_state.then_with(|| (&a.jurisdiction, &a.title).cmp(&(&b.jurisdiction, &b.title)))
         });
         for department in loose {
             match top
@@ -364,6 +376,14 @@ impl Node {
             .map_or_else(|| seat.to_string(), |i| i.identity().title.clone())
     }
 
+    /// Whether this is a district that has to do with a seat through the city only, and so cannot tell how it is.
+    fn is_elsewhere(&self, identity: &Identity) -> bool {
+        self.tier() == Tier::District
+            && identity.kind != SeatKind::City
+            && identity.seat != self.seat()
+            && identity.issuer != self.seat()
+    }
+
     fn party(&self, identity: &Identity, known: &HashMap<SeatId, Known>, now_us: i64) -> Party {
         let known = known.get(&identity.seat).cloned().unwrap_or_default();
         let own = identity.seat == self.seat();
@@ -423,10 +443,18 @@ fn judge_own(party: &mut Party, stages: Stages, batches: u64) {
     }
 }
 
+/// A seat whose state nobody tells us; that we have stopped a log of it is ours to tell.
+fn elsewhere(party: &mut Party) {
+    if !matches!(party.why, Why::Stopped { .. }) {
+        (party.state, party.why) = (None, Why::Relayed);
+    }
+}
+
 /// A seat that reaches us through another node: known only as far as that node is.
 fn relayed(party: &mut Party, parent: Option<State>) {
     let stopped = matches!(party.why, Why::Stopped { .. });
     match parent {
+        _ if party.state.is_none() => {}
         Some(State::Lost) if !stopped => {
             (party.state, party.why) = (Some(State::Unverified), Why::ParentAway)
         }

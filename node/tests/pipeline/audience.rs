@@ -1,7 +1,10 @@
-//! Who is shown what of a dossier: sections for the source and the city, and the trace that a look leaves.
+//! Who is shown what: sections of a dossier, and the trace that a look at it leaves; other districts' seats.
+
+use std::collections::HashSet;
 
 use node::Node;
 use node::command::account::Role;
+use node::query::health::PartyKind;
 
 use super::kit::{Source, WEST, authority, hand_over, key, settle};
 use super::{CODE_A, World, company};
@@ -124,4 +127,48 @@ async fn a_look_at_a_dossier_leaves_a_trace() {
         .map(|v| (v.at_us, v.account.as_str(), v.way.as_str()))
         .collect();
     assert_eq!(seen, [(3, "li", "page"), (2, "li", "api")]);
+}
+
+#[tokio::test]
+async fn a_district_lists_of_others_only_those_whose_records_it_holds() {
+    let mut world = World::new().await;
+    let lines = async |world: &World| {
+        let tree = world.west.health_tree(&HashSet::new(), 1).await;
+        let mut lines = Vec::new();
+        let mut open = vec![tree.expect("a tree").top];
+        while let Some(party) = open.pop() {
+            if party.seat.is_some() {
+                lines.push((party.kind, party.own, party.state.is_some(), party.records));
+            }
+            open.extend(party.children.into_iter().rev());
+        }
+        lines
+    };
+    let item = world
+        .source
+        .state(&company("1", CODE_A, "泉城餐饮有限公司", "历下区"));
+    world.say(item).await;
+    world.spread().await;
+    let (city, own) = (PartyKind::City, PartyKind::District);
+    assert_eq!(
+        lines(&world).await,
+        [(city, false, true, 0), (own, true, true, 0)]
+    );
+    let item = world
+        .source
+        .state(&company("1", CODE_A, "泉城餐饮有限公司", "槐荫区"));
+    world.say(item).await;
+    for _ in 0..2 {
+        world.spread().await;
+    }
+    assert_eq!(
+        lines(&world).await,
+        [
+            (city, false, true, 1),
+            (own, true, true, 0),
+            // how the others are the city knows, not this district
+            (PartyKind::District, false, false, 1),
+            (PartyKind::Source, false, false, 1),
+        ]
+    );
 }

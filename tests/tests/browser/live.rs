@@ -181,6 +181,8 @@ async fn a_cut_link_shows_and_so_does_its_return() {
     until(&browser, "the district goes on working", &records(3)).await;
     until(&browser, "the city is called lost", &state("=== '失联'")).await;
     until(&browser, "and counted so", &lost(1)).await;
+    let calm = "return document.querySelector('[data-tally=unverified]').textContent === '0'";
+    until(&browser, "nobody else is in doubt for it", calm).await;
     let tally = Locator::Css("a[href='/nodes?state=lost']");
     let tally = browser.client().find(tally).await.expect("a link");
     tally.click().await.expect("clicked");
