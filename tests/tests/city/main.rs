@@ -8,6 +8,7 @@ mod hostile;
 mod journey;
 mod limits;
 mod pipe;
+mod sources;
 mod world;
 
 use std::process::Command;
