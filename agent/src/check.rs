@@ -1,5 +1,6 @@
 //! `check-config`: what can be found wrong before anything is read for good. Every finding says what to do.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use supervision::standard::Standards;
@@ -19,6 +20,7 @@ pub async fn check(
 ) -> Result<bool, SetUpError> {
     let standards = Standards::builtin();
     let mut good = true;
+    let mut first_of: HashMap<String, &str> = HashMap::new();
     if config.sources.is_empty() {
         told("来源：配置中还没有 [[source]]");
         good = false;
@@ -40,6 +42,15 @@ pub async fn check(
             mapping.standard.version,
             mapping.columns.len()
         ));
+        // a record is known by its type, its key and the seat that states it: sources of one agent share their keys
+        let record_type = mapping.standard.record_type.clone();
+        if let Some(other) = first_of.get(&record_type) {
+            told(&format!(
+                "  编号   ! 与来源「{other}」报送同一类信息：同一编号视为同一条，后读到的覆盖先读到的。请确认两处编号不会重复，否则分设两个代理"
+            ));
+        } else {
+            first_of.insert(record_type, &source.name);
+        }
         tell_schedules(source, now_ms, &mut told)?;
         if files_only {
             continue;

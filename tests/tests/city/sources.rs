@@ -15,6 +15,7 @@ use tests::process::Program;
 use tests::real_city::source::COLUMNS;
 
 use crate::desk::{Desk, field};
+use crate::host;
 use crate::world::{World, code, row};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -61,6 +62,15 @@ async fn files_that_cannot_be_read_are_told_and_stop_nobody() {
     add_source(&site, "截断库", &cut, true);
     add_source(&site, "锁定库", &locked, true);
     add_source(&site, "投放目录", &drop, false);
+    // what collides is told before it does
+    let checked = host()
+        .run(Program::Agent, "check", &site.command("check-config"), LONG)
+        .expect("it ends");
+    let said = [checked.stdout, checked.stderr].concat().join("\n");
+    assert_eq!(checked.status.code(), Some(78), "{said}");
+    for part in ["同一编号视为同一条", "不是完好的 SQLite 数据库", "锁"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     world.start("bureau", &site);
     let desks = [&world.here, &world.city].map(|site| Desk::sign_in(site.console));
     for desk in &desks {
