@@ -158,7 +158,30 @@ impl Node {
         if has_statements {
             self.release_held(now_us).await?;
         }
+        if arrival == Arrival::Want {
+            self.forget_held(&durable).await?;
+        }
         Ok(done.head)
+    }
+
+    /// Logs that were held and have come meanwhile, because they were asked for.
+    async fn forget_held(&self, durable: &[(LogName, Position)]) -> Result<(), TakeInFault> {
+        if durable.is_empty() {
+            return Ok(());
+        }
+        for (row, _) in self.store().held().await.map_err(StepError::Store)? {
+            let come = durable.iter().any(|(log, (sequence, _))| {
+                (log.seat, log.lane as u8, log.opening) == (row.seat, row.lane, row.opening)
+                    && *sequence >= row.from_sequence
+            });
+            if come {
+                self.store()
+                    .held_done(row.seat, row.lane, row.opening)
+                    .await
+                    .map_err(StepError::Store)?;
+            }
+        }
+        Ok(())
     }
 
     /// Logs that were held for want of a statement which is known by now: what was passed over is wanted (D22).
@@ -416,18 +439,25 @@ impl Node {
                 return Ok(());
             }
         };
-        self.place(verified, header_bytes, packed, arrival, now_us, checked);
+        let whole = peer.identity.kind != SeatKind::City;
+        self.place(
+            verified,
+            header_bytes,
+            packed,
+            (arrival, whole, now_us),
+            checked,
+        );
         Ok(())
     }
 
-    /// Decides what a verified slice means for its log: the next of it, a repetition, or a part of something.
+    /// Decides what a verified slice means for its log: the next of it, a repetition, or a part of something. `whole`: who
+    /// brought it has the whole log for us.
     fn place(
         &self,
         verified: VerifiedSlice,
         header_bytes: Vec<u8>,
         packed: Vec<u8>,
-        arrival: Arrival,
-        now_us: i64,
+        (arrival, whole, now_us): (Arrival, bool, i64),
         checked: &mut Checked,
     ) {
         let header = verified.header().header();
@@ -455,7 +485,8 @@ impl Node {
                     return;
                 }
                 if header.sequence > state.sequence + 1 {
-                    // kept, but only the whole log is acknowledged: what lies between is asked for
+                    // kept, but only the whole log is acknowledged: what lies between is asked for, if it was to come.
+                    // From above comes only what concerns us.
                     let want = Want::Range {
                         seat: header.seat.0,
                         lane: header.lane as u8,
@@ -463,12 +494,12 @@ impl Node {
                         from: state.sequence + 1,
                         to: 0,
                     };
-                    checked.wants.push(WantRow {
+                    checked.wants.extend(whole.then(|| WantRow {
                         id: 0,
                         want: protocol::codec::encode_want(&want),
                         resume: Vec::new(),
                         at_us: now_us,
-                    });
+                    }));
                 } else if !state.expects(header) {
                     self.stop_forked(&self::held(header, "fork"), checked);
                     return;

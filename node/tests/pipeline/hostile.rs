@@ -195,6 +195,18 @@ async fn a_batch_that_skips_is_kept_and_what_is_missing_is_wanted() {
         "{want:?}"
     );
     assert!(w.east.stopped().is_empty());
+    // from above comes what concerns a district: that something lies between is no gap
+    sync(&w.east, &w.city, &mut w.up_east).await;
+    let from_above = as_peer(&w.city);
+    for envelope in w.source.directory() {
+        hand_over(&w.west, &from_above, vec![envelope], 0, 9)
+            .await
+            .expect("directory");
+    }
+    hand_over(&w.west, &from_above, vec![items[2].clone()], 2, 9)
+        .await
+        .expect("taken");
+    assert!(w.west.store().wants_open().await.expect("wants").is_empty());
     w.east
         .take_in(
             &w.source.peer(),
@@ -305,4 +317,60 @@ async fn a_revoked_seat_does_not_come_in_behind_another() {
     assert!(host.authenticate(channel, hello(&[30])).await.is_ok());
     assert!(host.authenticate(channel, hello(&[31])).await.is_err());
     assert!(host.authenticate(channel, hello(&[30, 31])).await.is_err());
+}
+
+/// What was changed on the way stops the log with an alarm; once the way is mended and the node started again, what is
+/// missing is asked for and nothing is lost.
+#[tokio::test]
+async fn a_stopped_log_goes_on_after_a_restart() {
+    let authority = authority();
+    let folder = TempDir::new().expect("folder");
+    let east = authority.district_node(folder.path(), 0).await;
+    let mut source = Source::new(30, EAST, authority.districts[0].0, &key(3));
+    let peer = source.peer();
+    hand_over(&east, &peer, source.directory(), 0, 2)
+        .await
+        .expect("directory");
+    let items: Vec<Item> = (1..=3)
+        .map(|n| {
+            let name = format!("第{n}有限公司");
+            source.state(&company(&n.to_string(), CODE_A, &name, "历下区"))
+        })
+        .collect();
+    let Item::Slice { mut header, body } = items[0].clone() else {
+        panic!("a slice");
+    };
+    let last = header.len() - 1;
+    header[last] ^= 1;
+    hand_over(&east, &peer, vec![Item::Slice { header, body }], 2, 1)
+        .await
+        .expect("stopped");
+    hand_over(&east, &peer, vec![items[1].clone()], 2, 2)
+        .await
+        .expect("passed over");
+    let why = east.stopped().into_values().next().expect("stopped");
+    assert!(why.contains("重启本节点"), "{why}");
+    drop(east);
+
+    let east = authority.district_node(folder.path(), 0).await;
+    hand_over(&east, &peer, vec![items[2].clone()], 2, 3)
+        .await
+        .expect("kept");
+    let wants = east.store().wants_open().await.expect("wants");
+    let want = protocol::codec::decode_want(&wants[0].want).expect("a want");
+    assert!(
+        matches!(want, Want::Range { from: 1, to: 0, .. }),
+        "{want:?}"
+    );
+    east.take_in(&peer, items, node::intake::Arrival::Want, 5)
+        .await
+        .expect("the answer");
+    settle(&east).await;
+    assert_eq!(east.sum(None).await.expect("sum").records, 3);
+    let logs = east.store().log_frontiers().await.expect("logs");
+    assert_eq!(logs.iter().map(|l| l.sequence).max(), Some(3));
+    assert!(
+        east.store().held().await.expect("held").is_empty(),
+        "nothing is held any more"
+    );
 }
