@@ -102,6 +102,15 @@ impl Store {
         }
     }
 
+    /// Brings what was committed since the last call from the embedded engine's log into its file, so that no commit has to:
+    /// for a caller of its own, every few seconds. PostgreSQL does so by itself.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.checkpoint().await,
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// A small value of the caller's own.
     pub async fn meta_get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self

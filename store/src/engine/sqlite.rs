@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::query::Query;
@@ -14,12 +15,15 @@ use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
 use crate::{OpenError, StoreError, migrate};
 
-/// Pages of the log between checkpoints: a group of random updates must not checkpoint at every commit.
+/// Pages of the log at which the writer itself brings home what [`SqliteStore::checkpoint`] has not: a group of random
+/// updates must not checkpoint at every commit.
 const WAL_AUTOCHECKPOINT_PAGES: u32 = 32_768;
 /// Reading connections.
 const READERS: u32 = 3;
 /// Page cache of a reader, MiB.
 const READER_CACHE_MIB: u32 = 8;
+/// Page cache of the connection that brings the log home, MiB: it reads no pages.
+const KEEPER_CACHE_MIB: u32 = 1;
 /// Rows that a statement hands over before it waits for its reader.
 const ROW_BUFFER: usize = 1_024;
 /// How long a caller waits for the writer. A group takes milliseconds; longer means that the disk hangs.
@@ -29,11 +33,14 @@ const BINDS_MAX: usize = 32_766;
 /// Rows that one statement carries at most.
 const ROWS_MAX: usize = 256;
 
-/// A SQLite store: one writing connection for ever, a few reading ones, the lock of the folder.
+/// A SQLite store: one writing connection for ever, a few reading ones, one that brings the log home, the lock of the
+/// folder.
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
     reader: SqlitePool,
+    keeper: SqlitePool,
+    written: AtomicBool,
     folder: PathBuf,
     _lock: File,
 }
@@ -96,18 +103,33 @@ impl SqliteStore {
             .connect_with(cache(cache_mib))
             .await?;
         migrate::run(&migrate::sqlite(), &writer).await?;
+        let keeper = cache(KEEPER_CACHE_MIB).pragma("wal_autocheckpoint", "0");
+        let keeper = pool().max_connections(1).connect_with(keeper).await?;
         let reader = cache(READER_CACHE_MIB).read_only(true);
         let reader = pool().max_connections(READERS).connect_with(reader).await?;
         Ok(Self {
             writer,
             reader,
+            keeper,
+            written: AtomicBool::new(true),
             folder: folder.to_owned(),
             _lock: lock,
         })
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        self.written.store(true, Ordering::Relaxed);
         Ok(Tx::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// Copies committed pages from the log into the database file, beside the writer and without making it wait.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        if self.written.swap(false, Ordering::Relaxed) {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&self.keeper)
+                .await?;
+        }
+        Ok(())
     }
 
     pub(crate) fn reader(&self) -> &SqlitePool {
@@ -120,6 +142,7 @@ impl SqliteStore {
 
     pub(crate) async fn close(&self) {
         self.reader.close().await;
+        self.keeper.close().await;
         self.writer.close().await;
     }
 }
