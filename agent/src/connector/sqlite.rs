@@ -292,20 +292,39 @@ impl SqliteSettings {
     }
 }
 
+/// Storage class of a value that is not null.
+#[derive(Clone, Copy)]
+enum Kind {
+    Integer,
+    Real,
+    Text,
+    Blob,
+}
+
+impl Kind {
+    fn of(raw: &SqliteValueRef<'_>) -> Self {
+        match raw.type_info().name() {
+            "INTEGER" => Self::Integer,
+            "REAL" => Self::Real,
+            "TEXT" => Self::Text,
+            _ => Self::Blob,
+        }
+    }
+}
+
 fn value(raw: SqliteValueRef<'_>, bytes: &mut usize) -> Result<Value, sqlx::Error> {
     if raw.is_null() {
         return Ok(Value::Null);
     }
-    let kind = raw.type_info().name().to_owned();
-    Ok(match kind.as_str() {
-        "INTEGER" => Value::Integer(decode(raw)?),
-        "REAL" => real(decode(raw)?),
-        "TEXT" => {
+    Ok(match Kind::of(&raw) {
+        Kind::Integer => Value::Integer(decode(raw)?),
+        Kind::Real => real(decode(raw)?),
+        Kind::Text => {
             let text: &[u8] = decode(raw)?;
             *bytes += text.len();
             decode_text(text)
         }
-        _ => {
+        Kind::Blob => {
             let blob: &[u8] = decode(raw)?;
             *bytes += blob.len();
             if blob.is_empty() {
@@ -322,12 +341,11 @@ fn cell(row: &SqliteRow, at: usize) -> Result<Cell, sqlx::Error> {
     if raw.is_null() {
         return Ok(Cell::Null);
     }
-    let kind = raw.type_info().name().to_owned();
-    Ok(match kind.as_str() {
-        "INTEGER" => Cell::Integer(decode(raw)?),
-        "REAL" => Cell::Real(decode(raw)?),
-        "TEXT" => Cell::Text(decode::<&[u8]>(raw)?.to_vec()),
-        _ => Cell::Blob(decode::<&[u8]>(raw)?.to_vec()),
+    Ok(match Kind::of(&raw) {
+        Kind::Integer => Cell::Integer(decode(raw)?),
+        Kind::Real => Cell::Real(decode(raw)?),
+        Kind::Text => Cell::Text(decode::<&[u8]>(raw)?.to_vec()),
+        Kind::Blob => Cell::Blob(decode::<&[u8]>(raw)?.to_vec()),
     })
 }
 

@@ -173,11 +173,10 @@ impl SeatStore {
     ) -> Result<HashMap<Vec<u8>, Image>, SeatError> {
         let mut found = HashMap::new();
         for group in identities.chunks(LOOKUP_ROWS) {
-            let mut sql = String::from(
-                "SELECT identity, row_hash, image FROM image WHERE source = $1 AND identity IN (",
+            let sql = format!(
+                "SELECT identity, row_hash, image FROM image WHERE source = ? AND identity IN ({})",
+                places("?", group.len())
             );
-            placeholders(&mut sql, 2, group.len());
-            sql.push(')');
             let mut query = sqlx::query(AssertSqlSafe(sql))
                 .persistent(group.len() == LOOKUP_ROWS)
                 .bind(source);
@@ -328,27 +327,21 @@ async fn put_images(
     source: i64,
     images: &[ImageRow],
 ) -> Result<(), SeatError> {
-    let mut body = Vec::with_capacity(128);
     for group in images.chunks(WRITE_ROWS) {
-        let mut sql = String::from("INSERT INTO image (source, identity, row_hash, image) VALUES ");
-        for at in 0..group.len() {
-            let n = 2 + 3 * at;
-            sql.push_str(if at == 0 { "($1,$" } else { ",($1,$" });
-            sql.push_str(&format!("{n},${},${})", n + 1, n + 2));
-        }
-        sql.push_str(
-            " ON CONFLICT (source, identity) DO UPDATE SET row_hash = excluded.row_hash, image = excluded.image",
+        let sql = format!(
+            "INSERT INTO image (source, identity, row_hash, image) VALUES {} \
+             ON CONFLICT (source, identity) DO UPDATE SET row_hash = excluded.row_hash, image = excluded.image",
+            places("(?,?,?,?)", group.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql))
-            .persistent(group.len() == WRITE_ROWS)
-            .bind(source);
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(group.len() == WRITE_ROWS);
         for row in group {
-            body.clear();
+            let mut body = Vec::with_capacity(96);
             row.image.put(&mut body);
             query = query
+                .bind(source)
                 .bind(row.identity.as_slice())
-                .bind(row.image.row_hash.to_vec())
-                .bind(body.clone());
+                .bind(&row.image.row_hash[..])
+                .bind(body);
         }
         query.execute(&mut **tx).await?;
     }
@@ -360,24 +353,17 @@ async fn put_rejects(
     capture: &Capture,
 ) -> Result<(), SeatError> {
     for group in capture.rejects.chunks(WRITE_ROWS) {
-        let mut sql = String::from(
-            "INSERT INTO reject (source, since, identity, position, reasons, row) VALUES ",
-        );
-        for at in 0..group.len() {
-            let n = 3 + 4 * at;
-            sql.push_str(if at == 0 { "($1,$2,$" } else { ",($1,$2,$" });
-            sql.push_str(&format!("{n},${},${},${})", n + 1, n + 2, n + 3));
-        }
-        sql.push_str(
-            " ON CONFLICT (source, identity) DO UPDATE SET position = excluded.position, \
+        let sql = format!(
+            "INSERT INTO reject (source, since, identity, position, reasons, row) VALUES {} \
+             ON CONFLICT (source, identity) DO UPDATE SET position = excluded.position, \
              reasons = excluded.reasons, row = excluded.row",
+            places("(?,?,?,?,?,?)", group.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql))
-            .persistent(group.len() == WRITE_ROWS)
-            .bind(capture.source)
-            .bind(capture.now_ms);
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(group.len() == WRITE_ROWS);
         for row in group {
             query = query
+                .bind(capture.source)
+                .bind(capture.now_ms)
                 .bind(row.identity.as_slice())
                 .bind(row.position.as_str())
                 .bind(row.reasons.as_str())
@@ -393,9 +379,10 @@ async fn delete_mended(
     capture: &Capture,
 ) -> Result<(), SeatError> {
     for group in capture.mended.chunks(LOOKUP_ROWS) {
-        let mut sql = String::from("DELETE FROM reject WHERE source = $1 AND identity IN (");
-        placeholders(&mut sql, 2, group.len());
-        sql.push(')');
+        let sql = format!(
+            "DELETE FROM reject WHERE source = ? AND identity IN ({})",
+            places("?", group.len())
+        );
         let mut query = sqlx::query(AssertSqlSafe(sql))
             .persistent(group.len() == LOOKUP_ROWS)
             .bind(capture.source);
@@ -430,13 +417,9 @@ async fn put_file(
     Ok(())
 }
 
-fn placeholders(sql: &mut String, first: usize, count: usize) {
-    for at in 0..count {
-        if at > 0 {
-            sql.push(',');
-        }
-        sql.push_str(&format!("${}", first + at));
-    }
+/// So many times the same places for binds. Bare `?`: numbered ones are looked up by name, in time square to their number.
+fn places(one: &str, count: usize) -> String {
+    vec![one; count].join(",")
 }
 
 impl Image {
