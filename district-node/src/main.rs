@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    runtime::memory::confine();
     district_node::main_with(std::env::args().skip(1).collect())
 }

@@ -9,6 +9,7 @@ pub mod control;
 pub mod door;
 pub mod files;
 pub mod link;
+pub mod memory;
 pub mod say;
 pub mod status;
 pub mod telemetry;

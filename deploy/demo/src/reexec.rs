@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use runtime::say;
+use runtime::{memory, say};
 
 /// The first argument that turns a binary into a program.
 pub const AS: &str = "--as";
@@ -91,6 +91,7 @@ pub fn dispatch() -> Option<ExitCode> {
         ));
         return Some(ExitCode::from(2));
     };
+    memory::confine();
     // the demonstration itself reads what people type: it is no program of this kind
     if std::env::var_os(WITH_PARENT).is_some() {
         std::thread::spawn(end_with_parent);
