@@ -3,7 +3,7 @@
 //! A view is a function of current records alone, so every node that holds the same records shows the same, in whatever
 //! order they came.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
@@ -11,7 +11,7 @@ use protocol::envelope::Envelope;
 use protocol::name::SeatId;
 use protocol::opening::Opening;
 use protocol::slice::{self, Opened};
-use store::{EntityRow, FeedItem, FoldGroup, ItemKind, Pointer, RecordRow, UnsettledRow};
+use store::{EntityRow, FeedItem, FoldGroup, ItemKind, Pointer, RecordId, RecordRow, UnsettledRow};
 use supervision::conclude::unsettled::{flagged_division, unsettled};
 use supervision::identifier::uscc::Uscc;
 use supervision::judge::{Judgement, SearchFacts};
@@ -21,9 +21,9 @@ use crate::error::StepError;
 use crate::node::Node;
 
 /// Bytes of packed blocks in one group, about.
-const GROUP_BYTES: usize = 1 << 20;
+const GROUP_BYTES: usize = 512 << 10;
 /// Blocks in one group.
-const GROUP_BLOCKS: usize = 16;
+const GROUP_BLOCKS: usize = 8;
 /// Subjects taken from the dirty list at once.
 const DIRTY_SUBJECTS: usize = 1_000;
 /// Unpacked blocks kept while a group is folded.
@@ -87,7 +87,7 @@ impl Node {
             ..FoldGroup::default()
         };
         let mut subjects: BTreeSet<u64> = dirty.iter().map(|d| d.subject).collect();
-        let mut blocks = HashMap::new();
+        let mut blocks = Vec::new();
         if heads.folded < heads.applied {
             let items = self
                 .store()
@@ -99,25 +99,20 @@ impl Node {
                 .collect();
             group.through = items.last().map(|i| i.offset);
             for item in items.into_iter().filter(|i| i.kind == ItemKind::Block) {
-                let offset = item.offset;
-                let block =
-                    Block::unpack(item).map_err(|what| StepError::Damaged { offset, what })?;
+                let block = unpacked(item)?;
                 self.subjects_of(&block, &mut subjects)
-                    .map_err(|what| StepError::Damaged { offset, what })?;
-                blocks.insert(offset, block);
+                    .map_err(|what| StepError::Damaged {
+                        offset: block.item.offset,
+                        what,
+                    })?;
+                blocks.push(block);
             }
         }
         let subjects: Vec<u64> = subjects.into_iter().collect();
-        let records = self.store().records_of_subjects(&subjects).await?;
-        self.fetch_blocks(&records, &mut blocks).await?;
-        let mut by_subject: BTreeMap<u64, Vec<&RecordRow>> =
-            subjects.iter().map(|s| (*s, Vec::new())).collect();
-        for record in &records {
-            by_subject.entry(record.subject).or_default().push(record);
-        }
-        for (subject, records) in by_subject {
-            match self.entity_of(subject, &records, &blocks, now_us)? {
-                Some((row, unsettled)) => {
+        let mut found = self.shown_of(&subjects, blocks, now_us).await?;
+        for subject in subjects {
+            match found.remove(&subject) {
+                Some(Seen { row, unsettled, .. }) => {
                     group.entities.push(row);
                     group.unsettled.extend(unsettled);
                 }
@@ -143,59 +138,87 @@ impl Node {
         Ok(())
     }
 
-    /// Blocks that shown images lie in and that are not at hand yet, a bounded number at a time.
-    async fn fetch_blocks(
+    /// What the list shows of these subjects, by subject: from the shown registration; of several origins the lowest
+    /// seat's, until authority directory data say otherwise. Goes through the blocks in which the images lie, `at_hand`
+    /// first, and holds a bounded number of them at a time: rows of one source may be spread over all blocks of another.
+    async fn shown_of(
         &self,
-        records: &[RecordRow],
-        blocks: &mut HashMap<u64, Block>,
-    ) -> Result<(), StepError> {
-        let missing: HashSet<u64> = records
-            .iter()
-            .filter(|r| r.kind == record_kind::REGISTRATION)
-            .filter_map(|r| r.shown.map(|p| p.block))
-            .filter(|b| !blocks.contains_key(b))
-            .collect();
-        let mut missing: Vec<u64> = missing.into_iter().collect();
-        missing.sort_unstable();
-        for offsets in missing.chunks(BLOCKS_HELD) {
+        subjects: &[u64],
+        at_hand: Vec<Block>,
+        now_us: i64,
+    ) -> Result<HashMap<u64, Seen>, StepError> {
+        let records = self.store().records_of_subjects(subjects).await?;
+        let mut by_block: BTreeMap<u64, Vec<(&RecordRow, Pointer)>> = BTreeMap::new();
+        for record in &records {
+            let hidden = record.flags & (flag::RETRACTED | flag::LEFT) != 0;
+            if record.kind == record_kind::REGISTRATION
+                && !hidden
+                && let Some(pointer) = record.shown
+            {
+                by_block
+                    .entry(pointer.block)
+                    .or_default()
+                    .push((record, pointer));
+            }
+        }
+        let mut found = HashMap::with_capacity(subjects.len());
+        for block in at_hand {
+            if let Some(images) = by_block.remove(&block.item.offset) {
+                self.see(&block, &images, &mut found, now_us)?;
+            }
+        }
+        let further: Vec<u64> = by_block.keys().copied().collect();
+        for offsets in further.chunks(BLOCKS_HELD) {
             for item in self.store().blocks(offsets).await? {
-                let offset = item.offset;
-                let block =
-                    Block::unpack(item).map_err(|what| StepError::Damaged { offset, what })?;
-                blocks.insert(offset, block);
+                let images = by_block.remove(&item.offset).unwrap_or_default();
+                self.see(&unpacked(item)?, &images, &mut found, now_us)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes from a block what its images show, where no image of a lower seat has been seen.
+    fn see(
+        &self,
+        block: &Block,
+        images: &[(&RecordRow, Pointer)],
+        found: &mut HashMap<u64, Seen>,
+        now_us: i64,
+    ) -> Result<(), StepError> {
+        for (record, pointer) in images {
+            let rank = (block.header.seat, record.id);
+            if found
+                .get(&record.subject)
+                .is_some_and(|seen| seen.rank < rank)
+            {
+                continue;
+            }
+            if let Some((row, unsettled)) = self.list_row(record, pointer, block, now_us)? {
+                let seen = Seen {
+                    rank,
+                    row,
+                    unsettled,
+                };
+                found.insert(record.subject, seen);
             }
         }
         Ok(())
     }
 
-    /// The list row of an entity, and why it is for a person to settle if it is: from its shown registration; of several
-    /// origins the lowest seat's, until authority directory data say otherwise.
-    fn entity_of(
+    /// The list row of an entity as one image shows it, and why it is for a person to settle if it is.
+    fn list_row(
         &self,
-        subject: u64,
-        records: &[&RecordRow],
-        blocks: &HashMap<u64, Block>,
+        record: &RecordRow,
+        pointer: &Pointer,
+        block: &Block,
         now_us: i64,
     ) -> Result<Option<(EntityRow, Option<UnsettledRow>)>, StepError> {
-        let candidates = records
-            .iter()
-            .filter(|r| {
-                r.kind == record_kind::REGISTRATION && r.flags & (flag::RETRACTED | flag::LEFT) == 0
-            })
-            .filter_map(|r| {
-                let pointer = r.shown?;
-                Some((*r, pointer, blocks.get(&pointer.block)?))
-            });
-        let Some((record, pointer, block)) =
-            candidates.min_by_key(|(r, _, b)| (b.header.seat, r.id))
-        else {
-            return Ok(None);
-        };
+        let subject = record.subject;
         let damaged = |what| StepError::Damaged {
             offset: pointer.block,
             what,
         };
-        let opening = block.opening(&pointer).map_err(damaged)?;
+        let opening = block.opening(pointer).map_err(damaged)?;
         let head = opening.head().map_err(damaged)?;
         let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
         let mut judgement = self.judge().judge(&head, &sections);
@@ -224,6 +247,19 @@ impl Node {
         };
         Ok(Some((row, unsettled)))
     }
+}
+
+/// What the list shows of an entity so far.
+struct Seen {
+    /// Seat and record that it comes from.
+    rank: (SeatId, RecordId),
+    row: EntityRow,
+    unsettled: Option<UnsettledRow>,
+}
+
+fn unpacked(item: FeedItem) -> Result<Block, StepError> {
+    let offset = item.offset;
+    Block::unpack(item).map_err(|what| StepError::Damaged { offset, what })
 }
 
 /// The organisation code by which an entity is found: the one within its credit code, else the one stated.

@@ -1,13 +1,13 @@
 //! A node at work: its stages as workers, its listener, its link upwards. `runtime` spawns and stops them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::door::Clock;
 use runtime::link;
 use runtime::link::endpoint::{Dialer, Listener};
-use runtime::worker::{Shutdown, Step, Workers};
+use runtime::worker::{Bell, Shutdown, Step, Workers};
+use store::StoreError;
 
 use crate::command::admission;
 use crate::error::StepError;
@@ -18,10 +18,13 @@ const AT_LEAST: Duration = Duration::from_millis(500);
 
 /// With more feed items than this waiting for apply, fold leaves it the way.
 const FOLD_YIELDS_ITEMS: u64 = 4;
-/// But not for longer than this.
-const FOLD_RESTS_US: i64 = 2_000_000;
+/// But not wholly: for each unit of time that it worked it rests so many.
+const FOLD_RESTS: i64 = 9;
 
-/// Starts the stages behind intake: apply, fold, receipts, wants.
+/// Between two times that the store's log is brought home.
+const CHECKPOINT: Duration = Duration::from_secs(2);
+
+/// Starts the stages behind intake: apply, fold, receipts, wants; and the keeping of the store's log.
 pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.applying().clone(), host.trace().clone());
@@ -48,18 +51,23 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     });
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.folding().clone(), host.trace().clone());
-    let last = Arc::new(AtomicI64::new(0));
+    // when fold last ended a step, and for how long it is to rest from then
+    let rest = Arc::new(Mutex::new((0, 0)));
     workers.step("fold", bell, AT_LEAST, move || {
-        let (node, at, trace, last) = (node.clone(), at.clone(), trace.clone(), last.clone());
+        let (node, at, trace, rest) = (node.clone(), at.clone(), trace.clone(), rest.clone());
         async move {
             // during bulk, processors and the writer belong to apply; a page may be some seconds behind, and says so
             let now_us = at.now_us();
-            let rested_us = now_us - last.load(Ordering::Relaxed);
-            if rested_us < FOLD_RESTS_US && node.unapplied().await? > FOLD_YIELDS_ITEMS {
+            let (ended_us, rest_us) = *rest.lock().unwrap_or_else(PoisonError::into_inner);
+            // a clock that was set back makes a time long ago of it
+            let resting = (0..rest_us).contains(&(now_us - ended_us));
+            if resting && node.unapplied().await? > FOLD_YIELDS_ITEMS {
                 return Ok(Step::Idle);
             }
-            last.store(now_us, Ordering::Relaxed);
             let folded = node.fold_step(now_us).await?;
+            let ended_us = at.now_us();
+            *rest.lock().unwrap_or_else(PoisonError::into_inner) =
+                (ended_us, FOLD_RESTS * (ended_us - now_us));
             if let Some(folded) = folded {
                 trace.note("folded", folded.through, at.now_us());
             }
@@ -86,6 +94,14 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
                 return Ok::<_, StepError>(Step::Again);
             }
             Ok(Step::Idle)
+        }
+    });
+    let store = host.node().store().clone();
+    workers.step("checkpoint", Bell::new(), CHECKPOINT, move || {
+        let store = store.clone();
+        async move {
+            store.checkpoint().await?;
+            Ok::<_, StoreError>(Step::Idle)
         }
     });
     let (host_, bell) = (host.clone(), host.node().wanting().clone());
