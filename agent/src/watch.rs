@@ -232,6 +232,7 @@ impl Watch {
             .full_compare(now_ms)
             .map_err(SetUpError::Config)?;
         let mut full_due = next_ms(full.as_ref(), now_ms);
+        let mut seen_ms = now_ms;
         // what a cron schedule waits for, a restart does not skip
         if let Schedule::Cron(_) = schedule
             && self.position.is_empty()
@@ -240,6 +241,12 @@ impl Watch {
             return Ok(());
         }
         loop {
+            // a clock that was years ahead and has been set right must not put the compare off by years
+            let now_ms = self.now_ms();
+            if now_ms < seen_ms {
+                full_due = next_ms(full.as_ref(), now_ms);
+            }
+            seen_ms = now_ms;
             if full_due.is_some_and(|due| self.now_ms() >= due) {
                 full_due = next_ms(full.as_ref(), self.now_ms());
                 match self.source.position_for_full_compare(&self.position) {
