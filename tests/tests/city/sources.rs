@@ -64,7 +64,7 @@ async fn files_that_cannot_be_read_are_told_and_stop_nobody() {
     add_source(&site, "投放目录", &drop, false);
     // what collides is told before it does
     let checked = host()
-        .run(Program::Agent, "check", &site.command("check-config"), LONG)
+        .run(Program::Agent, "check", site.command("check-config"), LONG)
         .expect("it ends");
     let said = [checked.stdout, checked.stderr].concat().join("\n");
     assert_eq!(checked.status.code(), Some(78), "{said}");
