@@ -144,6 +144,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         let uplink = settling.clone();
         async move { uplink.settle().await.map(|()| Step::Idle) }
     });
+    let seat = store.clone();
+    workers.step("checkpoint", Bell::new(), CHECKPOINT, move || {
+        let seat = seat.clone();
+        async move { seat.checkpoint().await.map(|()| Step::Idle) }
+    });
     for source in config.sources.clone() {
         let (shared, home) = (shared.clone(), home.clone());
         workers.keep(format!("source {}", source.name), move |shutdown| {
@@ -405,6 +410,8 @@ pub fn database(config: &Config) -> PathBuf {
 
 const AT_LEAST: Duration = Duration::from_millis(500);
 const SETTLE: Duration = Duration::from_millis(500);
+/// Between two times that the local database's log is brought home.
+const CHECKPOINT: Duration = Duration::from_secs(2);
 const STOP: Duration = Duration::from_secs(20);
 /// Refused rows in one answer of the control socket.
 pub const REJECTS_MAX: u64 = 500;

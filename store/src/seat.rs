@@ -13,7 +13,7 @@ mod tests;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -30,6 +30,9 @@ pub use report::{QueueState, ReceiptRow, RejectListed, SourceReport};
 pub struct SeatStore {
     writer: SqlitePool,
     reader: SqlitePool,
+    /// Brings the log home.
+    keeper: SqlitePool,
+    written: AtomicBool,
     folder: PathBuf,
     queued_bytes: AtomicU64,
     _lock: File,
@@ -111,21 +114,34 @@ impl SeatStore {
                 .run(&writer)
                 .await
                 .map_err(|e| sqlx::Error::Migrate(Box::new(e)))?;
+            let keeper = SqlitePoolOptions::new()
+                .max_connections(1)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_with(
+                    options
+                        .clone()
+                        .pragma("wal_autocheckpoint", "0")
+                        .pragma("cache_size", "-256"),
+                )
+                .await?;
             let reader = SqlitePoolOptions::new()
                 .max_connections(2)
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .connect_with(options.read_only(true).pragma("cache_size", "-2048"))
                 .await?;
-            Ok((writer, reader))
+            Ok((writer, reader, keeper))
         };
-        let (writer, reader) = opened.await.map_err(|source| OpenSeatError::Database {
+        let (writer, reader, keeper) = opened.await.map_err(|source| OpenSeatError::Database {
             file: file.clone(),
             source,
         })?;
         let store = Self {
             writer,
             reader,
+            keeper,
+            written: AtomicBool::new(true),
             folder: folder.to_owned(),
             queued_bytes: AtomicU64::new(0),
             _lock: lock,
@@ -178,13 +194,26 @@ impl SeatStore {
         Ok(())
     }
 
+    /// Brings what was committed since the last call from the log into the database file, beside the writer, so that no
+    /// commit has to: for a caller of its own, every few seconds.
+    pub async fn checkpoint(&self) -> Result<(), SeatError> {
+        if self.written.swap(false, Ordering::Relaxed) {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&self.keeper)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Writes the log back into the database file and closes it; for an orderly stop.
     pub async fn close(&self) {
         self.reader.close().await;
+        self.keeper.close().await;
         self.writer.close().await;
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, SeatError> {
+        self.written.store(true, Ordering::Relaxed);
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
