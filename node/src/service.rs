@@ -1,5 +1,6 @@
 //! A node at work: its stages as workers, its listener, its link upwards. `runtime` spawns and stops them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,15 @@ use store::StoreError;
 use crate::command::admission;
 use crate::error::StepError;
 use crate::host::NodeHost;
+use crate::node::Tier;
 
 /// Each stage looks for work at least this often, bell or not.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
+/// At a district, what arrived gets so long on its way up before apply takes processors and the writer.
+const APPLY_LETS_PASS: Duration = Duration::from_millis(3);
+/// Fold waits so long for company: pages are read by people.
+const FOLD_GATHERS: Duration = Duration::from_millis(30);
 /// With more feed items than this waiting for apply, fold leaves it the way.
 const FOLD_YIELDS_ITEMS: u64 = 4;
 /// But not wholly: for each unit of time that it worked it rests so many.
@@ -33,6 +39,10 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
         let (pour, bell) = (pour.clone(), bell.clone());
         async move {
+            // what arrived here is to be durable above, too, before it is understood here
+            if node.tier() == Tier::District {
+                bell.heard_within(APPLY_LETS_PASS).await;
+            }
             if let Some(wait) = pour.stands_back(at.now_us()) {
                 bell.heard_within(wait).await;
                 return Ok(Step::Again);
@@ -53,15 +63,20 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let (at, bell, trace) = (clock.clone(), node.folding().clone(), host.trace().clone());
     // when fold last ended a step, and for how long it is to rest from then
     let rest = Arc::new(Mutex::new((0, 0)));
-    workers.step("fold", bell, AT_LEAST, move || {
+    let more = Arc::new(AtomicBool::new(false));
+    workers.step("fold", bell.clone(), AT_LEAST, move || {
         let (node, at, trace, rest) = (node.clone(), at.clone(), trace.clone(), rest.clone());
+        let (bell, more) = (bell.clone(), more.clone());
         async move {
+            if !more.swap(false, Ordering::Relaxed) {
+                bell.heard_within(FOLD_GATHERS).await;
+            }
             // during bulk, processors and the writer belong to apply; a page may be some seconds behind, and says so
             let now_us = at.now_us();
             let (ended_us, rest_us) = *rest.lock().unwrap_or_else(PoisonError::into_inner);
             // a clock that was set back makes a time long ago of it
             let resting = (0..rest_us).contains(&(now_us - ended_us));
-            if resting && node.unapplied().await? > FOLD_YIELDS_ITEMS {
+            if resting && node.unapplied() > FOLD_YIELDS_ITEMS {
                 return Ok(Step::Idle);
             }
             let folded = node.fold_step(now_us).await?;
@@ -72,6 +87,7 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
                 trace.note("folded", folded.through, at.now_us());
             }
             Ok::<_, StepError>(if folded.is_some_and(|f| f.more) {
+                more.store(true, Ordering::Relaxed);
                 Step::Again
             } else {
                 Step::Idle
