@@ -91,14 +91,14 @@ pub struct Applied {
 
 impl Node {
     /// Feed items that wait to be applied.
-    pub async fn unapplied(&self) -> Result<u64, StepError> {
-        let heads = self.store().feed_heads().await?;
-        Ok(heads.head.saturating_sub(heads.applied))
+    pub fn unapplied(&self) -> u64 {
+        let heads = self.store().feed_heads();
+        heads.head.saturating_sub(heads.applied)
     }
 
     /// Applies the next group of blocks, if there is one.
     pub async fn apply_step(&self, now_us: i64) -> Result<Option<Applied>, StepError> {
-        let heads = self.store().feed_heads().await?;
+        let heads = self.store().feed_heads();
         if heads.applied >= heads.head {
             return Ok(None);
         }

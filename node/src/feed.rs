@@ -46,7 +46,7 @@ impl Node {
         upto: Option<u64>,
         bytes_max: u64,
     ) -> Result<Page, StepError> {
-        let heads = self.store().feed_heads().await?;
+        let heads = self.store().feed_heads();
         let full = self.may_have_all(peer) && interest.full;
         let head = if class > 0 && !full {
             heads.applied

@@ -77,7 +77,7 @@ pub struct Folded {
 impl Node {
     /// Folds the next group, if there is one.
     pub async fn fold_step(&self, now_us: i64) -> Result<Option<Folded>, StepError> {
-        let heads = self.store().feed_heads().await?;
+        let heads = self.store().feed_heads();
         let dirty = self.store().dirty_page(DIRTY_SUBJECTS).await?;
         if heads.folded >= heads.applied && dirty.is_empty() {
             return Ok(None);

@@ -416,8 +416,11 @@ impl Host for NodeHost {
                 all.remove(&seat);
             }
         }
-        // the page of nodes says since when a party is away: since its session ended, not since it began
         let now = self.clock.now_us();
+        if let Err(error) = self.node.keep_moves(&seat, now).await {
+            tracing::warn!(%error, peer = %seat, "cursors not stored: the peer will send some steps again");
+        }
+        // the page of nodes says since when a party is away: since its session ended, not since it began
         if let Err(error) = self.node.store().peer_contact(&[seat], now).await {
             tracing::warn!(%error, peer = %seat, "last contact of {seat} not noted");
         }

@@ -22,6 +22,9 @@ use crate::error::StepError;
 use crate::node::Node;
 
 mod held;
+mod moves;
+
+pub(crate) use moves::Moves;
 
 /// Who sent, as far as intake must know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,7 @@ impl Node {
         arrival: Arrival,
         now_us: i64,
     ) -> Result<u64, TakeInFault> {
+        let empty = items.is_empty();
         let mut checked = Checked::default();
         for item in items {
             match item {
@@ -127,6 +131,16 @@ impl Node {
             }),
             Arrival::Want => None,
         };
+        let mut cursors = Vec::new();
+        if let Some(cursor) = cursor {
+            let mut moves = self.moves();
+            let due = moves.note(cursor, now_us);
+            if empty && !due {
+                return Ok(self.store().feed_heads().head);
+            }
+            cursors = moves.take(&peer.identity.seat);
+        }
+        let wanted = !checked.wants.is_empty();
         let grew = !checked.blocks.is_empty()
             || !checked.envelopes.is_empty()
             || !checked.events.is_empty();
@@ -142,7 +156,7 @@ impl Node {
             held: checked.held,
             wants: checked.wants,
             events: checked.events,
-            cursor,
+            cursors,
             from_peer: Some(peer.identity.seat),
             at_us: now_us,
         };
@@ -152,7 +166,9 @@ impl Node {
             self.ledger().note_durable(&durable, now_us);
             self.receipting().ring();
         }
-        self.wanting().ring();
+        if wanted {
+            self.wanting().ring();
+        }
         if grew {
             self.applying().ring();
             self.ring_sessions();
@@ -164,6 +180,20 @@ impl Node {
             self.forget_held(&durable).await?;
         }
         Ok(done.head)
+    }
+
+    /// Stores the cursors of a peer that wait for company; when its session has ended.
+    pub async fn keep_moves(&self, peer: &SeatId, now_us: i64) -> Result<(), StepError> {
+        let cursors = self.moves().take(peer);
+        if !cursors.is_empty() {
+            let group = IntakeGroup {
+                cursors,
+                at_us: now_us,
+                ..IntakeGroup::default()
+            };
+            self.store().intake(group).await?;
+        }
+        Ok(())
     }
 
     /// Stores directory statements of our own making (an admission, our opening) and puts them on the feed.

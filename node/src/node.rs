@@ -18,6 +18,7 @@ use supervision::judge::Judge;
 use supervision::standard::Standards;
 
 use crate::error::StepError;
+use crate::intake::Moves;
 
 /// Which of the two tiers a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,7 @@ struct Inner {
     logs: Mutex<HashMap<LogName, LogState>>,
     stopped: Mutex<HashMap<LogName, String>>,
     held: Mutex<HeldLogs>,
+    moves: Mutex<Moves>,
     warnings: Mutex<Vec<String>>,
     applying: Bell,
     folding: Bell,
@@ -147,6 +149,7 @@ impl Node {
             logs: Mutex::new(logs),
             stopped: Mutex::default(),
             held: Mutex::default(),
+            moves: Mutex::default(),
             warnings: Mutex::default(),
             applying: Bell::new(),
             folding: Bell::new(),
@@ -225,6 +228,9 @@ impl Node {
     }
     pub(crate) fn logs(&self) -> MutexGuard<'_, HashMap<LogName, LogState>> {
         self.0.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn moves(&self) -> MutexGuard<'_, Moves> {
+        self.0.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub(crate) fn ledger(&self) -> MutexGuard<'_, crate::receipts::Ledger> {
         self.0

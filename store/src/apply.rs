@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use crate::engine::{Bulk, Kind, Tx, args, part, strided};
 use crate::intake::{self, FEED, FeedRows, ROUTED};
 use crate::record;
-use crate::{ApplyGroup, RecordId, RecordRow, RefusalRow, RoutedRow, Store, StoreError, TypeCount};
+use crate::{
+    ApplyGroup, Heads, RecordId, RecordRow, RefusalRow, RoutedRow, Store, StoreError, TypeCount,
+};
 
 const REFUSAL: Bulk = Bulk {
     table: "refusal",
@@ -66,6 +68,10 @@ impl Store {
         put_dirty(&mut tx, group.dirty).await?;
         put_counts(&mut tx, group.counts).await?;
         advance(&mut tx, "applied", group.through).await?;
+        let mut moved = Heads {
+            applied: group.through,
+            ..Heads::default()
+        };
         if !group.events.is_empty() {
             // last: PostgreSQL holds the right to number items until the commit
             tx.lock_feed().await?;
@@ -77,10 +83,13 @@ impl Store {
                 values: Vec::new(),
             };
             let routes = feed.push_events(group.events);
+            moved.head = feed.head;
             tx.bulk(&FEED, feed.values).await?;
             tx.bulk(&ROUTED, routes).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        self.moved(moved);
+        Ok(())
     }
 }
 

@@ -47,6 +47,9 @@ pub enum OpenError {
     /// The engine refused.
     #[error("数据库无法打开；请检查数据库服务、连接配置与磁盘")]
     Engine(#[from] sqlx::Error),
+    /// It is open, but where its cursors stand cannot be read.
+    #[error("数据库已打开，但处理进度无法读出")]
+    Progress(#[source] StoreError),
 }
 
 /// Why an operation failed. Nothing of it was stored, unless its documentation says otherwise.

@@ -1,6 +1,7 @@
 //! Reading the feed: pages for peers, what apply and fold have before them, single blocks, ranges of a log, cursors.
 
 use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
 
 use protocol::hash::Hash;
 use protocol::name::{FeedId, SeatId};
@@ -26,7 +27,29 @@ const ITEM: &str = "SELECT f.feed_offset, f.class, f.kind, f.from_peer, f.at_us,
 
 impl Store {
     /// The three cursors.
-    pub async fn feed_heads(&self) -> Result<Heads, StoreError> {
+    /// Known without a query: whoever has a store open is the only one who writes to it.
+    pub fn feed_heads(&self) -> Heads {
+        *self.lock_heads()
+    }
+
+    /// Notes what a transaction has moved, after its commit. Nothing goes back.
+    pub(crate) fn moved(&self, moved: Heads) {
+        let mut heads = self.lock_heads();
+        heads.head = heads.head.max(moved.head);
+        heads.applied = heads.applied.max(moved.applied);
+        heads.folded = heads.folded.max(moved.folded);
+    }
+
+    fn lock_heads(&self) -> MutexGuard<'_, Heads> {
+        let heads = match self {
+            Self::Sqlite(store) => &store.heads,
+            Self::Postgres(store) => &store.heads,
+        };
+        heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads them; at the opening.
+    pub(crate) async fn stored_heads(&self) -> Result<Heads, StoreError> {
         let rows = self
             .rows(
                 "SELECT (SELECT COALESCE(MAX(feed_offset), 0) FROM feed), \
@@ -48,10 +71,7 @@ impl Store {
     /// A page of the feed. Loses nothing: offsets are dense and become visible in order.
     pub async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {
         // the head first: what arrives later belongs to the next page
-        let head = self
-            .int("SELECT COALESCE(MAX(feed_offset), 0) FROM feed", args![])
-            .await?
-            .cast_unsigned();
+        let head = self.feed_heads().head;
         let upto = query
             .upto
             .min(head)

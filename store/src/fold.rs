@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::apply::advance;
 use crate::engine::{Arg, Bulk, Column, Kind, Row, Tx, args, own};
 use crate::search::{SearchText, codes};
-use crate::{DirtyRow, EntityRow, FoldGroup, Store, StoreError, unsettled};
+use crate::{DirtyRow, EntityRow, FoldGroup, Heads, Store, StoreError, unsettled};
 
 /// Subjects of a page, whatever is asked for.
 const PAGE_MAX: usize = 16_384;
@@ -108,7 +108,12 @@ impl Store {
         if let Some(through) = group.through {
             advance(&mut tx, "folded", through).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        self.moved(Heads {
+            folded: group.through.unwrap_or(0),
+            ..Heads::default()
+        });
+        Ok(())
     }
 
     /// The entity of a subject.

@@ -7,7 +7,7 @@ use protocol::hash::Hash;
 
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
-    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, HeldRow, IntakeDone, IntakeGroup,
+    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, HeldRow, IntakeDone, IntakeGroup,
     LogAdvance, Store, StoreError, WantRow,
 };
 
@@ -129,10 +129,14 @@ impl Store {
         tx.bulk(&ROUTED, routes).await?;
         put_held(&mut tx, group.held, group.at_us).await?;
         put_wants(&mut tx, group.wants).await?;
-        if let Some(cursor) = group.cursor {
+        for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
         }
         tx.commit().await?;
+        self.moved(Heads {
+            head,
+            ..Heads::default()
+        });
         Ok(IntakeDone {
             first_offset: before + 1,
             head,

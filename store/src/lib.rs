@@ -84,14 +84,16 @@ impl Store {
     /// Opens a store, brings its tables up to this release and takes the lock that keeps a second process out until
     /// [`Store::close`] or the end of the process.
     pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        Ok(match &config.engine {
+        let store = match &config.engine {
             Engine::Sqlite { folder, cache_mib } => Self::Sqlite(Arc::new(
                 sqlite::SqliteStore::open(folder, *cache_mib).await?,
             )),
             Engine::Postgres { url } => {
                 Self::Postgres(Arc::new(postgres::PostgresStore::open(url).await?))
             }
-        })
+        };
+        store.moved(store.stored_heads().await.map_err(OpenError::Progress)?);
+        Ok(store)
     }
 
     /// Closes all connections after their running statements. The folder's lock goes with the last clone.

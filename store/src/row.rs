@@ -153,8 +153,8 @@ pub struct IntakeGroup {
     pub wants: Vec<WantRow>,
     /// Routing events, behind the blocks.
     pub events: Vec<EventRow>,
-    /// The sender's cursor behind the group.
-    pub cursor: Option<CursorRow>,
+    /// The sender's cursors behind the group.
+    pub cursors: Vec<CursorRow>,
     /// Who sent; a feed leaves out what came from its reader.
     pub from_peer: Option<SeatId>,
     /// Now.

@@ -6,7 +6,7 @@ use crate::{OriginStats, Stats, Store, StoreError, TypeCount};
 impl Store {
     /// The figures as they stand.
     pub async fn stats(&self) -> Result<Stats, StoreError> {
-        let heads = self.feed_heads().await?;
+        let heads = self.feed_heads();
         let origins = self
             .rows(
                 "SELECT seat, lane, blocks, entries, bytes, last_at_us FROM origin_stats ORDER BY seat, lane",

@@ -130,7 +130,7 @@ impl Desk {
     async fn status(&self, with_sums: bool) -> Result<Value, String> {
         let node = self.host.node();
         let store = node.store();
-        let heads = store.feed_heads().await.map_err(|e| e.to_string())?;
+        let heads = store.feed_heads();
         let stats = store.stats().await.map_err(|e| e.to_string())?;
         let records: i64 = stats.types.iter().map(|t| t.records).sum();
         let mut sums = serde_json::Map::new();
@@ -189,13 +189,7 @@ impl Desk {
 
     /// The three cursors, and when the feed last passed each stage.
     async fn trace(&self) -> Result<Value, String> {
-        let heads = self
-            .host
-            .node()
-            .store()
-            .feed_heads()
-            .await
-            .map_err(|e| e.to_string())?;
+        let heads = self.host.node().store().feed_heads();
         Ok(json!({
             "ok": true, "head": heads.head, "applied": heads.applied, "folded": heads.folded,
             "passages": self.host.trace().pairs(),

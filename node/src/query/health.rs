@@ -172,7 +172,7 @@ impl Node {
         connected: &HashSet<SeatId>,
         now_us: i64,
     ) -> Result<HealthTree, QueryError> {
-        let heads = self.store().feed_heads().await?;
+        let heads = self.store().feed_heads();
         let stages = Stages {
             head: heads.head,
             applied: heads.applied,

@@ -37,7 +37,7 @@ async fn only_the_city_says_where_an_entity_belongs() {
         (&w.city, as_peer(&w.west)),
         (&w.city, as_peer(&w.east)),
     ] {
-        let head = node.store().feed_heads().await.expect("heads").head;
+        let head = node.store().feed_heads().head;
         for to in [WEST, node.region()] {
             let fault = hand_over(node, &peer, vec![routed(to)], 2, 90)
                 .await
@@ -46,7 +46,7 @@ async fn only_the_city_says_where_an_entity_belongs() {
             assert!(fault.to_string().contains("市级"), "{fault}");
         }
         settle(node).await;
-        assert_eq!(node.store().feed_heads().await.expect("heads").head, head);
+        assert_eq!(node.store().feed_heads().head, head);
         assert!(node.store().wants_open().await.expect("wants").is_empty());
         assert_eq!(found(node, "留守").await, ["留守有限公司"]);
     }
@@ -135,7 +135,7 @@ async fn what_cannot_be_verified_yet_does_not_pile_up() {
 #[tokio::test]
 async fn what_nobody_reads_is_kept_only_if_its_sender_signed_it() {
     let mut w = World::new().await;
-    let head = w.east.store().feed_heads().await.expect("heads").head;
+    let head = w.east.store().feed_heads().head;
     let peer = w.source.peer();
     let unsigned = Envelope {
         kind: 77,
@@ -157,7 +157,7 @@ async fn what_nobody_reads_is_kept_only_if_its_sender_signed_it() {
         .expect_err("whose is it?");
         assert!(said_by_peer(&fault), "{fault}");
     }
-    assert_eq!(w.east.store().feed_heads().await.expect("heads").head, head);
+    assert_eq!(w.east.store().feed_heads().head, head);
     // a later release's statement travels
     let of_later = Envelope::signed(kind::ROTATION, 1, vec![4; 64], &key(30));
     hand_over(

@@ -423,7 +423,7 @@ async fn a_log_of_an_unknown_identity_is_held_and_a_forged_one_stopped() {
 #[tokio::test]
 async fn broken_bytes_end_the_session_and_store_nothing() {
     let mut w = World::new().await;
-    let head = w.east.store().feed_heads().await.expect("heads").head;
+    let head = w.east.store().feed_heads().head;
     let Item::Slice { header, body } =
         w.source
             .state(&company("1", CODE_A, "完好有限公司", "历下区"))
@@ -459,7 +459,7 @@ async fn broken_bytes_end_the_session_and_store_nothing() {
             .expect_err("refused");
         assert!(matches!(fault, TakeInFault::Peer(_)), "{fault}");
     }
-    assert_eq!(w.east.store().feed_heads().await.expect("heads").head, head);
+    assert_eq!(w.east.store().feed_heads().head, head);
     assert!(
         w.east
             .store()
@@ -469,6 +469,37 @@ async fn broken_bytes_end_the_session_and_store_nothing() {
             .iter()
             .all(|c| c.class == 0)
     );
+}
+
+#[tokio::test]
+async fn a_step_without_an_item_is_stored_with_the_next_group_or_at_the_end_of_the_session() {
+    let mut w = World::new().await;
+    let peer = w.source.peer();
+    let seat = peer.identity.seat;
+    let stored = async || {
+        let rows = w.east.store().cursors(seat).await.expect("cursors");
+        let mut rows: Vec<(u8, u64)> = rows.iter().map(|c| (c.class, c.offset)).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let before = stored().await;
+    hand_over(&w.east, &peer, Vec::new(), 0, 40)
+        .await
+        .expect("passed over");
+    assert_eq!(stored().await, before, "no sync for nothing");
+    let item = w
+        .source
+        .state(&company("1", CODE_A, "有步有限公司", "历下区"));
+    hand_over(&w.east, &peer, vec![item], 2, 40)
+        .await
+        .expect("taken in");
+    assert_eq!(stored().await, [(0, 40), (2, 40)]);
+    hand_over(&w.east, &peer, Vec::new(), 2, 41)
+        .await
+        .expect("passed over");
+    assert_eq!(stored().await, [(0, 40), (2, 40)]);
+    w.east.keep_moves(&seat, 3).await.expect("stored");
+    assert_eq!(stored().await, [(0, 40), (2, 41)]);
 }
 
 fn slice_bomb() -> Vec<u8> {

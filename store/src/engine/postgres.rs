@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Postgres, SqlStr, Transaction};
 use tokio::sync::Mutex;
 
 use super::{Arg, Bulk, Kind, LOCK_PAUSE, LOCK_TRIES, Tx};
-use crate::{OpenError, StoreError, migrate};
+use crate::{Heads, OpenError, StoreError, migrate};
 
 /// Connections of the pool.
 const CONNECTIONS: u32 = 8;
@@ -24,6 +24,7 @@ pub struct PostgresStore {
     pool: PgPool,
     fence: i64,
     lock: Mutex<Option<PgConnection>>,
+    pub(crate) heads: std::sync::Mutex<Heads>,
 }
 
 impl PostgresStore {
@@ -72,6 +73,7 @@ impl PostgresStore {
             pool,
             fence,
             lock: Mutex::new(Some(lock)),
+            heads: std::sync::Mutex::default(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 
 use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
-use crate::{OpenError, StoreError, migrate};
+use crate::{Heads, OpenError, StoreError, migrate};
 
 /// Pages of the log at which the writer itself brings home what [`SqliteStore::checkpoint`] has not: a group of random
 /// updates must not checkpoint at every commit.
@@ -41,6 +42,7 @@ pub struct SqliteStore {
     reader: SqlitePool,
     keeper: SqlitePool,
     written: AtomicBool,
+    pub(crate) heads: Mutex<Heads>,
     folder: PathBuf,
     _lock: File,
 }
@@ -112,6 +114,7 @@ impl SqliteStore {
             reader,
             keeper,
             written: AtomicBool::new(true),
+            heads: Mutex::default(),
             folder: folder.to_owned(),
             _lock: lock,
         })
