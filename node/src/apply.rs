@@ -63,6 +63,18 @@ pub mod record_kind {
             _ => OTHER,
         }
     }
+
+    /// The record type of a number; `None` for [`OTHER`].
+    pub fn name(kind: u16) -> Option<&'static str> {
+        use protocol::entry::builtin;
+        match kind {
+            REGISTRATION => Some("registration"),
+            REFUSAL => Some(builtin::REFUSAL),
+            LINK => Some(builtin::LINK),
+            ASSIGNMENT => Some(builtin::ASSIGNMENT),
+            _ => None,
+        }
+    }
 }
 
 /// One judged image on its way to a record row.

@@ -17,6 +17,7 @@ use protocol::opening::Opening;
 use protocol::session::Page;
 use protocol::slice;
 use store::{FeedItem, FeedQuery, ItemKind};
+use supervision::standard::Audience;
 
 use crate::error::StepError;
 use crate::intake::Peer;
@@ -25,8 +26,9 @@ use crate::node::{Node, subject_key};
 /// Region under which city-wide entries are routed to every district.
 pub const CITY_WIDE: &str = "*";
 
-/// Sections that every node of government may see: head, public, government. Others stay with source and city.
-pub const DISTRICT_SECTIONS: u16 = 0b111;
+/// Sections of a record whose standard this release does not know that go down to districts: head, public, government, as
+/// standards number them first. Of all others the standard says who may have which.
+const UNKNOWN_SECTIONS: u16 = 0b111;
 /// Every section.
 pub const ALL_SECTIONS: u16 = u16::MAX;
 
@@ -91,6 +93,26 @@ impl Node {
         })
     }
 
+    /// Sections of a record type that a district other than the source's may have, one bit per number: the head and what
+    /// its standard shows to all of government.
+    pub fn district_sections(&self, record_type: &str) -> u16 {
+        let Some(standard) = self.standards().by_type(record_type) else {
+            return UNKNOWN_SECTIONS;
+        };
+        let open = standard
+            .sections
+            .iter()
+            .filter(|s| s.audience <= Audience::Government && s.number < 16);
+        open.fold(1, |mask, section| mask | 1 << section.number)
+    }
+
+    fn district_sections_of(&self, opening: &Opening<'_>) -> u16 {
+        match opening.head() {
+            Ok(head) => self.district_sections(&head.record_type),
+            Err(_) => UNKNOWN_SECTIONS,
+        }
+    }
+
     /// Only the parent of this node holds everything; an agent holds nothing but directory and receipts.
     fn may_have_all(&self, peer: &Peer) -> bool {
         peer.identity.kind == SeatKind::City
@@ -129,7 +151,8 @@ impl Node {
                     return Ok(None);
                 }
                 let body = slice::unpack(&row.bytes)?;
-                let body = slice::cut(&header, &body, &positions, |_| DISTRICT_SECTIONS)?;
+                let keep = |opening: &Opening<'_>| self.district_sections_of(opening);
+                let body = slice::cut(&header, &body, &positions, keep)?;
                 Some(Item::Slice {
                     header: row.header,
                     body: slice::pack(&body),
@@ -256,7 +279,10 @@ impl Node {
             }
         }
         let offsets: Vec<u64> = blocks.keys().copied().collect();
-        let keep = if all { ALL_SECTIONS } else { DISTRICT_SECTIONS };
+        let keep = |opening: &Opening<'_>| match all {
+            true => ALL_SECTIONS,
+            false => self.district_sections_of(opening),
+        };
         let mut items = Vec::new();
         for row in self.store().blocks(&offsets).await? {
             let Some(positions) = blocks.get_mut(&row.offset) else {
@@ -265,12 +291,7 @@ impl Node {
             positions.sort_unstable();
             let cut = || -> Result<Item, Malformed> {
                 let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
-                let body = slice::cut(
-                    &header,
-                    &slice::unpack(&row.bytes)?,
-                    positions,
-                    |_: &Opening<'_>| keep,
-                )?;
+                let body = slice::cut(&header, &slice::unpack(&row.bytes)?, positions, keep)?;
                 Ok(Item::Slice {
                     header: row.header.clone(),
                     body: slice::pack(&body),

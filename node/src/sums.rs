@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use protocol::hash;
 
+use crate::apply::record_kind;
 use crate::error::StepError;
-use crate::feed::DISTRICT_SECTIONS;
 use crate::node::Node;
 
 /// A sum over records, and how many there were.
@@ -51,7 +51,7 @@ impl Node {
             after = last.id;
             for row in rows {
                 let sum = sums.entry(row.region).or_default();
-                sum.add(&row.id, &row.version, row.mask & DISTRICT_SECTIONS);
+                sum.add(&row.id, &row.version, row.mask & self.entitled(row.kind));
             }
         }
     }
@@ -68,8 +68,13 @@ impl Node {
             };
             after = last.id;
             for row in &rows {
-                sum.add(&row.id, &row.version, row.mask & DISTRICT_SECTIONS);
+                sum.add(&row.id, &row.version, row.mask & self.entitled(row.kind));
             }
         }
+    }
+
+    /// Sections that a district is entitled to, by the number of a record type.
+    fn entitled(&self, kind: u16) -> u16 {
+        self.district_sections(record_kind::name(kind).unwrap_or_default())
     }
 }

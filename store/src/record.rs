@@ -97,6 +97,7 @@ impl Store {
                 if head.flags & RecordRow::LEFT == 0 && wanted.is_none_or(|w| w == head.region) {
                     out.push(DigestRow {
                         id: after,
+                        kind: head.kind,
                         version: row.fixed(2, "record")?,
                         mask: head.mask,
                         region: text_of(head.region)?,

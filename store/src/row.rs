@@ -368,6 +368,8 @@ pub struct ApplyGroup {
 pub struct DigestRow {
     /// Identity.
     pub id: RecordId,
+    /// Number of its type.
+    pub kind: u16,
     /// Version of the newest image.
     pub version: [u8; 16],
     /// Its opened sections.

@@ -68,7 +68,7 @@ async fn what_is_for_source_and_city_is_shown_to_nobody_else() {
         }
         check(node, &other, &[INTERNAL], &format!("{name}: {other:?}")).await;
     }
-    // another district gets such sections as commitments only; contact data do not travel down either
+    // another district gets what is for all of government, and such sections as commitments only
     for field in &mut fields {
         if field.0 == "area" {
             field.1 = "槐荫区";
@@ -81,8 +81,9 @@ async fn what_is_for_source_and_city_is_shown_to_nobody_else() {
     }
     for role in [&Role::Clerk, &Role::Administrator, &own] {
         let what = format!("another district: {role:?}");
-        check(&world.west, role, &[], &what).await;
+        check(&world.west, role, &[INTERNAL], &what).await;
     }
+    world.assert_converged().await;
 }
 
 #[tokio::test]
