@@ -17,7 +17,7 @@ use protocol::opening::Opening;
 use protocol::session::Page;
 use protocol::slice;
 use store::{FeedItem, FeedQuery, ItemKind};
-use supervision::standard::Audience;
+use supervision::standard::{Audience, RecordStandard};
 
 use crate::error::StepError;
 use crate::intake::Peer;
@@ -94,22 +94,21 @@ impl Node {
     }
 
     /// Sections of a record type that a district other than the source's may have, one bit per number: the head and what
-    /// its standard shows to all of government.
+    /// its newest standard shows to all of government.
     pub fn district_sections(&self, record_type: &str) -> u16 {
-        let Some(standard) = self.standards().by_type(record_type) else {
-            return UNKNOWN_SECTIONS;
-        };
-        let open = standard
-            .sections
-            .iter()
-            .filter(|s| s.audience <= Audience::Government && s.number < 16);
-        open.fold(1, |mask, section| mask | 1 << section.number)
+        self.standards()
+            .by_type(record_type)
+            .map_or(UNKNOWN_SECTIONS, |standard| for_government(standard))
     }
 
     fn district_sections_of(&self, opening: &Opening<'_>) -> u16 {
-        match opening.head() {
-            Ok(head) => self.district_sections(&head.record_type),
-            Err(_) => UNKNOWN_SECTIONS,
+        let Ok(head) = opening.head() else {
+            return UNKNOWN_SECTIONS;
+        };
+        match self.standards().get(&head.standard, head.standard_version) {
+            Some(standard) => for_government(standard),
+            // a later version may keep back what this release would show
+            None => self.district_sections(&head.record_type) & UNKNOWN_SECTIONS,
         }
     }
 
@@ -304,6 +303,15 @@ impl Node {
         }
         Ok((items, next))
     }
+}
+
+/// The head, and the sections that a standard shows to all of government.
+fn for_government(standard: &RecordStandard) -> u16 {
+    let open = standard
+        .sections
+        .iter()
+        .filter(|s| s.audience <= Audience::Government && s.number < 16);
+    open.fold(1, |mask, section| mask | 1 << section.number)
 }
 
 /// Positions within a block as a store keeps them: 16-bit, ascending.

@@ -26,6 +26,8 @@ const FOLD_GATHERS: Duration = Duration::from_millis(30);
 const FOLD_YIELDS_ITEMS: u64 = 4;
 /// But not wholly: for each unit of time that it worked it rests so many.
 const FOLD_RESTS: i64 = 9;
+/// And never longer than this.
+const FOLD_RESTS_US_MAX: i64 = 10_000_000;
 
 /// Between two times that the store's log is brought home.
 const CHECKPOINT: Duration = Duration::from_secs(2);
@@ -35,13 +37,14 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.applying().clone(), host.trace().clone());
     let pour = host.pour().clone();
+    let again = Arc::new(AtomicBool::new(false));
     workers.step("apply", bell.clone(), AT_LEAST, move || {
         let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
-        let (pour, bell) = (pour.clone(), bell.clone());
+        let (pour, bell, again) = (pour.clone(), bell.clone(), again.clone());
         async move {
             // what arrived here is to be durable above, too, before it is understood here
-            if node.tier() == Tier::District {
-                bell.heard_within(APPLY_LETS_PASS).await;
+            if !again.swap(false, Ordering::Relaxed) && node.tier() == Tier::District {
+                pause(APPLY_LETS_PASS).await;
             }
             if let Some(wait) = pour.stands_back(at.now_us()) {
                 bell.heard_within(wait).await;
@@ -52,6 +55,7 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
                 trace.note("applied", applied.through, at.now_us());
             }
             Ok::<_, StepError>(if applied.is_some_and(|a| a.more) {
+                again.store(true, Ordering::Relaxed);
                 Step::Again
             } else {
                 pour.caught_up();
@@ -63,13 +67,13 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let (at, bell, trace) = (clock.clone(), node.folding().clone(), host.trace().clone());
     // when fold last ended a step, and for how long it is to rest from then
     let rest = Arc::new(Mutex::new((0, 0)));
-    let more = Arc::new(AtomicBool::new(false));
-    workers.step("fold", bell.clone(), AT_LEAST, move || {
+    let again = Arc::new(AtomicBool::new(false));
+    workers.step("fold", bell, AT_LEAST, move || {
         let (node, at, trace, rest) = (node.clone(), at.clone(), trace.clone(), rest.clone());
-        let (bell, more) = (bell.clone(), more.clone());
+        let again = again.clone();
         async move {
-            if !more.swap(false, Ordering::Relaxed) {
-                bell.heard_within(FOLD_GATHERS).await;
+            if !again.swap(false, Ordering::Relaxed) {
+                pause(FOLD_GATHERS).await;
             }
             // during bulk, processors and the writer belong to apply; a page may be some seconds behind, and says so
             let now_us = at.now_us();
@@ -81,13 +85,15 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             }
             let folded = node.fold_step(now_us).await?;
             let ended_us = at.now_us();
-            *rest.lock().unwrap_or_else(PoisonError::into_inner) =
-                (ended_us, FOLD_RESTS * (ended_us - now_us));
+            *rest.lock().unwrap_or_else(PoisonError::into_inner) = (
+                ended_us,
+                FOLD_RESTS_US_MAX.min(FOLD_RESTS * (ended_us - now_us)),
+            );
             if let Some(folded) = folded {
                 trace.note("folded", folded.through, at.now_us());
             }
             Ok::<_, StepError>(if folded.is_some_and(|f| f.more) {
-                more.store(true, Ordering::Relaxed);
+                again.store(true, Ordering::Relaxed);
                 Step::Again
             } else {
                 Step::Idle
@@ -112,11 +118,16 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             Ok(Step::Idle)
         }
     });
-    let store = host.node().store().clone();
+    let node = host.node().clone();
     workers.step("checkpoint", Bell::new(), CHECKPOINT, move || {
-        let store = store.clone();
+        let node = node.clone();
         async move {
-            store.checkpoint().await?;
+            node.store().checkpoint().await?;
+            if node.store().refresh_heads().await? {
+                node.applying().ring();
+                node.folding().ring();
+                node.ring_sessions();
+            }
             Ok::<_, StoreError>(Step::Idle)
         }
     });
@@ -128,6 +139,11 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             Ok::<_, StepError>(if opened > 0 { Step::Again } else { Step::Idle })
         }
     });
+}
+
+/// Lets this time pass, whatever rings meanwhile.
+async fn pause(how_long: Duration) {
+    Bell::new().heard_within(how_long).await;
 }
 
 /// Serves whoever arrives at the listener until shutdown.

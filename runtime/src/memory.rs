@@ -9,6 +9,8 @@ const ARENAS: &str = "MALLOC_ARENA_MAX";
 const ARENAS_MAX: &str = "2";
 /// Where the same can be said in another way.
 const TUNABLES: &str = "GLIBC_TUNABLES";
+/// Says that it has been tried. A program with more rights than who starts it is robbed of the other two.
+const TRIED: &str = "ZONGHENG_MEMORY_CONFINED";
 
 /// Confines the allocator to few arenas, unless whoever started the process has decided that already. To be called before
 /// anything else in a program.
@@ -18,7 +20,7 @@ const TUNABLES: &str = "GLIBC_TUNABLES";
 /// allocator can be told only by the environment and only at the start, hence the program starts itself anew, under the same
 /// process id. Where that is not possible it goes on as it is.
 pub fn confine() {
-    let decided = [ARENAS, TUNABLES]
+    let decided = [TRIED, ARENAS, TUNABLES]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
     if decided || !cfg!(target_env = "gnu") {
@@ -33,5 +35,6 @@ pub fn confine() {
         .arg0(own)
         .args(args)
         .env(ARENAS, ARENAS_MAX)
+        .env(TRIED, "1")
         .exec();
 }

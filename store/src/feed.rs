@@ -48,6 +48,15 @@ impl Store {
         heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads them again, and tells whether they had moved further: a commit may have succeeded although its caller was
+    /// told nothing, or told of a lost connection.
+    pub async fn refresh_heads(&self) -> Result<bool, StoreError> {
+        let stored = self.stored_heads().await?;
+        let known = self.feed_heads();
+        self.moved(stored);
+        Ok(self.feed_heads() != known)
+    }
+
     /// Reads them; at the opening.
     pub(crate) async fn stored_heads(&self) -> Result<Heads, StoreError> {
         let rows = self

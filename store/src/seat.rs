@@ -198,9 +198,11 @@ impl SeatStore {
     /// commit has to: for a caller of its own, every few seconds.
     pub async fn checkpoint(&self) -> Result<(), SeatError> {
         if self.written.swap(false, Ordering::Relaxed) {
-            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
                 .execute(&self.keeper)
-                .await?;
+                .await;
+            self.written.fetch_or(done.is_err(), Ordering::Relaxed);
+            done?;
         }
         Ok(())
     }

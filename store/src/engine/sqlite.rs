@@ -128,9 +128,11 @@ impl SqliteStore {
     /// Copies committed pages from the log into the database file, beside the writer and without making it wait.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
         if self.written.swap(false, Ordering::Relaxed) {
-            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
                 .execute(&self.keeper)
-                .await?;
+                .await;
+            self.written.fetch_or(done.is_err(), Ordering::Relaxed);
+            done?;
         }
         Ok(())
     }

@@ -234,6 +234,10 @@ pub async fn a_dropped_group_leaves_all_or_nothing(store: Store) {
         let own = items.iter().filter(|i| i.bytes[0] == origin).count();
         assert!(own == 0 || own == 3, "{own} of 3 items after {polls} polls");
     }
+    // what went in although nobody was told is known as soon as one looks again
+    let items = store.unapplied(0, usize::MAX, 1_000).await.unwrap().len() as u64;
+    store.refresh_heads().await.unwrap();
+    assert!(store.feed_heads().head >= items);
     // and the store still takes in
     let before = store.feed_heads().head;
     let done = store.intake(blocks(vec![block(1, 2, 1)])).await.unwrap();
