@@ -33,6 +33,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// A filter in an address says something that no choice of it says.
+    pub(crate) fn unknown_filter(what: &str) -> Self {
+        Self::Malformed {
+            what: format!("筛选条件「{what}」无法识别"),
+        }
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut { .. } => StatusCode::UNAUTHORIZED,

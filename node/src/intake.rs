@@ -228,7 +228,7 @@ impl Node {
             Err(DirectoryError::Unread) => {
                 let elsewhere = [kind::HEADER, kind::RECEIPT, kind::PRESENCE];
                 if elsewhere.contains(&envelope.kind) {
-                    return Err(TakeInFault::Peer("directory: not a statement".into()));
+                    return Err(TakeInFault::Peer("名录中夹有不属于名录的内容".into()));
                 }
                 let signer = self
                     .directory()
@@ -239,9 +239,7 @@ impl Node {
                     (Some(peer), _) if peer.identity.kind == SeatKind::City => {}
                     (Some(peer), Some(signer)) => within_jurisdiction(peer, &signer)?,
                     (Some(_), None) => {
-                        return Err(TakeInFault::Peer(
-                            "directory: signed by nobody known".into(),
-                        ));
+                        return Err(TakeInFault::Peer("名录声明的签发方不在名录中".into()));
                     }
                 }
             }
@@ -395,19 +393,13 @@ impl Node {
                 if header.sequence > state.sequence + 1 {
                     // kept, but only the whole log is acknowledged: what lies between is asked for, if it was to come.
                     // From above comes only what concerns us.
-                    let want = Want::Range {
-                        seat: header.seat.0,
-                        lane: header.lane as u8,
-                        opening: header.opening.0,
-                        from: state.sequence + 1,
-                        to: 0,
-                    };
-                    checked.wants.extend(whole.then(|| WantRow {
-                        id: 0,
-                        want: protocol::codec::encode_want(&want),
-                        resume: Vec::new(),
-                        at_us: now_us,
-                    }));
+                    let rest = rest_of(
+                        header.seat,
+                        header.lane as u8,
+                        header.opening,
+                        state.sequence + 1,
+                    );
+                    checked.wants.extend(whole.then(|| want_row(&rest, now_us)));
                 } else if !state.expects(header) {
                     self.stop_forked(&self::held(header, "fork"), checked);
                     return;
@@ -459,12 +451,8 @@ impl Node {
             return Err(Malformed::of("routing event").into());
         }
         if routed.to == self.region() {
-            checked.wants.push(WantRow {
-                id: 0,
-                want: protocol::codec::encode_want(&Want::Subject(routed.subject.clone())),
-                resume: Vec::new(),
-                at_us: now_us,
-            });
+            let want = Want::Subject(routed.subject.clone());
+            checked.wants.push(want_row(&want, now_us));
         }
         checked.events.push(EventRow {
             class: 2,
@@ -482,6 +470,27 @@ fn held(header: &protocol::batch::Header, why: &str) -> HeldRow {
         opening: header.opening,
         from_sequence: header.sequence,
         why: why.to_owned(),
+    }
+}
+
+/// A log from a sequence on, whatever comes after it.
+fn rest_of(seat: SeatId, lane: u8, opening: Hash, from: u64) -> Want {
+    Want::Range {
+        seat: seat.0,
+        lane,
+        opening: opening.0,
+        from,
+        to: 0,
+    }
+}
+
+/// A want that arises now.
+fn want_row(want: &Want, now_us: i64) -> WantRow {
+    WantRow {
+        id: 0,
+        want: protocol::codec::encode_want(want),
+        resume: Vec::new(),
+        at_us: now_us,
     }
 }
 

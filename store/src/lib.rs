@@ -16,6 +16,7 @@ mod error;
 mod feed;
 mod fold;
 mod intake;
+mod keeper;
 mod migrate;
 mod receipt;
 mod record;

@@ -13,12 +13,14 @@ mod tests;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::keeper::Keeper;
 
 pub use capture::{
     Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated, Told,
@@ -30,9 +32,7 @@ pub use report::{QueueState, ReceiptRow, RejectListed, SourceReport};
 pub struct SeatStore {
     writer: SqlitePool,
     reader: SqlitePool,
-    /// Brings the log home.
-    keeper: SqlitePool,
-    written: AtomicBool,
+    keeper: Keeper,
     folder: PathBuf,
     queued_bytes: AtomicU64,
     _lock: File,
@@ -114,17 +114,7 @@ impl SeatStore {
                 .run(&writer)
                 .await
                 .map_err(|e| sqlx::Error::Migrate(Box::new(e)))?;
-            let keeper = SqlitePoolOptions::new()
-                .max_connections(1)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .connect_with(
-                    options
-                        .clone()
-                        .pragma("wal_autocheckpoint", "0")
-                        .pragma("cache_size", "-256"),
-                )
-                .await?;
+            let keeper = Keeper::open(options.clone()).await?;
             let reader = SqlitePoolOptions::new()
                 .max_connections(2)
                 .idle_timeout(None)
@@ -141,7 +131,6 @@ impl SeatStore {
             writer,
             reader,
             keeper,
-            written: AtomicBool::new(true),
             folder: folder.to_owned(),
             queued_bytes: AtomicU64::new(0),
             _lock: lock,
@@ -197,14 +186,7 @@ impl SeatStore {
     /// Brings what was committed since the last call from the log into the database file, beside the writer, so that no
     /// commit has to: for a caller of its own, every few seconds.
     pub async fn checkpoint(&self) -> Result<(), SeatError> {
-        if self.written.swap(false, Ordering::Relaxed) {
-            let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-                .execute(&self.keeper)
-                .await;
-            self.written.fetch_or(done.is_err(), Ordering::Relaxed);
-            done?;
-        }
-        Ok(())
+        Ok(self.keeper.checkpoint().await?)
     }
 
     /// Writes the log back into the database file and closes it; for an orderly stop.
@@ -215,7 +197,7 @@ impl SeatStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, SeatError> {
-        self.written.store(true, Ordering::Relaxed);
+        self.keeper.note_written();
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }

@@ -54,9 +54,7 @@ pub(crate) async fn json(
 async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Health, Fault> {
     let only = match asked.state.as_str() {
         "" => None,
-        key => Some(present::health::state(key).ok_or_else(|| Fault::Malformed {
-            what: "筛选条件「状态」无法识别".to_owned(),
-        })?),
+        key => Some(present::health::state(key).ok_or_else(|| Fault::unknown_filter("状态"))?),
     };
     let connected: HashSet<_> = console
         .options

@@ -65,12 +65,11 @@ pub(crate) async fn json(
 }
 
 async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Refusals, Fault> {
-    let unknown = |what: &str| Fault::Malformed {
-        what: format!("筛选条件「{what}」无法识别"),
-    };
     let seat = |hex: &str, what: &str| match hex {
         "" => Ok(None),
-        hex => SeatId::from_hex(hex).map(Some).ok_or_else(|| unknown(what)),
+        hex => SeatId::from_hex(hex)
+            .map(Some)
+            .ok_or_else(|| Fault::unknown_filter(what)),
     };
     let some = |text: String| Some(text).filter(|t| !t.is_empty());
     let filter = RefusalFilter {
@@ -83,7 +82,7 @@ async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Refu
             "" | "open" => Some(true),
             "closed" => Some(false),
             "all" => None,
-            _ => return Err(unknown("状态")),
+            _ => return Err(Fault::unknown_filter("状态")),
         },
     };
     let page = page_number(asked.page.as_ref());

@@ -59,9 +59,7 @@ pub(crate) async fn json(
 async fn look(console: &Console, session: &Session, asked: Asked) -> Result<UnsettledList, Fault> {
     let reason = match asked.reason.as_str() {
         "" => None,
-        code => Some(Unsettled::from_code(code).ok_or_else(|| Fault::Malformed {
-            what: "筛选条件「原因」无法识别".to_owned(),
-        })?),
+        code => Some(Unsettled::from_code(code).ok_or_else(|| Fault::unknown_filter("原因"))?),
     };
     let filter = UnsettledFilter {
         department: session.unsettled_of(&asked.department)?,

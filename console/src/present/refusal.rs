@@ -4,11 +4,11 @@ use node::Node;
 use node::query::refusal::{Refusal, RefusalFilter, RefusalPage};
 use supervision::standard::reason::reason;
 
-use super::dossier_address;
+use super::{choices, dossier_address};
 use crate::text;
 use crate::view::Pages;
 use crate::view::entity::Empty;
-use crate::view::refusal::{self, Chip, Choice, Reason, Refusals, Row};
+use crate::view::refusal::{self, Chip, Reason, Refusals, Row};
 
 /// The page of a list. `only` is the department that the account is bound to.
 pub(crate) fn view(
@@ -21,30 +21,13 @@ pub(crate) fn view(
     let state = state_key(filter.open);
     let department = filter.department.clone().unwrap_or_default();
     let reason_code = filter.reason.clone().unwrap_or_default();
-    let choices = |counts: &[(String, u64)], chosen: &str, word: &dyn Fn(&str) -> String| {
-        let mut all: Vec<Choice> = counts
-            .iter()
-            .map(|(value, count)| Choice {
-                value: value.clone(),
-                word: word(value),
-                chosen: value == chosen,
-                count: *count,
-            })
-            .collect();
-        if !chosen.is_empty() && !all.iter().any(|c| c.chosen) {
-            all.push(Choice {
-                value: chosen.to_owned(),
-                word: word(chosen),
-                chosen: true,
-                count: 0,
-            });
-        }
-        all
-    };
-    let same = |value: &str| value.to_owned();
     Refusals {
-        departments: choices(&found.departments, &department, &same),
-        reasons: choices(&found.reasons, &reason_code, &reason_word),
+        departments: choices(
+            found.departments.iter().cloned(),
+            &department,
+            str::to_owned,
+        ),
+        reasons: choices(found.reasons.iter().cloned(), &reason_code, reason_word),
         chips: chips(node, filter, only),
         pages: Pages::of(
             page,

@@ -7,11 +7,11 @@ use node::query::unsettled::{
 use supervision::conclude::matching::Method;
 use supervision::conclude::unsettled::Unsettled as Why;
 
-use super::{dossier_address, region};
+use super::{choices, dossier_address, region};
 use crate::text;
 use crate::view::Pages;
 use crate::view::entity::{Code, Empty};
-use crate::view::refusal::{Chip, Choice, Reason};
+use crate::view::refusal::{Chip, Reason};
 use crate::view::unsettled::{Likely, Unsettled, UnsettledList};
 
 /// The page of a list. `only` is the department that the account is bound to.
@@ -22,32 +22,25 @@ pub(crate) fn view(
     found: UnsettledPage,
 ) -> UnsettledList {
     let department = filter.department.clone().unwrap_or_default();
-    let mut departments: Vec<Choice> = found
-        .departments
-        .iter()
-        .filter(|(name, _)| only.is_none_or(|own| own == name))
-        .map(|(name, count)| choice(name, name, *name == department, *count))
-        .collect();
-    let mut reasons: Vec<Choice> = found
-        .reasons
-        .iter()
-        .map(|(why, count)| choice(why.code(), why.title(), filter.reason == Some(*why), *count))
-        .collect();
-    // what is chosen stays in its list when nothing matches any more
-    if !department.is_empty() && !departments.iter().any(|c| c.chosen) {
-        departments.push(choice(&department, &department, true, 0));
-    }
-    if let Some(why) = filter.reason
-        && !reasons.iter().any(|c| c.chosen)
-    {
-        reasons.push(choice(why.code(), why.title(), true, 0));
-    }
+    let seen = |(name, _): &&(String, u64)| only.is_none_or(|own| own == name);
+    let reasons = found.reasons.iter();
+    let reason = filter.reason.map(Why::code).unwrap_or_default();
+    let word =
+        |code: &str| Why::from_code(code).map_or_else(|| code.to_owned(), |w| w.title().to_owned());
     let address = address(filter.department.as_deref(), filter.reason);
     let join = if address.contains('?') { '&' } else { '?' };
     UnsettledList {
-        reason: filter.reason.map(Why::code).unwrap_or_default().to_owned(),
-        departments,
-        reasons,
+        reason: reason.to_owned(),
+        departments: choices(
+            found.departments.iter().filter(seen).cloned(),
+            &department,
+            str::to_owned,
+        ),
+        reasons: choices(
+            reasons.map(|(why, count)| (why.code().to_owned(), *count)),
+            reason,
+            word,
+        ),
         chips: chips(filter, only),
         pages: Pages::of(found.page, found.total, &format!("{address}{join}page=")),
         empty: (found.total == 0).then(|| empty(filter, only)),
@@ -81,15 +74,6 @@ pub(crate) fn entity(node: &Node, found: &UnsettledEntity) -> Unsettled {
         compared,
         likely,
         subject: found.subject.clone(),
-    }
-}
-
-fn choice(value: &str, word: &str, chosen: bool, count: u64) -> Choice {
-    Choice {
-        value: value.to_owned(),
-        word: word.to_owned(),
-        chosen,
-        count,
     }
 }
 

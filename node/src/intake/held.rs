@@ -2,12 +2,11 @@
 
 use protocol::directory::LogName;
 use protocol::envelope::Envelope;
-use protocol::frame::Want;
 use protocol::name::Lane;
 use protocol::receipt::Position;
-use store::{HeldRow, WantRow};
+use store::HeldRow;
 
-use super::{Checked, HELD_MAX, Peer, STOPPED, TakeInFault, WAITS};
+use super::{Checked, HELD_MAX, Peer, STOPPED, TakeInFault, WAITS, rest_of, want_row};
 use crate::error::StepError;
 use crate::node::Node;
 
@@ -109,21 +108,9 @@ impl Node {
             if !known {
                 continue;
             }
-            let want = Want::Range {
-                seat: row.seat.0,
-                lane: row.lane,
-                opening: row.opening.0,
-                from: row.from_sequence,
-                to: 0,
-            };
-            let want = WantRow {
-                id: 0,
-                want: protocol::codec::encode_want(&want),
-                resume: Vec::new(),
-                at_us: now_us,
-            };
+            let rest = rest_of(row.seat, row.lane, row.opening, row.from_sequence);
             self.store()
-                .want_put(want)
+                .want_put(want_row(&rest, now_us))
                 .await
                 .map_err(StepError::Store)?;
             self.store()

@@ -3,7 +3,6 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::query::Query;
@@ -14,6 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 
 use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
+use crate::keeper::Keeper;
 use crate::{Heads, OpenError, StoreError, migrate};
 
 /// Pages of the log at which the writer itself brings home what [`SqliteStore::checkpoint`] has not: a group of random
@@ -23,8 +23,6 @@ const WAL_AUTOCHECKPOINT_PAGES: u32 = 32_768;
 const READERS: u32 = 3;
 /// Page cache of a reader, MiB.
 const READER_CACHE_MIB: u32 = 8;
-/// Page cache of the connection that brings the log home, MiB: it reads no pages.
-const KEEPER_CACHE_MIB: u32 = 1;
 /// Rows that a statement hands over before it waits for its reader.
 const ROW_BUFFER: usize = 1_024;
 /// How long a caller waits for the writer. A group takes milliseconds; longer means that the disk hangs.
@@ -40,8 +38,7 @@ const ROWS_MAX: usize = 256;
 pub struct SqliteStore {
     writer: SqlitePool,
     reader: SqlitePool,
-    keeper: SqlitePool,
-    written: AtomicBool,
+    keeper: Keeper,
     pub(crate) heads: Mutex<Heads>,
     folder: PathBuf,
     _lock: File,
@@ -105,15 +102,13 @@ impl SqliteStore {
             .connect_with(cache(cache_mib))
             .await?;
         migrate::run(&migrate::sqlite(), &writer).await?;
-        let keeper = cache(KEEPER_CACHE_MIB).pragma("wal_autocheckpoint", "0");
-        let keeper = pool().max_connections(1).connect_with(keeper).await?;
+        let keeper = Keeper::open(options.clone()).await?;
         let reader = cache(READER_CACHE_MIB).read_only(true);
         let reader = pool().max_connections(READERS).connect_with(reader).await?;
         Ok(Self {
             writer,
             reader,
             keeper,
-            written: AtomicBool::new(true),
             heads: Mutex::default(),
             folder: folder.to_owned(),
             _lock: lock,
@@ -121,20 +116,13 @@ impl SqliteStore {
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        self.written.store(true, Ordering::Relaxed);
+        self.keeper.note_written();
         Ok(Tx::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 
     /// Copies committed pages from the log into the database file, beside the writer and without making it wait.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
-        if self.written.swap(false, Ordering::Relaxed) {
-            let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-                .execute(&self.keeper)
-                .await;
-            self.written.fetch_or(done.is_err(), Ordering::Relaxed);
-            done?;
-        }
-        Ok(())
+        Ok(self.keeper.checkpoint().await?)
     }
 
     pub(crate) fn reader(&self) -> &SqlitePool {

@@ -25,6 +25,18 @@ struct Line {
     aim: Option<(f64, bool)>,
 }
 
+/// Name, unit, aim and what it is of a run.
+type Figure = (
+    &'static str,
+    &'static str,
+    Option<(f64, bool)>,
+    fn(&Run) -> f64,
+);
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// Medians over runs. Ratios are taken within a run first, since machines have bad minutes.
 pub struct Report<'a> {
     rows: u64,
@@ -87,33 +99,25 @@ impl<'a> Report<'a> {
     }
 
     fn lines(&self) -> Vec<Line> {
+        let at_most = |aim: f64| Some((aim, true));
         let mut out = Vec::new();
-        let mut plain = |name, unit, value| {
-            out.push(Line {
-                name,
-                value,
-                unit,
-                aim: None,
-            })
-        };
-        plain("baseline_load", "rows/s", self.of(|r| r.baseline.load));
-        plain(
-            "baseline_upsert_100",
-            "rows/s",
-            self.of(|r| r.baseline.upsert_100),
+        self.figures(
+            &[
+                ("baseline_load", "rows/s", None, |r| r.baseline.load),
+                ("baseline_upsert_100", "rows/s", None, |r| {
+                    r.baseline.upsert_100
+                }),
+                ("baseline_upsert_1000", "rows/s", None, |r| {
+                    r.baseline.upsert_1000
+                }),
+                ("baseline_upsert_20000_per_tx", "rows/s", None, |r| {
+                    r.baseline.upsert_large
+                }),
+                ("baseline", "rows/s", None, |r| r.baseline.rate()),
+                ("capture_alone", "rows/s", None, |r| r.measured.capture),
+            ],
+            &mut out,
         );
-        plain(
-            "baseline_upsert_1000",
-            "rows/s",
-            self.of(|r| r.baseline.upsert_1000),
-        );
-        plain(
-            "baseline_upsert_20000_per_tx",
-            "rows/s",
-            self.of(|r| r.baseline.upsert_large),
-        );
-        plain("baseline", "rows/s", self.of(|r| r.baseline.rate()));
-        plain("capture_alone", "rows/s", self.of(|r| r.measured.capture));
         let titles = [
             "load_durable_at_district",
             "load_durable_at_city",
@@ -123,33 +127,31 @@ impl<'a> Report<'a> {
             "load_applied_ratio",
         ];
         self.flow(titles, |r| &r.measured.catch_up, true, &mut out);
-        let cpu = "us/row";
-        for (name, value) in [
-            ("cpu_baseline", self.of(|r| r.baseline.cpu)),
-            ("cpu_capture", self.of(|r| r.measured.capture_cpu)),
-            ("cpu_load_city", self.of(|r| r.measured.catch_up.cpu[0])),
-            ("cpu_load_district", self.of(|r| r.measured.catch_up.cpu[1])),
-            ("cpu_load_agent", self.of(|r| r.measured.catch_up.cpu[2])),
-            (
-                "cpu_changes_city",
-                self.of(|r| r.measured.caught_changes.cpu[0]),
-            ),
-            (
-                "cpu_changes_district",
-                self.of(|r| r.measured.caught_changes.cpu[1]),
-            ),
-            (
-                "cpu_changes_agent",
-                self.of(|r| r.measured.caught_changes.cpu[2]),
-            ),
-        ] {
-            out.push(Line {
-                name,
-                value,
-                unit: cpu,
-                aim: None,
-            });
-        }
+        self.figures(
+            &[
+                ("cpu_baseline", "us/row", None, |r| r.baseline.cpu),
+                ("cpu_capture", "us/row", None, |r| r.measured.capture_cpu),
+                ("cpu_load_city", "us/row", None, |r| {
+                    r.measured.catch_up.cpu[0]
+                }),
+                ("cpu_load_district", "us/row", None, |r| {
+                    r.measured.catch_up.cpu[1]
+                }),
+                ("cpu_load_agent", "us/row", None, |r| {
+                    r.measured.catch_up.cpu[2]
+                }),
+                ("cpu_changes_city", "us/row", None, |r| {
+                    r.measured.caught_changes.cpu[0]
+                }),
+                ("cpu_changes_district", "us/row", None, |r| {
+                    r.measured.caught_changes.cpu[1]
+                }),
+                ("cpu_changes_agent", "us/row", None, |r| {
+                    r.measured.caught_changes.cpu[2]
+                }),
+            ],
+            &mut out,
+        );
         let titles = [
             "changes_durable_at_district",
             "changes_durable_at_city",
@@ -168,129 +170,79 @@ impl<'a> Report<'a> {
             "full_path_applied_ratio",
         ];
         self.flow(titles, |r| &r.measured.changed, false, &mut out);
-        let mut aimed = |name, unit, aim, value| {
-            out.push(Line {
-                name,
-                value,
-                unit,
-                aim: Some((aim, true)),
-            })
-        };
-        let wire = "bytes/row";
-        aimed(
-            "wire_load_first_hop",
-            wire,
-            115.0,
-            self.of(|r| r.measured.catch_up.first_hop),
-        );
-        aimed(
-            "wire_load_second_hop",
-            wire,
-            115.0,
-            self.of(|r| r.measured.catch_up.second_hop),
-        );
-        aimed(
-            "wire_changes_first_hop",
-            wire,
-            115.0,
-            self.of(|r| r.measured.caught_changes.first_hop),
-        );
-        aimed(
-            "wire_changes_second_hop",
-            wire,
-            115.0,
-            self.of(|r| r.measured.caught_changes.second_hop),
-        );
-        aimed(
-            "latency_durable_p99",
-            "ms",
-            15.0,
-            self.of(|r| r.measured.latency.durable.p99),
-        );
-        aimed(
-            "latency_applied_p99",
-            "ms",
-            40.0,
-            self.of(|r| r.measured.latency.applied.p99),
-        );
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        aimed(
-            "memory_city",
-            "MiB",
-            320.0,
-            self.of(|r| mib(r.measured.memory[0])),
-        );
-        aimed(
-            "memory_district",
-            "MiB",
-            320.0,
-            self.of(|r| mib(r.measured.memory[1])),
-        );
-        aimed(
-            "memory_agent",
-            "MiB",
-            64.0,
-            self.of(|r| mib(r.measured.memory[2])),
-        );
-        let mut plain = |name, unit, value| {
-            out.push(Line {
-                name,
-                value,
-                unit,
-                aim: None,
-            })
-        };
-        plain(
-            "latency_durable_p50",
-            "ms",
-            self.of(|r| r.measured.latency.durable.p50),
-        );
-        plain(
-            "latency_applied_p50",
-            "ms",
-            self.of(|r| r.measured.latency.applied.p50),
-        );
-        plain(
-            "latency_sealed_p50",
-            "ms",
-            self.of(|r| r.measured.latency.sealed.p50),
-        );
-        plain(
-            "latency_district_p50",
-            "ms",
-            self.of(|r| r.measured.latency.at_district.p50),
-        );
-        plain(
-            "noticing_p50",
-            "ms",
-            self.of(|r| r.measured.latency.noticing.p50),
-        );
-        plain(
-            "noticing_p99",
-            "ms",
-            self.of(|r| r.measured.latency.noticing.p99),
-        );
-        plain(
-            "fdatasync_p50",
-            "ms",
-            self.of(|r| r.measured.latency.sync.p50),
-        );
-        plain(
-            "fdatasync_p99",
-            "ms",
-            self.of(|r| r.measured.latency.sync.p99),
-        );
-        plain(
-            "latency_changes",
-            "changes",
-            self.of(|r| r.measured.latency.changes as f64),
-        );
-        plain(
-            "latency_blocks",
-            "blocks",
-            self.of(|r| r.measured.latency.blocks as f64),
+        self.figures(
+            &[
+                ("wire_load_first_hop", "bytes/row", at_most(115.0), |r| {
+                    r.measured.catch_up.first_hop
+                }),
+                ("wire_load_second_hop", "bytes/row", at_most(115.0), |r| {
+                    r.measured.catch_up.second_hop
+                }),
+                ("wire_changes_first_hop", "bytes/row", at_most(115.0), |r| {
+                    r.measured.caught_changes.first_hop
+                }),
+                (
+                    "wire_changes_second_hop",
+                    "bytes/row",
+                    at_most(115.0),
+                    |r| r.measured.caught_changes.second_hop,
+                ),
+                ("latency_durable_p99", "ms", at_most(15.0), |r| {
+                    r.measured.latency.durable.p99
+                }),
+                ("latency_applied_p99", "ms", at_most(40.0), |r| {
+                    r.measured.latency.applied.p99
+                }),
+                ("memory_city", "MiB", at_most(320.0), |r| {
+                    mib(r.measured.memory[0])
+                }),
+                ("memory_district", "MiB", at_most(320.0), |r| {
+                    mib(r.measured.memory[1])
+                }),
+                ("memory_agent", "MiB", at_most(64.0), |r| {
+                    mib(r.measured.memory[2])
+                }),
+                ("latency_durable_p50", "ms", None, |r| {
+                    r.measured.latency.durable.p50
+                }),
+                ("latency_applied_p50", "ms", None, |r| {
+                    r.measured.latency.applied.p50
+                }),
+                ("latency_sealed_p50", "ms", None, |r| {
+                    r.measured.latency.sealed.p50
+                }),
+                ("latency_district_p50", "ms", None, |r| {
+                    r.measured.latency.at_district.p50
+                }),
+                ("noticing_p50", "ms", None, |r| {
+                    r.measured.latency.noticing.p50
+                }),
+                ("noticing_p99", "ms", None, |r| {
+                    r.measured.latency.noticing.p99
+                }),
+                ("fdatasync_p50", "ms", None, |r| r.measured.latency.sync.p50),
+                ("fdatasync_p99", "ms", None, |r| r.measured.latency.sync.p99),
+                ("latency_changes", "changes", None, |r| {
+                    r.measured.latency.changes as f64
+                }),
+                ("latency_blocks", "blocks", None, |r| {
+                    r.measured.latency.blocks as f64
+                }),
+            ],
+            &mut out,
         );
         out
+    }
+
+    fn figures(&self, figures: &[Figure], out: &mut Vec<Line>) {
+        for (name, unit, aim, value) in figures {
+            out.push(Line {
+                name,
+                value: self.of(value),
+                unit,
+                aim: *aim,
+            });
+        }
     }
 
     /// As a table.
