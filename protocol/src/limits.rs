@@ -32,8 +32,56 @@ pub const HEADER_BYTES_MAX: usize = 256 << 10;
 pub const GROUPS_MAX: usize = BATCH_ENTRIES_MAX;
 /// Bytes of any other signed object (identity, opening, receipt …).
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES_MAX;
-/// Signatures on one envelope.
-pub const SIGNATURES_MAX: usize = 4;
+/// Signatures on one envelope: a root of threshold four in two suites needs as many.
+pub const SIGNATURES_MAX: usize = 8;
+/// Keys of one seat, and signatures of one seat over one object.
+pub const KEYS_MAX: usize = 4;
+/// Keys of a root version, and of one suite among them.
+pub const ROOT_KEYS_MAX: usize = 8;
+/// Keys of one suite in a root version.
+pub const ROOT_KEYS_PER_SUITE_MAX: usize = 4;
+/// Bytes of a reason or note within a statement.
+pub const REASON_BYTES_MAX: usize = 200;
+/// Bytes of an organisation code: a region, a dot, a line.
+pub const ORGANISATION_BYTES_MAX: usize = 81;
+/// Bytes of one attachment.
+pub const ATTACHMENT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of every piece of an attachment but the last.
+pub const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of a person's number in an author.
+pub const PERSON_NUMBER_BYTES_MAX: usize = 32;
+/// Bytes of signed objects that this release does not read, kept per seat (D54).
+pub const UNREAD_BYTES_PER_SEAT_MAX: u64 = 4 << 20;
+/// Bytes of items that this release does not read, kept per peer.
+pub const UNREAD_ITEM_BYTES_PER_PEER_MAX: u64 = 16 << 20;
+/// Logs of one origin that may be held.
+pub const HELD_LOGS_PER_ORIGIN_MAX: usize = 64;
+/// Statements of unknown issuers that one peer may have brought.
+pub const HELD_STATEMENTS_PER_PEER_MAX: usize = 1_024;
+/// Identities that a revocation may let stand.
+pub const STANDING_MAX: usize = 4_096;
+/// Logs that a revocation may list.
+pub const REVOKED_LOGS_MAX: usize = 48;
+/// Lanes that an opening, a closing or an activation may name.
+pub const LANES_MAX: usize = 16;
+/// Openings that an opening may declare void.
+pub const VOID_OPENINGS_MAX: usize = 16;
+/// Losers of one fork decision.
+pub const FORK_LOSERS_MAX: usize = 16;
+/// Places that one erasure may name.
+pub const ERASURE_ITEMS_MAX: usize = 3_000;
+/// Ranges that one closing may declare lost.
+pub const LOST_RANGES_MAX: usize = 512;
+/// References of one page of statements.
+pub const STATEMENT_PAGE_MAX: usize = 4_096;
+/// References of one want of statements.
+pub const STATEMENTS_WANTED_MAX: usize = 256;
+/// Subjects of one routing event.
+pub const ROUTED_SUBJECTS_MAX: usize = 256;
+/// Seats of one frame about health.
+pub const HEALTH_SEATS_MAX: usize = 256;
+/// Bytes of a frame that is read before the hello has been believed.
+pub const GREETING_FRAME_BYTES_MAX: usize = 1 << 20;
 /// Bytes of record types, standards, roles and regions.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a person's or department's name in identity statements.

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use crate::bytes::{Malformed, Put, Reader};
+use crate::hash::Ref;
+use crate::limits;
 
 /// A seat: the origin of statements. A department's source system, or a node. 16 random bytes minted at invitation (D13);
 /// a re-installation continues the seat.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SeatId(pub [u8; 16]);
 
-/// Renewed whenever a node's arrival order starts anew; names a feed.
+/// Renewed whenever a node's arrival order starts anew; names a feed. The 16 bytes of an [`Incarnation`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FeedId(pub [u8; 16]);
 
@@ -85,13 +87,86 @@ impl Lane {
     }
 }
 
-/// An epoch of a seat: counter and 16 random bytes (I6).
+/// A log: a lane of a seat within one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch {
-    /// 1 at the first start.
-    pub counter: u32,
-    /// Tells apart two epochs that claim one counter.
-    pub nonce: [u8; 16],
+pub struct LogName {
+    /// The seat.
+    pub seat: SeatId,
+    /// The lane.
+    pub lane: Lane,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
+}
+
+/// A position in a log: sequence and reference of that header; 0 and the zero reference before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// Sequence, 0 for none, at most [`limits::POSITION_MAX`].
+    pub sequence: u64,
+    /// Reference of the header; zero exactly if the sequence is 0.
+    pub header: Ref,
+}
+
+impl Position {
+    /// Before the first header.
+    pub const START: Self = Self {
+        sequence: 0,
+        header: Ref::ZERO,
+    };
+
+    /// Appends the position: `sequence u64, ref`.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.sequence);
+        self.header.put(out);
+    }
+
+    /// Reads a position; sequence 0 goes exactly with the zero reference.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let read = Self {
+            sequence: r.u64()?,
+            header: Ref::read(r)?,
+        };
+        if (read.sequence == 0) != read.header.is_zero() || read.sequence > limits::POSITION_MAX {
+            return Err(r.malformed());
+        }
+        Ok(read)
+    }
+}
+
+/// Which life of a node's store speaks: a greater one replaces what a lesser one promised (D59). No clock decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Incarnation {
+    /// Grows with every life, at most [`limits::POSITION_MAX`].
+    pub counter: u64,
+    /// Tells two lives of one counter apart; the id of the node's feed.
+    pub feed: FeedId,
+}
+
+impl Incarnation {
+    /// Bytes: `counter u64, [16]`.
+    pub fn to_bytes(self) -> [u8; 24] {
+        let mut out = [0; 24];
+        out[..8].copy_from_slice(&self.counter.to_be_bytes());
+        out[8..].copy_from_slice(&self.feed.0);
+        out
+    }
+
+    /// Appends [`Incarnation::to_bytes`].
+    pub fn put(self, out: &mut Vec<u8>) {
+        out.put(&self.to_bytes());
+    }
+
+    /// Reads an incarnation.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let read = Self {
+            counter: r.u64()?,
+            feed: FeedId(r.array()?),
+        };
+        if read.counter > limits::POSITION_MAX {
+            return Err(r.malformed());
+        }
+        Ok(read)
+    }
 }
 
 /// Version of an image: epoch counter, sequence, index in the batch. Only a greater version is applied.
