@@ -3,14 +3,17 @@
 //! Nothing in this room opens a socket, spawns a task, reads a clock or draws a random number: time and randomness are
 //! arguments. `docs/protocol.md` specifies the bytes so that a stranger can implement them.
 
+pub mod attachment;
 pub mod batch;
 pub mod bytes;
+pub mod code;
 pub mod codec;
 pub mod directory;
 pub mod entry;
 pub mod envelope;
 pub mod frame;
 pub mod hash;
+pub mod id;
 pub mod limits;
 pub mod merkle;
 pub mod name;
@@ -19,4 +22,5 @@ pub mod receipt;
 pub mod session;
 pub mod sign;
 pub mod slice;
+pub mod standard_hash;
 pub mod value;
