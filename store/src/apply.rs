@@ -80,6 +80,7 @@ impl Store {
                 head,
                 from_peer: None,
                 at_us: group.at_us,
+                token: group.token,
                 values: Vec::new(),
             };
             let routes = feed.push_events(group.events);

@@ -7,7 +7,7 @@
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
-use protocol::hash::Hash;
+use protocol::hash::{Hash, REF_BYTES, Ref};
 use protocol::name::{FeedId, SeatId};
 use sqlx::{AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite};
 
@@ -52,6 +52,7 @@ from! {
     Vec<u8> => |v| Self::Blob(v);
     &[u8] => |v| Self::Blob(v.to_vec());
     Hash => |v| Self::Blob(v.0.to_vec());
+    Ref => |v| Self::Blob(v.to_bytes().to_vec());
     SeatId => |v| Self::Blob(v.0.to_vec());
     FeedId => |v| Self::Blob(v.0.to_vec());
     Option<Vec<u8>> => |v| v.map_or(Self::NoBlob, Self::Blob);
@@ -136,8 +137,9 @@ impl Row {
         }
     }
 
-    pub(crate) fn hash(&self, at: usize) -> Result<Hash, StoreError> {
-        self.fixed(at, "hash").map(Hash)
+    pub(crate) fn reference(&self, at: usize) -> Result<Ref, StoreError> {
+        let bytes: [u8; REF_BYTES] = self.fixed(at, "reference")?;
+        Ref::from_bytes(&bytes).map_err(|_| StoreError::Corrupt { what: "reference" })
     }
 
     pub(crate) fn seat(&self, at: usize) -> Result<SeatId, StoreError> {

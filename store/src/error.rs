@@ -41,6 +41,11 @@ pub enum OpenError {
         /// Its encoding.
         encoding: String,
     },
+    /// The database was written by a trial release, before the bytes were final.
+    #[error(
+        "数据库由定版之前的试用版程序建立，其字节格式与正式版不同，不能读取也不能转换；请备份后清空数据目录（或另建数据库），重新执行 init 或 join"
+    )]
+    FormerCut,
     /// The database was written by a newer release, or one of its migrations was altered.
     #[error("数据库结构与本程序版本不符；请改用写入该库的版本或更新的版本，切勿手工修改表结构")]
     Migration(#[source] Box<sqlx::migrate::MigrateError>),

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use protocol::hash::Hash;
+use protocol::hash::{REF_BYTES, Ref};
 use protocol::name::{FeedId, SeatId};
 
-use crate::engine::{Arg, Row, args, bound, own};
+use crate::engine::{Arg, Row, args, bound, own, part, strided};
 use crate::intake::kind;
 use crate::{
-    CursorRow, EnvelopeRow, FeedItem, FeedPage, FeedQuery, Heads, HeldRow, ItemKind, LogRow, Store,
+    CursorRow, EnvelopeRow, FeedItem, FeedPage, FeedQuery, Heads, ItemKind, LogRow, Store,
     StoreError,
 };
 
@@ -20,10 +20,10 @@ const PAGE_SPAN_MAX: u64 = 1 << 16;
 /// Regions that one query may name.
 const REGIONS_MAX: usize = 1_024;
 
-const ITEM: &str = "SELECT f.feed_offset, f.class, f.kind, f.from_peer, f.at_us, f.entries, f.ref_hash, f.body, h.bytes, \
-     e.bytes FROM feed f \
-     LEFT JOIN header h ON f.kind = 2 AND h.hash = f.ref_hash \
-     LEFT JOIN envelope e ON f.kind = 1 AND e.hash = f.ref_hash";
+const ITEM: &str = "SELECT f.feed_offset, f.class, f.kind, f.from_peer, f.at_us, f.entries, f.ref, f.body, h.bytes, \
+     e.bytes, f.token FROM feed f \
+     LEFT JOIN header h ON f.kind = 2 AND h.ref = f.ref \
+     LEFT JOIN envelope e ON f.kind = 1 AND e.ref = f.ref";
 
 impl Store {
     /// The three cursors.
@@ -228,14 +228,14 @@ impl Store {
         &self,
         seat: SeatId,
         lane: u8,
-        opening: Hash,
+        opening: Ref,
         after: u64,
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<(u64, FeedItem)>, StoreError> {
         let rows = self
             .rows(
-                "SELECT f.feed_offset, f.size, h.sequence FROM header h JOIN feed f ON f.ref_hash = h.hash \
+                "SELECT f.feed_offset, f.size, h.sequence FROM header h JOIN feed f ON f.ref = h.ref \
                  WHERE h.seat = $1 AND h.lane = $2 AND h.opening = $3 AND h.sequence > $4 AND h.sequence <= $5 \
                  ORDER BY h.sequence, f.feed_offset LIMIT $6",
                 args![seat, lane, opening, bound(after), bound(to), PAGE_ITEMS_MAX],
@@ -290,17 +290,18 @@ impl Store {
     pub async fn directory(&self) -> Result<Vec<EnvelopeRow>, StoreError> {
         let rows = self
             .rows(
-                "SELECT hash, kind, seat, bytes FROM envelope ORDER BY arrival",
+                "SELECT ref, kind, seat, is_read, bytes FROM envelope ORDER BY arrival",
                 args![],
             )
             .await?;
         rows.iter()
             .map(|row| {
                 Ok(EnvelopeRow {
-                    hash: row.hash(0)?,
+                    reference: row.reference(0)?,
                     kind: row.small(1, "envelope")?,
-                    seat: row.seat_opt(2)?,
-                    bytes: row.blob(3)?,
+                    seat: row.seat(2)?,
+                    read: row.int(3)? != 0,
+                    bytes: row.blob(4)?,
                 })
             })
             .collect()
@@ -310,7 +311,7 @@ impl Store {
     pub async fn log_frontiers(&self) -> Result<Vec<LogRow>, StoreError> {
         let rows = self
             .rows(
-                "SELECT seat, lane, opening, epoch, last_sequence, last_hash, history FROM log \
+                "SELECT seat, lane, opening, epoch, last_sequence, last_ref, history FROM log \
                  ORDER BY seat, lane, epoch, opening",
                 args![],
             )
@@ -320,53 +321,72 @@ impl Store {
                 Ok(LogRow {
                     seat: row.seat(0)?,
                     lane: row.small(1, "log")?,
-                    opening: row.hash(2)?,
+                    opening: row.reference(2)?,
                     epoch: row.small(3, "log")?,
                     sequence: row.uint(4)?,
-                    last_hash: row.hash(5)?,
+                    last: row.reference(5)?,
                     history: row.blob(6)?,
                 })
             })
             .collect()
     }
 
-    /// Logs that are held back, with when.
-    pub async fn held(&self) -> Result<Vec<(HeldRow, i64)>, StoreError> {
+    /// The token of the step that ends at this offset; `None` if the feed has no such item.
+    pub async fn token_at(&self, offset: u64) -> Result<Option<[u8; 16]>, StoreError> {
         let rows = self
             .rows(
-                "SELECT seat, lane, opening, from_sequence, why, at_us FROM held ORDER BY seat, lane, opening",
-                args![],
+                "SELECT token FROM feed WHERE feed_offset = $1",
+                args![bound(offset)],
             )
             .await?;
+        rows.first().map(|row| row.fixed(0, "token")).transpose()
+    }
+
+    /// What is held of these headers: `None` of a batch that is whole, the parts of one that is not. Unknown headers are not in
+    /// the answer.
+    pub async fn parts(
+        &self,
+        headers: &[Ref],
+    ) -> Result<HashMap<Ref, Option<Vec<u8>>>, StoreError> {
+        let packed: Vec<u8> = headers.iter().flat_map(Ref::to_bytes).collect();
+        if packed.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let length = packed.len();
+        let sql = format!(
+            "SELECT t.ref, t.parts FROM n CROSS JOIN header t WHERE t.ref = {}",
+            part(0, REF_BYTES)
+        );
+        let rows = self
+            .rows(strided(REF_BYTES, &sql), args![packed, length])
+            .await?;
         rows.iter()
-            .map(|row| {
-                let held = HeldRow {
-                    seat: row.seat(0)?,
-                    lane: row.small(1, "held")?,
-                    opening: row.hash(2)?,
-                    from_sequence: row.uint(3)?,
-                    why: row.text(4)?,
-                };
-                Ok((held, row.int(5)?))
-            })
+            .map(|row| Ok((row.reference(0)?, row.blob_opt(1)?)))
             .collect()
     }
 
-    /// A log is not held back any more.
-    pub async fn held_done(&self, seat: SeatId, lane: u8, opening: Hash) -> Result<(), StoreError> {
-        self.write(
-            "DELETE FROM held WHERE seat = $1 AND lane = $2 AND opening = $3",
-            args![seat, lane, opening],
-        )
-        .await?;
-        Ok(())
+    /// References of the headers that are held of a log at a sequence: more than one only if they contradict each other.
+    pub async fn headers_at(
+        &self,
+        seat: SeatId,
+        lane: u8,
+        opening: Ref,
+        sequence: u64,
+    ) -> Result<Vec<Ref>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT ref FROM header WHERE seat = $1 AND lane = $2 AND opening = $3 AND sequence = $4 ORDER BY ref",
+                args![seat, lane, opening, bound(sequence)],
+            )
+            .await?;
+        rows.iter().map(|row| row.reference(0)).collect()
     }
 
     /// How far the feeds of a peer have been taken in.
     pub async fn cursors(&self, peer: SeatId) -> Result<Vec<CursorRow>, StoreError> {
         let rows = self
             .rows(
-                "SELECT peer, feed, class, feed_offset, interest_version FROM feed_cursor WHERE peer = $1 \
+                "SELECT peer, feed, class, feed_offset, interest_version, token FROM feed_cursor WHERE peer = $1 \
                  ORDER BY feed, class",
                 args![peer],
             )
@@ -379,6 +399,7 @@ impl Store {
                     class: row.small(2, "cursor")?,
                     offset: row.uint(3)?,
                     interest_version: row.small(4, "cursor")?,
+                    token: row.fixed(5, "cursor")?,
                 })
             })
             .collect()
@@ -454,9 +475,9 @@ fn item(row: &Row) -> Result<FeedItem, StoreError> {
         ),
         _ => return Err(missing()),
     };
-    let hash = row
+    let reference = row
         .blob_opt(6)?
-        .map(|h| h.try_into().map(Hash).map_err(|_| missing()))
+        .map(|bytes| Ref::from_bytes(&bytes).map_err(|_| missing()))
         .transpose()?;
     Ok(FeedItem {
         offset: row.uint(0)?,
@@ -465,7 +486,8 @@ fn item(row: &Row) -> Result<FeedItem, StoreError> {
         from_peer: row.seat_opt(3)?,
         at_us: row.int(4)?,
         entries: row.small(5, WHAT)?,
-        hash,
+        token: row.fixed(10, WHAT)?,
+        reference,
         header,
         bytes,
         positions: None,

@@ -3,12 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use protocol::hash::Hash;
+use protocol::hash::{REF_BYTES, Ref};
+use protocol::limits;
+use protocol::name::SeatId;
 
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
-    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, HeldRow, IntakeDone, IntakeGroup,
-    LogAdvance, Store, StoreError, WantRow,
+    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, IntakeDone, IntakeGroup,
+    LogAdvance, Store, StoreError, WantRow, held,
 };
 
 /// Kinds of feed items as stored.
@@ -28,10 +30,11 @@ pub(crate) const FEED: Bulk = Bulk {
         ("class", Kind::Int),
         ("kind", Kind::Int),
         ("from_peer", Kind::Blob),
-        ("ref_hash", Kind::Blob),
+        ("ref", Kind::Blob),
         ("size", Kind::Int),
         ("entries", Kind::Int),
         ("at_us", Kind::Int),
+        ("token", Kind::Blob),
         ("body", Kind::Blob),
     ],
     tail: "",
@@ -51,9 +54,10 @@ pub(crate) const ROUTED: Bulk = Bulk {
 const ENVELOPE: Bulk = Bulk {
     table: "envelope",
     columns: &[
-        ("hash", Kind::Blob),
+        ("ref", Kind::Blob),
         ("kind", Kind::Int),
         ("seat", Kind::Blob),
+        ("is_read", Kind::Int),
         ("bytes", Kind::Blob),
         ("arrival", Kind::Int),
     ],
@@ -63,13 +67,14 @@ const ENVELOPE: Bulk = Bulk {
 const HEADER: Bulk = Bulk {
     table: "header",
     columns: &[
-        ("hash", Kind::Blob),
+        ("ref", Kind::Blob),
         ("seat", Kind::Blob),
         ("lane", Kind::Int),
         ("epoch", Kind::Int),
         ("opening", Kind::Blob),
         ("sequence", Kind::Int),
         ("entries", Kind::Int),
+        ("parts", Kind::Blob),
         ("bytes", Kind::Blob),
     ],
     tail: "",
@@ -83,11 +88,11 @@ const LOG: Bulk = Bulk {
         ("opening", Kind::Blob),
         ("epoch", Kind::Int),
         ("last_sequence", Kind::Int),
-        ("last_hash", Kind::Blob),
+        ("last_ref", Kind::Blob),
         ("history", Kind::Blob),
     ],
     tail: "ON CONFLICT (seat, lane, opening) DO UPDATE SET last_sequence = excluded.last_sequence, \
-           last_hash = excluded.last_hash, history = excluded.history \
+           last_ref = excluded.last_ref, history = excluded.history \
            WHERE excluded.last_sequence > log.last_sequence",
 };
 
@@ -109,8 +114,10 @@ const ORIGIN_STATS: Bulk = Bulk {
 impl Store {
     /// Stores a group. When this returns, all of it is durable; if it fails, nothing of it was stored.
     ///
-    /// Envelopes and headers that are known are passed over without a new feed item, unless the block is a refill. Items
-    /// are numbered in the order envelopes, blocks, events.
+    /// Envelopes and headers that are known are passed over without a new feed item, unless the block adds something. Items
+    /// are numbered in the order envelopes, blocks, events. A header whose identity and opening do not stand verified in the
+    /// store is the caller's mistake and refused with all of the group (D50). What nobody here can read yet is kept within
+    /// the share of the seat or peer that it is charged to; what goes beyond is counted in the answer and not kept.
     pub async fn intake(&self, group: IntakeGroup) -> Result<IntakeDone, StoreError> {
         let mut tx = self.begin().await?;
         tx.lock_feed().await?;
@@ -119,15 +126,21 @@ impl Store {
             head: before,
             from_peer: group.from_peer,
             at_us: group.at_us,
+            token: group.token,
             values: Vec::new(),
         };
-        put_envelopes(&mut tx, group.envelopes, &mut feed).await?;
+        let mut over_quota = put_envelopes(&mut tx, group.envelopes, &mut feed).await?;
         put_blocks(&mut tx, group.blocks, &mut feed).await?;
         let routes = feed.push_events(group.events);
         let head = feed.head;
         tx.bulk(&FEED, feed.values).await?;
         tx.bulk(&ROUTED, routes).await?;
-        put_held(&mut tx, group.held, group.at_us).await?;
+        over_quota += held::put_held(&mut tx, group.held).await?;
+        over_quota += held::put_statements(&mut tx, group.held_statements).await?;
+        over_quota += held::put_unread_items(&mut tx, group.unread_items).await?;
+        held::put_stopped(&mut tx, group.stopped).await?;
+        held::put_evidence(&mut tx, group.evidence).await?;
+        held::release_statements(&mut tx, group.released_statements).await?;
         put_wants(&mut tx, group.wants).await?;
         for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
@@ -140,9 +153,29 @@ impl Store {
         Ok(IntakeDone {
             first_offset: before + 1,
             head,
+            over_quota,
         })
     }
+
+    /// A statement that was kept unread has been read and verified by this release: `row` is how it stands from now on.
+    pub async fn envelope_read(&self, kept: Ref, row: EnvelopeRow) -> Result<(), StoreError> {
+        self.write(
+            "UPDATE envelope SET ref = $2, is_read = $3, bytes = $4 WHERE ref = $1",
+            args![kept, row.reference, row.read, row.bytes],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Bytes kept unread that are charged to a seat.
+    pub async fn unread_bytes(&self, seat: SeatId) -> Result<u64, StoreError> {
+        self.int(UNREAD_BYTES, args![seat])
+            .await
+            .map(i64::cast_unsigned)
+    }
 }
+
+const UNREAD_BYTES: &str = "SELECT CAST(COALESCE(SUM(LENGTH(bytes)), 0) AS BIGINT) FROM envelope WHERE seat = $1 AND is_read = 0";
 
 /// Last offset of the feed.
 pub(crate) async fn head(tx: &mut Tx) -> Result<u64, StoreError> {
@@ -154,8 +187,9 @@ pub(crate) async fn head(tx: &mut Tx) -> Result<u64, StoreError> {
 /// New feed items, numbered as they are pushed.
 pub(crate) struct FeedRows {
     pub(crate) head: u64,
-    pub(crate) from_peer: Option<protocol::name::SeatId>,
+    pub(crate) from_peer: Option<SeatId>,
     pub(crate) at_us: i64,
+    pub(crate) token: [u8; 16],
     pub(crate) values: Vec<Arg>,
 }
 
@@ -164,7 +198,7 @@ impl FeedRows {
         &mut self,
         class: u8,
         kind: u8,
-        reference: Option<Hash>,
+        reference: Option<Ref>,
         size: usize,
         entries: u32,
         body: Option<Vec<u8>>,
@@ -175,10 +209,11 @@ impl FeedRows {
             class,
             kind,
             self.from_peer,
-            reference.map(|h| h.0.to_vec()),
+            reference.map(|r| r.to_bytes().to_vec()),
             size,
             entries,
             self.at_us,
+            self.token,
             body
         ]);
     }
@@ -204,33 +239,53 @@ impl FeedRows {
     }
 }
 
+/// Returns how many were not kept because the share of their seat is used up.
 async fn put_envelopes(
     tx: &mut Tx,
     envelopes: Vec<EnvelopeRow>,
     feed: &mut FeedRows,
-) -> Result<(), StoreError> {
-    let mut known = known_hashes(tx, "envelope", envelopes.iter().map(|e| e.hash)).await?;
-    let mut rows = Vec::new();
+) -> Result<u64, StoreError> {
+    let mut known = known(tx, "envelope", "", envelopes.iter().map(|e| e.reference)).await?;
+    let mut unread: HashMap<SeatId, u64> = HashMap::new();
+    let (mut rows, mut over_quota) = (Vec::new(), 0);
     for envelope in envelopes {
-        if known.insert(envelope.hash) {
-            feed.push(
-                DIRECTORY_CLASS,
-                kind::ENVELOPE,
-                Some(envelope.hash),
-                envelope.bytes.len(),
-                0,
-                None,
-            );
-            rows.extend(args![
-                envelope.hash,
-                envelope.kind,
-                envelope.seat,
-                envelope.bytes,
-                feed.head
-            ]);
+        if known.contains(&envelope.reference) {
+            continue;
         }
+        if !envelope.read {
+            let charged = match unread.entry(envelope.seat) {
+                std::collections::hash_map::Entry::Occupied(slot) => slot.into_mut(),
+                std::collections::hash_map::Entry::Vacant(slot) => {
+                    let stored = tx.int(UNREAD_BYTES, args![envelope.seat]).await?;
+                    slot.insert(stored.cast_unsigned())
+                }
+            };
+            if *charged + envelope.bytes.len() as u64 > limits::UNREAD_BYTES_PER_SEAT_MAX {
+                over_quota += 1;
+                continue;
+            }
+            *charged += envelope.bytes.len() as u64;
+        }
+        known.insert(envelope.reference);
+        feed.push(
+            DIRECTORY_CLASS,
+            kind::ENVELOPE,
+            Some(envelope.reference),
+            envelope.bytes.len(),
+            0,
+            None,
+        );
+        rows.extend(args![
+            envelope.reference,
+            envelope.kind,
+            envelope.seat,
+            envelope.read,
+            envelope.bytes,
+            feed.head
+        ]);
     }
-    tx.bulk(&ENVELOPE, rows).await
+    tx.bulk(&ENVELOPE, rows).await?;
+    Ok(over_quota)
 }
 
 async fn put_blocks(
@@ -238,8 +293,16 @@ async fn put_blocks(
     blocks: Vec<BlockRow>,
     feed: &mut FeedRows,
 ) -> Result<(), StoreError> {
-    let mut known = known_hashes(tx, "header", blocks.iter().map(|b| b.header.hash)).await?;
+    let mut known = known(tx, "header", "", blocks.iter().map(|b| b.header.reference)).await?;
+    must_be_verified(
+        tx,
+        blocks
+            .iter()
+            .filter(|b| !known.contains(&b.header.reference)),
+    )
+    .await?;
     let mut headers = Vec::new();
+    let mut parts_of: HashMap<Ref, Option<Vec<u8>>> = HashMap::new();
     let mut logs: HashMap<_, (HeaderRow, LogAdvance)> = HashMap::new();
     let mut stats: HashMap<_, [u64; 3]> = HashMap::new();
     for BlockRow {
@@ -247,11 +310,12 @@ async fn put_blocks(
         body,
         entries,
         log,
-        refill,
+        parts,
+        adds,
     } in blocks
     {
-        let new = known.insert(header.hash);
-        let repeated = !new && !refill;
+        let new = known.insert(header.reference);
+        let repeated = !new && !adds;
         let name = (header.seat, header.lane, header.opening);
         if repeated
             && (log.is_none()
@@ -266,7 +330,7 @@ async fn put_blocks(
         feed.push(
             header.lane,
             kind::BLOCK,
-            Some(header.hash),
+            Some(header.reference),
             size,
             entries,
             Some(body),
@@ -278,15 +342,18 @@ async fn put_blocks(
         if new {
             let bytes = std::mem::take(&mut header.bytes);
             headers.extend(args![
-                header.hash,
+                header.reference,
                 header.seat,
                 header.lane,
                 header.epoch,
                 header.opening,
                 header.sequence,
                 header.count,
+                parts,
                 bytes
             ]);
+        } else {
+            parts_of.insert(header.reference, parts);
         }
         if let Some(advance) = log {
             match logs.entry(name) {
@@ -302,6 +369,14 @@ async fn put_blocks(
         }
     }
     tx.bulk(&HEADER, headers).await?;
+    for (reference, parts) in parts_of {
+        // nothing is ever missing again of what is whole
+        tx.exec(
+            "UPDATE header SET parts = $2 WHERE ref = $1 AND parts IS NOT NULL",
+            args![reference, parts],
+        )
+        .await?;
+    }
     let mut rows = Vec::new();
     for (header, advance) in logs.into_values() {
         rows.extend(args![
@@ -310,7 +385,7 @@ async fn put_blocks(
             header.opening,
             header.epoch,
             header.sequence,
-            advance.last_hash,
+            advance.last,
             advance.history
         ]);
     }
@@ -320,6 +395,23 @@ async fn put_blocks(
         rows.extend(args![seat, lane, blocks, entries, bytes, feed.at_us]);
     }
     tx.bulk(&ORIGIN_STATS, rows).await
+}
+
+/// Every header stands on an identity and an opening that were verified and are stored, in this transaction or before (D50).
+async fn must_be_verified<'a>(
+    tx: &mut Tx,
+    blocks: impl Iterator<Item = &'a BlockRow>,
+) -> Result<(), StoreError> {
+    let needed: HashSet<Ref> = blocks
+        .flat_map(|b| [b.header.opening, b.header.identity])
+        .collect();
+    let stored = known(tx, "envelope", "AND t.is_read = 1", needed.iter().copied()).await?;
+    if stored.len() < needed.len() {
+        return Err(StoreError::Invalid {
+            what: "批次所依据的身份或开启声明未经核验入库",
+        });
+    }
+    Ok(())
 }
 
 /// Whether a log is held up to this header. A header may be known by a part of its batch only, and then come whole as the
@@ -334,44 +426,42 @@ async fn holds(tx: &mut Tx, header: &HeaderRow) -> Result<bool, StoreError> {
     Ok(held > 0)
 }
 
-/// Which of these hashes the table holds.
-async fn known_hashes(
+/// Which of these references the table holds.
+async fn known(
     tx: &mut Tx,
     table: &'static str,
-    hashes: impl Iterator<Item = Hash>,
-) -> Result<HashSet<Hash>, StoreError> {
-    let packed: Vec<u8> = hashes.flat_map(|h| h.0).collect();
+    condition: &'static str,
+    references: impl Iterator<Item = Ref>,
+) -> Result<HashSet<Ref>, StoreError> {
+    let packed: Vec<u8> = references.flat_map(|r| r.to_bytes()).collect();
     if packed.is_empty() {
         return Ok(HashSet::new());
     }
     let length = packed.len();
     let sql = format!(
-        "SELECT t.hash FROM n CROSS JOIN {table} t WHERE t.hash = {}",
-        part(0, 32)
+        "SELECT t.ref FROM n CROSS JOIN {table} t WHERE t.ref = {} {condition}",
+        part(0, REF_BYTES)
     );
-    let rows = tx.rows(strided(32, &sql), args![packed, length]).await?;
-    rows.iter().map(|row| row.hash(0)).collect()
-}
-
-async fn put_held(tx: &mut Tx, held: Vec<HeldRow>, at_us: i64) -> Result<(), StoreError> {
-    for row in held {
-        tx.exec(
-            "INSERT INTO held (seat, lane, opening, from_sequence, why, at_us) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (seat, lane, opening) DO UPDATE SET from_sequence = excluded.from_sequence, \
-             why = excluded.why, at_us = excluded.at_us WHERE excluded.from_sequence < held.from_sequence",
-            args![row.seat, row.lane, row.opening, row.from_sequence, row.why, at_us],
-        )
+    let rows = tx
+        .rows(strided(REF_BYTES, &sql), args![packed, length])
         .await?;
-    }
-    Ok(())
+    rows.iter().map(|row| row.reference(0)).collect()
 }
 
 pub(crate) async fn put_wants(tx: &mut Tx, wants: Vec<WantRow>) -> Result<(), StoreError> {
     for row in wants {
         tx.exec(
-            "INSERT INTO want (id, want, resume, at_us) \
-             VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM want), $1, $2, $3) ON CONFLICT (want) DO NOTHING",
-            args![row.want, row.resume, row.at_us],
+            "INSERT INTO want (id, scope, want, resume, tries, next_us, at_us) \
+             VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM want), $1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (scope) DO NOTHING",
+            args![
+                row.scope,
+                row.want,
+                row.resume,
+                row.tries,
+                row.next_us,
+                row.at_us
+            ],
         )
         .await?;
     }
@@ -380,13 +470,13 @@ pub(crate) async fn put_wants(tx: &mut Tx, wants: Vec<WantRow>) -> Result<(), St
 
 async fn put_cursor(tx: &mut Tx, cursor: CursorRow) -> Result<(), StoreError> {
     tx.exec(
-        "INSERT INTO feed_cursor (peer, feed, class, feed_offset, interest_version) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (peer, feed, class) DO UPDATE SET feed_offset = excluded.feed_offset, \
-         interest_version = excluded.interest_version \
+        "INSERT INTO feed_cursor (peer, feed, class, feed_offset, interest_version, token) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (peer, feed, class) DO UPDATE SET \
+         feed_offset = excluded.feed_offset, interest_version = excluded.interest_version, token = excluded.token \
          WHERE excluded.interest_version > feed_cursor.interest_version \
          OR (excluded.interest_version = feed_cursor.interest_version \
          AND excluded.feed_offset > feed_cursor.feed_offset)",
-        args![cursor.peer, cursor.feed, cursor.class, cursor.offset, cursor.interest_version],
+        args![cursor.peer, cursor.feed, cursor.class, cursor.offset, cursor.interest_version, cursor.token],
     )
     .await?;
     Ok(())

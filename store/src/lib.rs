@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod feed;
 mod fold;
+mod held;
 mod intake;
 mod keeper;
 mod migrate;

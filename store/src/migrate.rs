@@ -1,6 +1,6 @@
 //! Migrations: one folder per engine, equal numbers. A released file is never edited; the next stands beside it.
 
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Acquire, SqlSafeStr as _};
 
 use crate::OpenError;
@@ -41,8 +41,9 @@ where
     A: Acquire<'a>,
     <A::Connection as std::ops::Deref>::Target: Migrate,
 {
-    migrator
-        .run(pool)
-        .await
-        .map_err(|e| OpenError::Migration(Box::new(e)))
+    migrator.run(pool).await.map_err(|e| match e {
+        // the first step was written anew once, before there was any installation
+        MigrateError::VersionMismatch(1) => OpenError::FormerCut,
+        e => OpenError::Migration(Box::new(e)),
+    })
 }

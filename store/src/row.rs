@@ -3,8 +3,8 @@
 //!
 //! Long because it is a list of plain shapes without logic.
 
-use protocol::hash::Hash;
-use protocol::name::{FeedId, SeatId};
+use protocol::hash::Ref;
+use protocol::name::{FeedId, Incarnation, SeatId};
 
 /// Identity of a record: hash of (type, key, origin), cut to 16 bytes by whoever computes it.
 pub type RecordId = [u8; 16];
@@ -12,29 +12,33 @@ pub type RecordId = [u8; 16];
 /// A signed object outside of the logs: identity, opening and the like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvelopeRow {
-    /// Object hash.
-    pub hash: Hash,
+    /// Reference of the object; for a name suite that this release does not read, that suite with our hash of the bytes.
+    pub reference: Ref,
     /// Kind of the object.
     pub kind: u8,
-    /// Seat that it is about.
-    pub seat: Option<SeatId>,
-    /// The bytes that travelled.
+    /// Seat that it is about; zero for the authority.
+    pub seat: SeatId,
+    /// Whether this release has read and verified it. What it does not read is kept verbatim.
+    pub read: bool,
+    /// The bytes that travelled, with exactly the signatures that its signer owes.
     pub bytes: Vec<u8>,
 }
 
 /// A signed batch header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderRow {
-    /// Object hash.
-    pub hash: Hash,
+    /// Reference of the object.
+    pub reference: Ref,
     /// Origin.
     pub seat: SeatId,
     /// Lane number.
     pub lane: u8,
     /// Epoch counter.
     pub epoch: u32,
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
+    /// Reference of the identity that it is signed under.
+    pub identity: Ref,
     /// Sequence in the epoch.
     pub sequence: u64,
     /// Entries of the whole batch.
@@ -54,15 +58,17 @@ pub struct BlockRow {
     pub entries: u32,
     /// Set when this block is the next of its log.
     pub log: Option<LogAdvance>,
-    /// Whether the block is kept even if its header is known: it brings parts that an earlier block left out.
-    pub refill: bool,
+    /// What is held of the batch with this block; `None` when nothing is missing.
+    pub parts: Option<Vec<u8>>,
+    /// Whether the block is kept even if its header is known: it brings what earlier blocks of it left out.
+    pub adds: bool,
 }
 
 /// Position of a log behind a block. Its sequence is the block's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogAdvance {
-    /// Hash of the last header.
-    pub last_hash: Hash,
+    /// Reference of the last header.
+    pub last: Ref,
     /// Peaks of the history tree.
     pub history: Vec<u8>,
 }
@@ -74,31 +80,120 @@ pub struct LogRow {
     pub seat: SeatId,
     /// Lane number.
     pub lane: u8,
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
     /// Epoch counter.
     pub epoch: u32,
     /// Last sequence held.
     pub sequence: u64,
-    /// Hash of its header.
-    pub last_hash: Hash,
+    /// Reference of its header.
+    pub last: Ref,
     /// Peaks of the history tree.
     pub history: Vec<u8>,
 }
 
-/// A log that cannot be taken in yet, or is stopped (D22).
+/// A log that cannot be taken in yet (D22, D54).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRow {
     /// Origin.
     pub seat: SeatId,
+    /// Lane number, also of lanes that this release does not read.
+    pub lane: u8,
+    /// Reference of the epoch's opening, as far as it could be read; zero otherwise.
+    pub opening: Ref,
+    /// First sequence that was not stored; 0 if it could not be read.
+    pub from_sequence: u64,
+    /// Reason, a number of the protocol.
+    pub reason: u16,
+    /// Who brought it.
+    pub from_peer: SeatId,
+    /// Since when.
+    pub at_us: i64,
+}
+
+/// A log in which its seat has signed what may not be (D51).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedRow {
+    /// Origin.
+    pub seat: SeatId,
     /// Lane number.
     pub lane: u8,
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
-    /// First sequence that was not stored.
-    pub from_sequence: u64,
-    /// Why, as a word for programs.
-    pub why: String,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
+    /// First sequence that was not taken in.
+    pub sequence: u64,
+    /// Reason, a number of the protocol.
+    pub reason: u16,
+    /// What exactly, for people.
+    pub detail: String,
+    /// Since when.
+    pub at_us: i64,
+}
+
+/// A signed header or statement that contradicts another or may not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceRow {
+    /// Reference of the object.
+    pub reference: Ref,
+    /// Its kind.
+    pub kind: u8,
+    /// Seat that signed it.
+    pub seat: SeatId,
+    /// Reason, a number of the protocol.
+    pub reason: u16,
+    /// The envelope.
+    pub bytes: Vec<u8>,
+    /// Since when.
+    pub at_us: i64,
+}
+
+/// A statement that waits for the one that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldStatementRow {
+    /// Reference of the object.
+    pub reference: Ref,
+    /// What it waits for.
+    pub missing: Ref,
+    /// Who brought it.
+    pub from_peer: SeatId,
+    /// The envelope.
+    pub bytes: Vec<u8>,
+    /// Since when.
+    pub at_us: i64,
+}
+
+/// An item of our feed that a peer has refused for its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedRow {
+    /// The peer.
+    pub peer: SeatId,
+    /// Class of the feed.
+    pub class: u8,
+    /// Offset in our feed.
+    pub offset: u64,
+    /// What the peer said.
+    pub reason: String,
+    /// Release of the peer: offered again when it changes.
+    pub release: String,
+    /// Since when.
+    pub at_us: i64,
+}
+
+/// An item that this release does not read, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadItemRow {
+    /// Who sent it: charged to it.
+    pub peer: SeatId,
+    /// Class of its feed.
+    pub class: u8,
+    /// Offset in its feed.
+    pub offset: u64,
+    /// Number of the item.
+    pub number: u8,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// When it came.
+    pub at_us: i64,
 }
 
 /// Something this node lacks and asks peers for.
@@ -106,10 +201,16 @@ pub struct HeldRow {
 pub struct WantRow {
     /// Number given by the store; ignored when a want is put.
     pub id: u64,
-    /// What is wanted, encoded. A want that is open already is not put twice.
+    /// At most one want is open per scope, such as the log of a gap.
+    pub scope: Vec<u8>,
+    /// What is wanted, encoded.
     pub want: Vec<u8>,
     /// Where to go on; empty at the beginning.
     pub resume: Vec<u8>,
+    /// How often it was asked in vain.
+    pub tries: u32,
+    /// Not asked again before.
+    pub next_us: i64,
     /// When it arose.
     pub at_us: i64,
 }
@@ -127,6 +228,8 @@ pub struct CursorRow {
     pub offset: u64,
     /// Version of the interest that it was filtered by.
     pub interest_version: u32,
+    /// What the sender gave with that step.
+    pub token: [u8; 16],
 }
 
 /// A routing event: a feed item without a log.
@@ -149,6 +252,16 @@ pub struct IntakeGroup {
     pub blocks: Vec<BlockRow>,
     /// Logs that are not taken in.
     pub held: Vec<HeldRow>,
+    /// Logs that stop here.
+    pub stopped: Vec<StoppedRow>,
+    /// What contradicts or may not be.
+    pub evidence: Vec<EvidenceRow>,
+    /// Statements that wait for others.
+    pub held_statements: Vec<HeldStatementRow>,
+    /// Items that are not read.
+    pub unread_items: Vec<UnreadItemRow>,
+    /// Held statements that have been taken up.
+    pub released_statements: Vec<Ref>,
     /// Wants that arose.
     pub wants: Vec<WantRow>,
     /// Routing events, behind the blocks.
@@ -157,6 +270,8 @@ pub struct IntakeGroup {
     pub cursors: Vec<CursorRow>,
     /// Who sent; a feed leaves out what came from its reader.
     pub from_peer: Option<SeatId>,
+    /// Drawn for this transaction: goes with every step of the feed that it makes.
+    pub token: [u8; 16],
     /// Now.
     pub at_us: i64,
 }
@@ -168,6 +283,8 @@ pub struct IntakeDone {
     pub first_offset: u64,
     /// Last offset of the feed.
     pub head: u64,
+    /// What was not kept since its seat's or peer's share of unread bytes is used up: counted, and told by the caller.
+    pub over_quota: u64,
 }
 
 /// What a feed item is.
@@ -196,8 +313,10 @@ pub struct FeedItem {
     pub at_us: i64,
     /// Opened entries in a block.
     pub entries: u32,
-    /// Hash of the envelope or of the block's header.
-    pub hash: Option<Hash>,
+    /// Drawn for the transaction that wrote it.
+    pub token: [u8; 16],
+    /// Reference of the envelope or of the block's header.
+    pub reference: Option<Ref>,
     /// Header of a block, else empty.
     pub header: Vec<u8>,
     /// The envelope, the block's body or the event.
@@ -359,6 +478,8 @@ pub struct ApplyGroup {
     pub dirty: Vec<u64>,
     /// Changes of counts.
     pub counts: Vec<TypeCount>,
+    /// Drawn for this transaction: goes with every step of the feed that it makes.
+    pub token: [u8; 16],
     /// Now.
     pub at_us: i64,
 }
@@ -523,19 +644,36 @@ pub struct ReceiptRow {
     pub seat: SeatId,
     /// Lane number.
     pub lane: u8,
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
     /// The node that signed.
     pub node: SeatId,
     /// Its incarnation.
-    pub incarnation: FeedId,
+    pub incarnation: Incarnation,
     /// Durable up to here.
     pub durable_sequence: u64,
+    /// Durable with all attachments up to here.
+    pub attached_sequence: u64,
     /// Safeguarded up to here.
     pub safeguarded_sequence: u64,
     /// The bytes that travelled.
     pub bytes: Vec<u8>,
-    /// When it was signed.
+    /// When it was signed, by the node's clock; orders nothing.
+    pub at_us: i64,
+}
+
+/// A node's signed word on the head of its feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedHeadRow {
+    /// The node that signed.
+    pub node: SeatId,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// The head.
+    pub head: u64,
+    /// The bytes that travelled.
+    pub bytes: Vec<u8>,
+    /// When it was signed, by the node's clock; orders nothing.
     pub at_us: i64,
 }
 

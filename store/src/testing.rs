@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Engine, Store, StoreConfig};
+use crate::{Engine, EnvelopeRow, Store, StoreConfig};
 
 /// User and group that the server runs as when the test is root, which PostgreSQL refuses to be.
 const NOBODY: u32 = 65_534;
@@ -32,6 +32,19 @@ pub async fn sqlite() -> (Store, TempDir) {
         .await
         .expect("a store opens in an empty folder");
     (store, folder)
+}
+
+/// Puts statements that headers stand on, without an item of the feed.
+pub async fn stand_on(store: &Store, rows: Vec<EnvelopeRow>) {
+    for row in rows {
+        store
+            .write(
+                "INSERT INTO envelope (ref, kind, seat, is_read, bytes, arrival) VALUES ($1, $2, $3, $4, $5, 0)",
+                crate::engine::args![row.reference, row.kind, row.seat, row.read, row.bytes],
+            )
+            .await
+            .expect("a fresh store takes statements");
+    }
 }
 
 /// A PostgreSQL server of one's own: data in a temporary folder, reached through a socket in it, gone when dropped or when

@@ -13,22 +13,27 @@ CREATE TABLE progress (
 
 -- Intake: written sequentially, in one synced transaction per group.
 
+-- Signed statements. What is not read by this release (is_read = 0) is kept verbatim, charged to its seat, and read by a later one.
 CREATE TABLE envelope (
-    hash    BYTEA NOT NULL UNIQUE,
+    ref     BYTEA NOT NULL UNIQUE,
     kind    BIGINT NOT NULL,
-    seat    BYTEA,
+    seat    BYTEA NOT NULL,
+    is_read BIGINT NOT NULL,
     bytes   BYTEA NOT NULL,
     arrival BIGINT NOT NULL
 );
+CREATE INDEX envelope_unread ON envelope (seat) WHERE is_read = 0;
 
+-- parts: which sections of which leaves are held, 4 bytes a leaf (index, mask), while the batch is not whole; NULL once it is.
 CREATE TABLE header (
-    hash     BYTEA NOT NULL UNIQUE,
+    ref      BYTEA NOT NULL UNIQUE,
     seat     BYTEA NOT NULL,
     lane     BIGINT NOT NULL,
     epoch    BIGINT NOT NULL,
     opening  BYTEA NOT NULL,
     sequence BIGINT NOT NULL,
     entries  BIGINT NOT NULL,
+    parts    BYTEA,
     bytes    BYTEA NOT NULL
 );
 CREATE INDEX header_log ON header (seat, lane, opening, sequence);
@@ -39,50 +44,113 @@ CREATE TABLE log (
     opening       BYTEA NOT NULL,
     epoch         BIGINT NOT NULL,
     last_sequence BIGINT NOT NULL,
-    last_hash     BYTEA NOT NULL,
+    last_ref      BYTEA NOT NULL,
     history       BYTEA NOT NULL,
     PRIMARY KEY (seat, lane, opening)
 );
 
--- kind: 1 envelope, 2 block (header and slice body), 3 routing event.
+-- kind: 1 envelope, 2 block (header and slice body), 3 routing event. token: drawn for the transaction that wrote the item.
 CREATE TABLE feed (
     feed_offset BIGINT NOT NULL PRIMARY KEY,
     class       BIGINT NOT NULL,
     kind        BIGINT NOT NULL,
     from_peer   BYTEA,
-    ref_hash    BYTEA,
+    ref         BYTEA,
     size        BIGINT NOT NULL,
     entries     BIGINT NOT NULL,
     at_us       BIGINT NOT NULL,
+    token       BYTEA NOT NULL,
     body        BYTEA
 );
 CREATE INDEX feed_class ON feed (class, feed_offset);
-CREATE INDEX feed_ref ON feed (ref_hash) WHERE ref_hash IS NOT NULL;
+CREATE INDEX feed_ref ON feed (ref) WHERE ref IS NOT NULL;
 
+-- Logs that wait for a statement, or cannot be read yet. Reasons are numbers of the protocol.
 CREATE TABLE held (
     seat          BYTEA NOT NULL,
     lane          BIGINT NOT NULL,
     opening       BYTEA NOT NULL,
     from_sequence BIGINT NOT NULL,
-    why           TEXT COLLATE "C" NOT NULL,
+    reason        BIGINT NOT NULL,
+    from_peer     BYTEA NOT NULL,
     at_us         BIGINT NOT NULL,
     PRIMARY KEY (seat, lane, opening)
 );
 
+-- Logs in which their seat has signed what may not be.
+CREATE TABLE stopped (
+    seat     BYTEA NOT NULL,
+    lane     BIGINT NOT NULL,
+    opening  BYTEA NOT NULL,
+    sequence BIGINT NOT NULL,
+    reason   BIGINT NOT NULL,
+    detail   TEXT COLLATE "C" NOT NULL,
+    at_us    BIGINT NOT NULL,
+    PRIMARY KEY (seat, lane, opening)
+);
+
+-- Headers and statements that contradict others or may not be: kept as signed, counted for nothing.
+CREATE TABLE evidence (
+    ref      BYTEA NOT NULL UNIQUE,
+    kind     BIGINT NOT NULL,
+    seat     BYTEA NOT NULL,
+    reason   BIGINT NOT NULL,
+    bytes    BYTEA NOT NULL,
+    at_us    BIGINT NOT NULL
+);
+
+-- Statements that wait for the one that they name.
+CREATE TABLE held_statement (
+    ref       BYTEA NOT NULL UNIQUE,
+    missing   BYTEA NOT NULL,
+    from_peer BYTEA NOT NULL,
+    bytes     BYTEA NOT NULL,
+    at_us     BIGINT NOT NULL
+);
+CREATE INDEX held_statement_missing ON held_statement (missing);
+
+-- Items of our feed that a peer has refused for their bytes.
+CREATE TABLE skipped (
+    peer        BYTEA NOT NULL,
+    class       BIGINT NOT NULL,
+    feed_offset BIGINT NOT NULL,
+    reason      TEXT COLLATE "C" NOT NULL,
+    release     TEXT COLLATE "C" NOT NULL,
+    at_us       BIGINT NOT NULL,
+    PRIMARY KEY (peer, class, feed_offset)
+);
+
+-- Items that this release does not read, as they came, charged to the peer that sent them.
+CREATE TABLE unread_item (
+    peer        BYTEA NOT NULL,
+    class       BIGINT NOT NULL,
+    feed_offset BIGINT NOT NULL,
+    number      BIGINT NOT NULL,
+    body        BYTEA NOT NULL,
+    at_us       BIGINT NOT NULL,
+    PRIMARY KEY (peer, class, feed_offset)
+);
+
+-- token: what the sender gave with that step.
 CREATE TABLE feed_cursor (
     peer             BYTEA NOT NULL,
     feed             BYTEA NOT NULL,
     class            BIGINT NOT NULL,
     feed_offset      BIGINT NOT NULL,
     interest_version BIGINT NOT NULL,
+    token            BYTEA NOT NULL,
     PRIMARY KEY (peer, feed, class)
 );
 
+-- scope: what at most one want may be open for, such as the log of a gap. tries: how often it was asked in vain, next_us: not again before.
 CREATE TABLE want (
-    id     BIGINT NOT NULL PRIMARY KEY,
-    want   BYTEA NOT NULL UNIQUE,
-    resume BYTEA NOT NULL,
-    at_us  BIGINT NOT NULL
+    id      BIGINT NOT NULL PRIMARY KEY,
+    scope   BYTEA NOT NULL UNIQUE,
+    want    BYTEA NOT NULL,
+    resume  BYTEA NOT NULL,
+    tries   BIGINT NOT NULL,
+    next_us BIGINT NOT NULL,
+    at_us   BIGINT NOT NULL
 );
 
 CREATE TABLE origin_stats (
@@ -180,12 +248,24 @@ CREATE TABLE receipt (
     lane                 BIGINT NOT NULL,
     opening              BYTEA NOT NULL,
     node                 BYTEA NOT NULL,
-    incarnation          BYTEA NOT NULL,
+    incarnation          BIGINT NOT NULL,
+    feed                 BYTEA NOT NULL,
     durable_sequence     BIGINT NOT NULL,
+    attached_sequence    BIGINT NOT NULL,
     safeguarded_sequence BIGINT NOT NULL,
     bytes                BYTEA NOT NULL,
     at_us                BIGINT NOT NULL,
     PRIMARY KEY (seat, lane, opening, node)
+);
+
+-- The newest signed head of each node's feed, as it told it to us.
+CREATE TABLE feed_head (
+    node        BYTEA NOT NULL PRIMARY KEY,
+    incarnation BIGINT NOT NULL,
+    feed        BYTEA NOT NULL,
+    head        BIGINT NOT NULL,
+    bytes       BYTEA NOT NULL,
+    at_us       BIGINT NOT NULL
 );
 
 CREATE TABLE invitation (

@@ -45,7 +45,7 @@ CREATE TABLE sealed (
     feed_offset INTEGER PRIMARY KEY,
     lane        INTEGER NOT NULL,
     sequence    INTEGER NOT NULL,
-    hash        BLOB    NOT NULL,
+    ref         BLOB    NOT NULL,
     entries     INTEGER NOT NULL,
     captured    INTEGER NOT NULL,
     header      BLOB    NOT NULL,
@@ -57,7 +57,7 @@ CREATE UNIQUE INDEX sealed_by_sequence ON sealed (lane, sequence);
 CREATE TABLE frontier (
     lane        INTEGER NOT NULL PRIMARY KEY,
     sequence    INTEGER NOT NULL,
-    hash        BLOB    NOT NULL,
+    header      BLOB    NOT NULL,
     history     BLOB    NOT NULL,
     hybrid_time INTEGER NOT NULL
 );

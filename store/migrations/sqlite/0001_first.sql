@@ -13,22 +13,27 @@ CREATE TABLE progress (
 
 -- Intake: written sequentially, in one synced transaction per group.
 
+-- Signed statements. What is not read by this release (is_read = 0) is kept verbatim, charged to its seat, and read by a later one.
 CREATE TABLE envelope (
-    hash    BLOB NOT NULL UNIQUE,
+    ref     BLOB NOT NULL UNIQUE,
     kind    INTEGER NOT NULL,
-    seat    BLOB,
+    seat    BLOB NOT NULL,
+    is_read INTEGER NOT NULL,
     bytes   BLOB NOT NULL,
     arrival INTEGER NOT NULL
 );
+CREATE INDEX envelope_unread ON envelope (seat) WHERE is_read = 0;
 
+-- parts: which sections of which leaves are held, 4 bytes a leaf (index, mask), while the batch is not whole; NULL once it is.
 CREATE TABLE header (
-    hash     BLOB NOT NULL UNIQUE,
+    ref      BLOB NOT NULL UNIQUE,
     seat     BLOB NOT NULL,
     lane     INTEGER NOT NULL,
     epoch    INTEGER NOT NULL,
     opening  BLOB NOT NULL,
     sequence INTEGER NOT NULL,
     entries  INTEGER NOT NULL,
+    parts    BLOB,
     bytes    BLOB NOT NULL
 );
 CREATE INDEX header_log ON header (seat, lane, opening, sequence);
@@ -39,50 +44,113 @@ CREATE TABLE log (
     opening       BLOB NOT NULL,
     epoch         INTEGER NOT NULL,
     last_sequence INTEGER NOT NULL,
-    last_hash     BLOB NOT NULL,
+    last_ref      BLOB NOT NULL,
     history       BLOB NOT NULL,
     PRIMARY KEY (seat, lane, opening)
 );
 
--- kind: 1 envelope, 2 block (header and slice body), 3 routing event.
+-- kind: 1 envelope, 2 block (header and slice body), 3 routing event. token: drawn for the transaction that wrote the item.
 CREATE TABLE feed (
     feed_offset INTEGER NOT NULL PRIMARY KEY,
     class       INTEGER NOT NULL,
     kind        INTEGER NOT NULL,
     from_peer   BLOB,
-    ref_hash    BLOB,
+    ref         BLOB,
     size        INTEGER NOT NULL,
     entries     INTEGER NOT NULL,
     at_us       INTEGER NOT NULL,
+    token       BLOB NOT NULL,
     body        BLOB
 );
 CREATE INDEX feed_class ON feed (class, feed_offset);
-CREATE INDEX feed_ref ON feed (ref_hash) WHERE ref_hash IS NOT NULL;
+CREATE INDEX feed_ref ON feed (ref) WHERE ref IS NOT NULL;
 
+-- Logs that wait for a statement, or cannot be read yet. Reasons are numbers of the protocol.
 CREATE TABLE held (
     seat          BLOB NOT NULL,
     lane          INTEGER NOT NULL,
     opening       BLOB NOT NULL,
     from_sequence INTEGER NOT NULL,
-    why           TEXT NOT NULL,
+    reason        INTEGER NOT NULL,
+    from_peer     BLOB NOT NULL,
     at_us         INTEGER NOT NULL,
     PRIMARY KEY (seat, lane, opening)
 );
 
+-- Logs in which their seat has signed what may not be.
+CREATE TABLE stopped (
+    seat     BLOB NOT NULL,
+    lane     INTEGER NOT NULL,
+    opening  BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    reason   INTEGER NOT NULL,
+    detail   TEXT NOT NULL,
+    at_us    INTEGER NOT NULL,
+    PRIMARY KEY (seat, lane, opening)
+);
+
+-- Headers and statements that contradict others or may not be: kept as signed, counted for nothing.
+CREATE TABLE evidence (
+    ref      BLOB NOT NULL UNIQUE,
+    kind     INTEGER NOT NULL,
+    seat     BLOB NOT NULL,
+    reason   INTEGER NOT NULL,
+    bytes    BLOB NOT NULL,
+    at_us    INTEGER NOT NULL
+);
+
+-- Statements that wait for the one that they name.
+CREATE TABLE held_statement (
+    ref       BLOB NOT NULL UNIQUE,
+    missing   BLOB NOT NULL,
+    from_peer BLOB NOT NULL,
+    bytes     BLOB NOT NULL,
+    at_us     INTEGER NOT NULL
+);
+CREATE INDEX held_statement_missing ON held_statement (missing);
+
+-- Items of our feed that a peer has refused for their bytes.
+CREATE TABLE skipped (
+    peer        BLOB NOT NULL,
+    class       INTEGER NOT NULL,
+    feed_offset INTEGER NOT NULL,
+    reason      TEXT NOT NULL,
+    release     TEXT NOT NULL,
+    at_us       INTEGER NOT NULL,
+    PRIMARY KEY (peer, class, feed_offset)
+);
+
+-- Items that this release does not read, as they came, charged to the peer that sent them.
+CREATE TABLE unread_item (
+    peer        BLOB NOT NULL,
+    class       INTEGER NOT NULL,
+    feed_offset INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    body        BLOB NOT NULL,
+    at_us       INTEGER NOT NULL,
+    PRIMARY KEY (peer, class, feed_offset)
+);
+
+-- token: what the sender gave with that step.
 CREATE TABLE feed_cursor (
     peer             BLOB NOT NULL,
     feed             BLOB NOT NULL,
     class            INTEGER NOT NULL,
     feed_offset      INTEGER NOT NULL,
     interest_version INTEGER NOT NULL,
+    token            BLOB NOT NULL,
     PRIMARY KEY (peer, feed, class)
 );
 
+-- scope: what at most one want may be open for, such as the log of a gap. tries: how often it was asked in vain, next_us: not again before.
 CREATE TABLE want (
-    id     INTEGER NOT NULL PRIMARY KEY,
-    want   BLOB NOT NULL UNIQUE,
-    resume BLOB NOT NULL,
-    at_us  INTEGER NOT NULL
+    id      INTEGER NOT NULL PRIMARY KEY,
+    scope   BLOB NOT NULL UNIQUE,
+    want    BLOB NOT NULL,
+    resume  BLOB NOT NULL,
+    tries   INTEGER NOT NULL,
+    next_us INTEGER NOT NULL,
+    at_us   INTEGER NOT NULL
 );
 
 CREATE TABLE origin_stats (
@@ -177,12 +245,24 @@ CREATE TABLE receipt (
     lane                 INTEGER NOT NULL,
     opening              BLOB NOT NULL,
     node                 BLOB NOT NULL,
-    incarnation          BLOB NOT NULL,
+    incarnation          INTEGER NOT NULL,
+    feed                 BLOB NOT NULL,
     durable_sequence     INTEGER NOT NULL,
+    attached_sequence    INTEGER NOT NULL,
     safeguarded_sequence INTEGER NOT NULL,
     bytes                BLOB NOT NULL,
     at_us                INTEGER NOT NULL,
     PRIMARY KEY (seat, lane, opening, node)
+);
+
+-- The newest signed head of each node's feed, as it told it to us.
+CREATE TABLE feed_head (
+    node        BLOB NOT NULL PRIMARY KEY,
+    incarnation INTEGER NOT NULL,
+    feed        BLOB NOT NULL,
+    head        INTEGER NOT NULL,
+    bytes       BLOB NOT NULL,
+    at_us       INTEGER NOT NULL
 );
 
 CREATE TABLE invitation (

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use protocol::hash::Hash;
+use protocol::hash::Ref;
 use protocol::name::{HybridTime, Lane};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -27,8 +27,8 @@ pub struct Unsealed {
 pub struct Frontier {
     /// Sequence of the newest header; 0 if there is none.
     pub sequence: u64,
-    /// Hash of the newest header, or of the epoch's opening.
-    pub hash: Hash,
+    /// Reference of the newest header, or of the epoch's opening.
+    pub header: Ref,
     /// Peaks of the history tree, as protocol lays them out.
     pub history: Vec<u8>,
     /// Hybrid time of the newest header.
@@ -42,8 +42,8 @@ pub struct Sealed {
     pub lane: Lane,
     /// Sequence of its header.
     pub sequence: u64,
-    /// Hash of its header.
-    pub hash: Hash,
+    /// Reference of its header; of the opening for the row that carries it.
+    pub reference: Ref,
     /// How many entries.
     pub entries: u32,
     /// When the oldest of its entries was captured, milliseconds since 1970.
@@ -124,7 +124,7 @@ impl SeatStore {
     /// The head of a lane's log, if anything was sealed in it.
     pub async fn frontier(&self, lane: Lane) -> Result<Option<Frontier>, SeatError> {
         let row = sqlx::query(
-            "SELECT sequence, hash, history, hybrid_time FROM frontier WHERE lane = $1",
+            "SELECT sequence, header, history, hybrid_time FROM frontier WHERE lane = $1",
         )
         .bind(i64::from(lane as u8))
         .fetch_optional(&self.reader)
@@ -132,7 +132,7 @@ impl SeatStore {
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Frontier {
             sequence: row.try_get::<i64, _>(0)? as u64,
-            hash: hash(&row, 1)?,
+            header: reference(&row, 1)?,
             history: row.try_get(2)?,
             hybrid_time: HybridTime(row.try_get::<i64, _>(3)? as u64),
         }))
@@ -149,13 +149,13 @@ impl SeatStore {
             let batch = &sealing.batch;
             added += (batch.header.len() + batch.body.len()) as u64;
             sqlx::query(
-                "INSERT INTO sealed (feed_offset, lane, sequence, hash, entries, captured, header, body) \
+                "INSERT INTO sealed (feed_offset, lane, sequence, ref, entries, captured, header, body) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(offset as i64)
             .bind(i64::from(batch.lane as u8))
             .bind(batch.sequence as i64)
-            .bind(batch.hash.0.to_vec())
+            .bind(batch.reference.to_bytes().to_vec())
             .bind(i64::from(batch.entries))
             .bind(batch.captured_ms)
             .bind(batch.header.as_slice())
@@ -179,13 +179,13 @@ impl SeatStore {
             }
             let head = &sealing.frontier;
             sqlx::query(
-                "INSERT INTO frontier (lane, sequence, hash, history, hybrid_time) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (lane) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, \
+                "INSERT INTO frontier (lane, sequence, header, history, hybrid_time) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (lane) DO UPDATE SET sequence = excluded.sequence, header = excluded.header, \
                  history = excluded.history, hybrid_time = excluded.hybrid_time",
             )
             .bind(i64::from(batch.lane as u8))
             .bind(head.sequence as i64)
-            .bind(head.hash.0.to_vec())
+            .bind(head.header.to_bytes().to_vec())
             .bind(head.history.as_slice())
             .bind(head.hybrid_time.0 as i64)
             .execute(&mut *tx)
@@ -218,15 +218,15 @@ impl SeatStore {
 
     /// Puts the opening of the seat's epoch on the feed, ahead of everything: lane 0, sequence 0. Done once; the
     /// envelope is also kept as the value `opening`.
-    pub async fn commit_opening(&self, hash: Hash, envelope: &[u8]) -> Result<(), SeatError> {
+    pub async fn commit_opening(&self, opening: Ref, envelope: &[u8]) -> Result<(), SeatError> {
         let mut tx = self.begin().await?;
         let offset = feed_head(&mut tx).await? + 1;
         sqlx::query(
-            "INSERT INTO sealed (feed_offset, lane, sequence, hash, entries, captured, header, body) \
+            "INSERT INTO sealed (feed_offset, lane, sequence, ref, entries, captured, header, body) \
              VALUES ($1, 0, 0, $2, 0, 0, $3, x'')",
         )
         .bind(offset as i64)
-        .bind(hash.0.to_vec())
+        .bind(opening.to_bytes().to_vec())
         .bind(envelope)
         .execute(&mut *tx)
         .await?;
@@ -280,7 +280,7 @@ impl SeatStore {
             return Ok((Vec::new(), true));
         };
         let rows = sqlx::query(
-            "SELECT feed_offset, lane, sequence, hash, entries, captured, header, body FROM sealed \
+            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body FROM sealed \
              WHERE lane = $1 AND feed_offset > $2 AND feed_offset <= $3 ORDER BY feed_offset",
         )
         .bind(i64::from(lane as u8))
@@ -313,7 +313,7 @@ impl SeatStore {
         last: u64,
     ) -> Result<Vec<SealedRow>, SeatError> {
         let rows = sqlx::query(
-            "SELECT feed_offset, lane, sequence, hash, entries, captured, header, body FROM sealed \
+            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body FROM sealed \
              WHERE lane = $1 AND sequence >= $2 AND sequence <= $3 AND sequence > 0 ORDER BY sequence LIMIT 8",
         )
         .bind(i64::from(lane as u8))
@@ -326,15 +326,15 @@ impl SeatStore {
 
     /// Forgets the batches of a lane up to a header that a full holder says is safe in a second failure domain. Nothing
     /// is forgotten if the header of that sequence is another one here.
-    pub async fn prune(&self, lane: Lane, sequence: u64, hash: Hash) -> Result<u64, SeatError> {
+    pub async fn prune(&self, lane: Lane, sequence: u64, header: Ref) -> Result<u64, SeatError> {
         let mut tx = self.begin().await?;
         let ours: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT hash FROM sealed WHERE lane = $1 AND sequence = $2")
+            sqlx::query_scalar("SELECT ref FROM sealed WHERE lane = $1 AND sequence = $2")
                 .bind(i64::from(lane as u8))
                 .bind(sequence as i64)
                 .fetch_optional(&mut *tx)
                 .await?;
-        if ours.as_deref() != Some(hash.0.as_slice()) {
+        if ours.as_deref() != Some(header.to_bytes().as_slice()) {
             return Ok(0);
         }
         let bytes: Vec<i64> = sqlx::query_scalar(
@@ -386,7 +386,7 @@ fn sealed_row(row: &SqliteRow) -> Result<SealedRow, SeatError> {
                 .and_then(Lane::from_u8)
                 .ok_or(SeatError::Corrupt("批次通道"))?,
             sequence: row.try_get::<i64, _>(2)? as u64,
-            hash: hash(row, 3)?,
+            reference: reference(row, 3)?,
             entries: row.try_get::<i64, _>(4)? as u32,
             captured_ms: row.try_get(5)?,
             header: row.try_get(6)?,
@@ -395,10 +395,7 @@ fn sealed_row(row: &SqliteRow) -> Result<SealedRow, SeatError> {
     })
 }
 
-fn hash(row: &SqliteRow, at: usize) -> Result<Hash, SeatError> {
+fn reference(row: &SqliteRow, at: usize) -> Result<Ref, SeatError> {
     let bytes: &[u8] = row.try_get(at)?;
-    bytes
-        .try_into()
-        .map(Hash)
-        .map_err(|_| SeatError::Corrupt("批次散列"))
+    Ref::from_bytes(bytes).map_err(|_| SeatError::Corrupt("批次标识"))
 }

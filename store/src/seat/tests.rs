@@ -1,6 +1,6 @@
 //! The seat's store: one process a folder, pages kept whole, the outbox consumed as it was sealed.
 
-use protocol::hash::Hash;
+use protocol::hash::{Hash, Ref};
 use protocol::name::{HybridTime, Lane};
 
 use super::*;
@@ -50,7 +50,7 @@ fn sealing(sequence: u64, consumed: Vec<i64>) -> Sealing {
         batch: Sealed {
             lane: Lane::Records,
             sequence,
-            hash: Hash([sequence as u8; 32]),
+            reference: Ref::of(Hash([sequence as u8; 32])),
             entries: 2,
             captured_ms: 1_000,
             header: vec![1; 20],
@@ -59,7 +59,7 @@ fn sealing(sequence: u64, consumed: Vec<i64>) -> Sealing {
         consumed,
         frontier: Frontier {
             sequence,
-            hash: Hash([sequence as u8; 32]),
+            header: Ref::of(Hash([sequence as u8; 32])),
             history: vec![9],
             hybrid_time: HybridTime(u64::MAX),
         },
@@ -199,7 +199,7 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
 
     let prune = async |hash| {
         store
-            .prune(Lane::Records, 1, Hash([hash; 32]))
+            .prune(Lane::Records, 1, Ref::of(Hash([hash; 32])))
             .await
             .expect("prune")
     };

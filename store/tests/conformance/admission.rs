@@ -1,12 +1,10 @@
 //! Peers and people.
 
-use protocol::name::FeedId;
 use store::{
-    AccountRow, AuditRow, InvitationRow, InvitationUse, LoginSessionRow, PeerRow, PeerState,
-    ReceiptRow, Store,
+    AccountRow, AuditRow, InvitationRow, InvitationUse, LoginSessionRow, PeerRow, PeerState, Store,
 };
 
-use crate::make::{opening, seat};
+use crate::make::seat;
 
 fn invitation(n: u8) -> InvitationRow {
     InvitationRow {
@@ -205,40 +203,4 @@ pub async fn accounts_sessions_and_acts(store: Store) {
     assert_eq!(of("approve", "peer 2", 1).await, [4]);
     assert!(of("refuse", "peer 2", 9).await.is_empty());
     assert!(of("approve", "peer", 9).await.is_empty());
-}
-
-pub async fn receipts_of_one_incarnation_only_grow(store: Store) {
-    let receipt = |incarnation: u8, durable: u64, safeguarded: u64, at_us: i64| ReceiptRow {
-        seat: seat(1),
-        lane: 2,
-        opening: opening(),
-        node: seat(9),
-        incarnation: FeedId([incarnation; 16]),
-        durable_sequence: durable,
-        safeguarded_sequence: safeguarded,
-        bytes: vec![incarnation],
-        at_us,
-    };
-    let steps = [
-        (receipt(1, 5, 0, 10), receipt(1, 5, 0, 10)),
-        (receipt(1, 4, 0, 11), receipt(1, 5, 0, 10)),
-        (receipt(1, 5, 3, 12), receipt(1, 5, 3, 12)),
-        (receipt(1, 5, 3, 13), receipt(1, 5, 3, 13)),
-        // a clock that was ahead has been set back
-        (receipt(1, 6, 3, -900), receipt(1, 6, 3, -900)),
-        (receipt(1, 6, 3, 13), receipt(1, 6, 3, 13)),
-        (receipt(2, 1, 0, 5), receipt(1, 6, 3, 13)),
-        (receipt(2, 1, 0, 20), receipt(2, 1, 0, 20)),
-    ];
-    for (put, expected) in steps {
-        store.receipt_put(vec![put.clone(), put]).await.unwrap();
-        assert_eq!(store.receipts(None).await.unwrap(), [expected]);
-    }
-    let other = ReceiptRow {
-        seat: seat(2),
-        ..receipt(1, 1, 1, 1)
-    };
-    store.receipt_put(vec![other.clone()]).await.unwrap();
-    assert_eq!(store.receipts(Some(seat(2))).await.unwrap(), [other]);
-    assert_eq!(store.receipts(None).await.unwrap().len(), 2);
 }

@@ -250,7 +250,10 @@ pub async fn events_become_routed_items(store: Store) {
         (page.items[0].kind, page.items[0].bytes.as_slice()),
         (ItemKind::Event, &b"moved"[..])
     );
-    assert_eq!((page.items[0].from_peer, page.items[0].hash), (None, None));
+    assert_eq!(
+        (page.items[0].from_peer, page.items[0].reference),
+        (None, None)
+    );
     assert_eq!(
         store.feed_page(query("310116")).await.unwrap().items.len(),
         2

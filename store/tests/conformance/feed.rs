@@ -157,7 +157,7 @@ pub async fn a_log_is_read_in_order_of_sequence(store: Store) {
         .await
         .unwrap();
     let mut refill = block(1, 2, 1);
-    refill.refill = true;
+    refill.adds = true;
     store
         .intake(blocks(vec![refill, block(1, 2, 3)]))
         .await

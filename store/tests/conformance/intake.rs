@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use store::{HeldRow, IntakeGroup, ItemKind, Store, WantRow};
+use store::{BlockRow, EnvelopeRow, IntakeGroup, ItemKind, Store, StoreError, WantRow};
 
-use crate::make::{block, blocks, cursor, envelope, opening, seat};
+use crate::make::{block, blocks, cursor, envelope, identity, opening, part, reference, seat};
 
 pub async fn offsets_are_dense_and_known_items_are_passed_over(store: Store) {
     let group = IntakeGroup {
@@ -38,19 +38,22 @@ pub async fn offsets_are_dense_and_known_items_are_passed_over(store: Store) {
     );
     assert_eq!(items[2].header, block(1, 2, 1).header.bytes);
     assert_eq!(items[2].bytes, block(1, 2, 1).body);
-    assert_eq!(items[2].hash, Some(block(1, 2, 1).header.hash));
+    assert_eq!(items[2].reference, Some(block(1, 2, 1).header.reference));
     assert_eq!(items[2].from_peer, Some(seat(9)));
-    assert_eq!(store.directory().await.unwrap(), [envelope(1), envelope(2)]);
+    assert_eq!(
+        store.directory().await.unwrap()[2..],
+        [envelope(1), envelope(2)]
+    );
     let logs = store.log_frontiers().await.unwrap();
     assert_eq!(logs.len(), 1);
     assert_eq!(
-        (logs[0].sequence, logs[0].last_hash),
-        (2, block(1, 2, 2).header.hash)
+        (logs[0].sequence, logs[0].last),
+        (2, block(1, 2, 2).header.reference)
     );
     assert_eq!(logs[0].history, 2u64.to_be_bytes());
 
     let mut refill = block(1, 2, 1);
-    refill.refill = true;
+    refill.adds = true;
     refill.log = None;
     refill.body = vec![7; 9];
     assert_eq!(
@@ -66,10 +69,10 @@ pub async fn offsets_are_dense_and_known_items_are_passed_over(store: Store) {
 }
 
 pub async fn a_header_known_in_part_is_taken_again_when_it_comes_whole(store: Store) {
-    let mut part = block(1, 2, 1);
-    part.refill = true;
-    part.log = None;
-    store.intake(blocks(vec![part])).await.unwrap();
+    store
+        .intake(blocks(vec![part(1, 2, 1, &[0, 3, 0, 7])]))
+        .await
+        .unwrap();
     assert!(store.log_frontiers().await.unwrap().is_empty());
     assert_eq!(
         store
@@ -116,10 +119,14 @@ pub async fn cursors_move_on_only(store: Store) {
 }
 
 pub async fn wants_are_put_once(store: Store) {
+    // one want is open per scope, whatever it asks for by now
     let want = |n: u8| WantRow {
         id: 0,
+        scope: vec![n],
         want: vec![n],
         resume: Vec::new(),
+        tries: 0,
+        next_us: 0,
         at_us: 1,
     };
     let group = IntakeGroup {
@@ -137,38 +144,188 @@ pub async fn wants_are_put_once(store: Store) {
     assert_eq!((open[0].id, open[2].id), (first, third));
     store.want_progress(first, b"half").await.unwrap();
     assert_eq!(store.wants_open().await.unwrap()[0].resume, b"half");
+    store.want_in_vain(first, 77).await.unwrap();
+    let asked = store.want(first).await.unwrap().unwrap();
+    assert_eq!((asked.tries, asked.next_us, asked.resume), (1, 77, vec![]));
+    assert_eq!(store.want(999).await.unwrap(), None);
     store.want_done(first).await.unwrap();
     assert_eq!(store.wants_open().await.unwrap().len(), 2);
     store.want_put(want(1)).await.unwrap();
     assert_eq!(store.wants_open().await.unwrap().len(), 3);
 }
 
-pub async fn a_hold_keeps_its_first_sequence(store: Store) {
-    for (from_sequence, why) in [(5, "identity"), (7, "stopped"), (3, "origin")] {
-        let held = HeldRow {
-            seat: seat(1),
-            lane: 2,
-            opening: opening(),
-            from_sequence,
-            why: why.into(),
+pub async fn a_header_needs_its_verified_identity_and_opening(store: Store) {
+    let unread = EnvelopeRow {
+        reference: reference("unread opening"),
+        read: false,
+        ..envelope(7)
+    };
+    let group = IntakeGroup {
+        envelopes: vec![unread.clone()],
+        ..IntakeGroup::default()
+    };
+    store.intake(group).await.unwrap();
+    let check = async |opening, identity, envelopes: Vec<EnvelopeRow>, fits: bool| {
+        let mut block = block(1, 2, 1);
+        block.header.opening = opening;
+        block.header.identity = identity;
+        let head = store.feed_heads().head;
+        let done = store
+            .intake(IntakeGroup {
+                envelopes,
+                ..blocks(vec![block])
+            })
+            .await;
+        assert_eq!(done.is_ok(), fits, "{opening} {identity}");
+        if !fits {
+            assert!(matches!(done, Err(StoreError::Invalid { .. })));
+            store.refresh_heads().await.unwrap();
+            assert_eq!(store.feed_heads().head, head, "nothing of it stays");
+            assert!(store.log_frontiers().await.unwrap().is_empty());
+        }
+    };
+    check(reference("nowhere"), identity(), vec![], false).await;
+    check(opening(), reference("nowhere"), vec![], false).await;
+    check(unread.reference, identity(), vec![], false).await;
+    check(opening(), reference("nowhere"), vec![envelope(1)], false).await;
+    // in the same transaction is early enough
+    let new = EnvelopeRow {
+        reference: reference("new"),
+        ..envelope(8)
+    };
+    check(new.reference, identity(), vec![new], true).await;
+}
+
+pub async fn unread_statements_stay_within_the_share_of_their_seat(store: Store) {
+    let unread = |n: u8, name: &str| EnvelopeRow {
+        reference: reference(name),
+        seat: seat(n),
+        read: false,
+        bytes: vec![0; 1 << 20],
+        kind: 99,
+    };
+    let intake = async |envelopes| {
+        let group = IntakeGroup {
+            envelopes,
+            ..IntakeGroup::default()
         };
+        store.intake(group).await.unwrap().over_quota
+    };
+    assert_eq!(intake(vec![unread(1, "a"), unread(1, "b")]).await, 0);
+    assert_eq!(intake(vec![unread(1, "a"), unread(1, "c")]).await, 0);
+    let over = vec![
+        unread(1, "d"),
+        unread(1, "e"),
+        unread(2, "f"),
+        unread(1, "g"),
+    ];
+    assert_eq!(
+        intake(over).await,
+        2,
+        "four of a mebibyte each are the share"
+    );
+    assert_eq!(store.unread_bytes(seat(1)).await.unwrap(), 4 << 20);
+    assert_eq!(store.unread_bytes(seat(2)).await.unwrap(), 1 << 20);
+    let read = EnvelopeRow {
+        read: true,
+        ..unread(1, "h")
+    };
+    assert_eq!(intake(vec![read]).await, 0, "what is read is no burden");
+}
+
+pub async fn an_unread_statement_is_read_later(store: Store) {
+    let kept = EnvelopeRow {
+        reference: reference("kept"),
+        read: false,
+        ..envelope(7)
+    };
+    let group = IntakeGroup {
+        envelopes: vec![kept.clone()],
+        ..IntakeGroup::default()
+    };
+    store.intake(group).await.unwrap();
+    let read = EnvelopeRow {
+        reference: reference("read"),
+        read: true,
+        bytes: b"canonical".to_vec(),
+        ..kept.clone()
+    };
+    store
+        .envelope_read(kept.reference, read.clone())
+        .await
+        .unwrap();
+    assert_eq!(store.directory().await.unwrap()[2..], [read]);
+    assert_eq!(store.unread_bytes(seat(7)).await.unwrap(), 0);
+}
+
+pub async fn parts_of_a_batch_are_kept_until_it_is_whole(store: Store) {
+    let header = block(1, 2, 1).header.reference;
+    let other = block(1, 2, 9).header.reference;
+    let parts = async || {
+        let known = store.parts(&[header, other]).await.unwrap();
+        assert!(!known.contains_key(&other));
+        known.get(&header).cloned()
+    };
+    assert_eq!(parts().await, None);
+    let steps: [(&[u8], Option<&[u8]>); 2] = [
+        (&[0, 1, 0, 1], Some(&[0, 1, 0, 1])),
+        (&[0, 1, 0, 3], Some(&[0, 1, 0, 3])),
+    ];
+    for (at, (given, kept)) in steps.into_iter().enumerate() {
+        let done = store
+            .intake(blocks(vec![part(1, 2, 1, given)]))
+            .await
+            .unwrap();
+        assert_eq!(done.head, at as u64 + 1);
+        assert_eq!(parts().await, Some(kept.map(<[u8]>::to_vec)));
+    }
+    let nothing_new = BlockRow {
+        adds: false,
+        ..part(1, 2, 1, &[0, 1, 0, 3])
+    };
+    assert_eq!(
+        store.intake(blocks(vec![nothing_new])).await.unwrap().head,
+        2,
+        "what adds nothing is no item"
+    );
+    store.intake(blocks(vec![block(1, 2, 1)])).await.unwrap();
+    assert_eq!(parts().await, Some(None));
+    assert_eq!(store.log_frontiers().await.unwrap()[0].sequence, 1);
+    let late = part(1, 2, 1, &[0, 1, 0, 1]);
+    store.intake(blocks(vec![late])).await.unwrap();
+    assert_eq!(parts().await, Some(None), "whole stays whole");
+    assert_eq!(
+        store.headers_at(seat(1), 2, opening(), 1).await.unwrap(),
+        [header]
+    );
+    assert!(
+        store
+            .headers_at(seat(1), 2, opening(), 2)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+pub async fn steps_of_one_transaction_have_its_token(store: Store) {
+    for (token, sequences) in [(3, 1..=2), (4, 3..=3)] {
         store
             .intake(IntakeGroup {
-                held: vec![held],
-                at_us: 4,
-                ..IntakeGroup::default()
+                token: [token; 16],
+                ..blocks(sequences.map(|n| block(1, 2, n)).collect())
             })
             .await
             .unwrap();
     }
-    let held = store.held().await.unwrap();
-    assert_eq!(held.len(), 1);
+    for (offset, token) in [(1, Some(3)), (2, Some(3)), (3, Some(4)), (4, None)] {
+        let found = store.token_at(offset).await.unwrap();
+        assert_eq!(found, token.map(|t: u8| [t; 16]), "offset {offset}");
+    }
     assert_eq!(
-        (held[0].0.from_sequence, held[0].0.why.as_str(), held[0].1),
-        (3, "origin", 4)
+        store.blocks(&[3]).await.unwrap()[0].token,
+        [4; 16],
+        "an item tells the token, too"
     );
-    store.held_done(seat(1), 2, opening()).await.unwrap();
-    assert!(store.held().await.unwrap().is_empty());
 }
 
 pub async fn concurrent_groups_stay_whole_and_dense(store: Store) {

@@ -4,15 +4,17 @@ mod admission;
 mod apply;
 mod feed;
 mod fold;
+mod held;
 mod intake;
 mod make;
 mod opening;
+mod receipt;
 mod unsettled;
 
 use std::pin::Pin;
 
 use store::Store;
-use store::testing::{Cluster, sqlite};
+use store::testing::{Cluster, sqlite, stand_on};
 
 type Check = (&'static str, fn(Store) -> Pin<Box<dyn Future<Output = ()>>>);
 
@@ -27,7 +29,20 @@ const CHECKS: &[Check] = checks![
     intake::a_header_known_in_part_is_taken_again_when_it_comes_whole,
     intake::cursors_move_on_only,
     intake::wants_are_put_once,
-    intake::a_hold_keeps_its_first_sequence,
+    held::a_hold_keeps_its_first_sequence,
+    held::one_origin_has_so_many_logs_held_and_no_more,
+    held::a_stop_survives_and_keeps_its_first_reason,
+    held::statements_wait_within_the_share_of_their_peer,
+    held::what_a_peer_refused_is_offered_again_under_another_release,
+    held::items_that_are_not_read_wait_within_the_share_of_their_peer,
+    held::evidence_is_kept_once,
+    intake::a_header_needs_its_verified_identity_and_opening,
+    intake::unread_statements_stay_within_the_share_of_their_seat,
+    intake::an_unread_statement_is_read_later,
+    intake::parts_of_a_batch_are_kept_until_it_is_whole,
+    intake::steps_of_one_transaction_have_its_token,
+    receipt::a_receipt_is_replaced_by_what_reaches_further_and_by_no_clock,
+    receipt::a_feed_head_moves_on_only,
     intake::concurrent_groups_stay_whole_and_dense,
     intake::a_dropped_group_leaves_all_or_nothing,
     feed::a_page_holds_one_class_without_the_reader_s_own,
@@ -54,7 +69,6 @@ const CHECKS: &[Check] = checks![
     admission::an_invitation_is_used_once,
     admission::peers_keep_their_last_contact,
     admission::accounts_sessions_and_acts,
-    admission::receipts_of_one_incarnation_only_grow,
     opening::small_values_are_kept,
     opening::text_keeps_four_byte_characters_and_refuses_nul,
     opening::figures_add_up,
@@ -66,11 +80,13 @@ fn sqlite_keeps_every_promise() {
         for (name, check) in CHECKS {
             println!("sqlite {name}");
             let (store, _folder) = sqlite().await;
+            stand_on(&store, make::ground()).await;
             check(store.clone()).await;
             store.close().await;
         }
         opening::a_second_process_is_kept_out_of_the_folder().await;
         opening::a_store_survives_its_process().await;
+        opening::a_database_of_the_former_cut_is_told().await;
         unsettled::an_older_database_is_folded_anew().await;
     });
 }
@@ -82,6 +98,7 @@ fn postgres_keeps_every_promise() {
         for (name, check) in CHECKS {
             println!("postgres {name}");
             let store = cluster.store().await;
+            stand_on(&store, make::ground()).await;
             check(store.clone()).await;
             store.close().await;
         }

@@ -1,6 +1,6 @@
 //! Rows for checks, made from small numbers.
 
-use protocol::hash::{Hash, sha256};
+use protocol::hash::{Hash, Ref, sha256};
 use protocol::name::{FeedId, SeatId};
 use store::{
     BlockRow, CursorRow, EntityRow, EnvelopeRow, HeaderRow, IntakeGroup, LogAdvance, Pointer,
@@ -15,16 +15,39 @@ pub fn seat(n: u8) -> SeatId {
     SeatId([n; 16])
 }
 
-pub fn opening() -> Hash {
-    hash("opening")
+pub fn reference(text: &str) -> Ref {
+    Ref::of(hash(text))
+}
+
+/// The opening of every block's epoch, and the identity that every block is signed under: [`ground`].
+pub fn opening() -> Ref {
+    reference("opening")
+}
+
+pub fn identity() -> Ref {
+    reference("identity")
+}
+
+/// The statements that every block stands on.
+pub fn ground() -> Vec<EnvelopeRow> {
+    [(opening(), 5), (identity(), 2)]
+        .map(|(reference, kind)| EnvelopeRow {
+            reference,
+            kind,
+            seat: seat(200),
+            read: true,
+            bytes: vec![kind],
+        })
+        .into()
 }
 
 pub fn envelope(n: u8) -> EnvelopeRow {
     let bytes = format!("envelope {n}").into_bytes();
     EnvelopeRow {
-        hash: sha256(&[&bytes]),
+        reference: Ref::of(sha256(&[&bytes])),
         kind: 1,
-        seat: Some(seat(n)),
+        seat: seat(n),
+        read: true,
         bytes,
     }
 }
@@ -32,14 +55,15 @@ pub fn envelope(n: u8) -> EnvelopeRow {
 /// Block `sequence` of lane `lane` of seat `origin`, the next of its log.
 pub fn block(origin: u8, lane: u8, sequence: u64) -> BlockRow {
     let bytes = format!("header {origin} {lane} {sequence}").into_bytes();
-    let hash = sha256(&[&bytes]);
+    let reference = Ref::of(sha256(&[&bytes]));
     BlockRow {
         header: HeaderRow {
-            hash,
+            reference,
             seat: seat(origin),
             lane,
             epoch: 1,
             opening: opening(),
+            identity: identity(),
             sequence,
             count: 10,
             bytes,
@@ -47,10 +71,21 @@ pub fn block(origin: u8, lane: u8, sequence: u64) -> BlockRow {
         body: vec![origin; 100],
         entries: 10,
         log: Some(LogAdvance {
-            last_hash: hash,
+            last: reference,
             history: sequence.to_be_bytes().to_vec(),
         }),
-        refill: false,
+        parts: None,
+        adds: false,
+    }
+}
+
+/// A part of that block: not the next of its log, and some of it is missing.
+pub fn part(origin: u8, lane: u8, sequence: u64, parts: &[u8]) -> BlockRow {
+    BlockRow {
+        log: None,
+        parts: Some(parts.to_vec()),
+        adds: true,
+        ..block(origin, lane, sequence)
     }
 }
 
@@ -69,6 +104,7 @@ pub fn cursor(offset: u64, interest_version: u32) -> CursorRow {
         class: 2,
         offset,
         interest_version,
+        token: [offset as u8; 16],
     }
 }
 

@@ -1,11 +1,12 @@
 //! Opening, locking, small values, text.
 
-use store::testing::{Cluster, sqlite};
+use sqlx::Connection as _;
+use store::testing::{Cluster, sqlite, stand_on};
 use store::{
     ApplyGroup, Engine, IntakeGroup, OpenError, Store, StoreConfig, StoreError, TypeCount,
 };
 
-use crate::make::{block, blocks, entity, envelope, refusal, seat};
+use crate::make::{block, blocks, entity, envelope, ground, refusal, seat};
 
 pub async fn small_values_are_kept(store: Store) {
     assert_eq!(store.meta_get("feed").await.unwrap(), None);
@@ -125,6 +126,7 @@ pub async fn a_second_process_is_kept_out_of_the_folder() {
 
 pub async fn a_store_survives_its_process() {
     let (store, folder) = sqlite().await;
+    stand_on(&store, ground()).await;
     let group = IntakeGroup {
         envelopes: vec![envelope(1)],
         ..blocks(vec![block(1, 2, 1)])
@@ -173,6 +175,7 @@ pub async fn a_process_that_lost_its_lock_cannot_write(cluster: &Cluster) {
         },
     };
     let first = Store::open(&config).await.unwrap();
+    stand_on(&first, ground()).await;
     first.intake(blocks(vec![block(1, 2, 1)])).await.unwrap();
     cluster.break_locks().await;
     let second = Store::open(&config)
@@ -182,4 +185,27 @@ pub async fn a_process_that_lost_its_lock_cannot_write(cluster: &Cluster) {
     assert!(matches!(written, Err(StoreError::Fenced)), "{written:?}");
     second.intake(blocks(vec![block(1, 2, 2)])).await.unwrap();
     assert_eq!(second.feed_heads().head, 2);
+}
+
+/// A database of before the bytes were final is told as such, whatever is in it.
+pub async fn a_database_of_the_former_cut_is_told() {
+    let (store, folder) = sqlite().await;
+    store.close().await;
+    drop(store);
+    let url = format!("sqlite://{}", folder.path().join("store.db").display());
+    let mut former = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1")
+        .execute(&mut former)
+        .await
+        .unwrap();
+    former.close().await.unwrap();
+    let engine = Engine::Sqlite {
+        folder: folder.path().to_owned(),
+        cache_mib: 8,
+    };
+    let opened = Store::open(&StoreConfig { engine }).await;
+    let Err(error @ OpenError::FormerCut) = opened else {
+        panic!("{opened:?}")
+    };
+    assert!(error.to_string().contains("init"), "{error}");
 }

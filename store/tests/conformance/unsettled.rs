@@ -2,7 +2,7 @@
 
 use protocol::name::SeatId;
 use sqlx::Connection as _;
-use store::testing::sqlite;
+use store::testing::{sqlite, stand_on};
 use store::{
     Alike, Engine, EntityRow, FoldGroup, Store, StoreConfig, StoreError, UnsettledFilter,
     UnsettledRow,
@@ -199,6 +199,7 @@ pub async fn alike_is_found_by_each_fact(store: Store) {
 /// A database of a release without the list: fold begins again, and nothing else is touched.
 pub async fn an_older_database_is_folded_anew() {
     let (store, folder) = sqlite().await;
+    stand_on(&store, crate::make::ground()).await;
     let intake = crate::make::blocks(vec![crate::make::block(1, 2, 1)]);
     store.intake(intake).await.unwrap();
     let group = FoldGroup {
