@@ -1,15 +1,15 @@
 //! Batches: how an origin seals entries under one header, and what the header says (D2, D5).
 
 use crate::bytes::{Malformed, Put, Reader};
-use crate::directory::{EpochOpening, LogName};
 use crate::entry::{self, HEAD, Hint};
 use crate::envelope::{Envelope, kind};
-use crate::hash::{self, Hash};
+use crate::hash::{self, Hash, REF_BYTES, Ref};
 use crate::limits;
 use crate::merkle::{self, History};
-use crate::name::{Epoch, HybridTime, Lane, SeatId};
+use crate::name::{HybridTime, Lane, LogName, SeatId};
 use crate::opening;
-use crate::sign::{SigningKey, Suite};
+use crate::sign::SigningKey;
+use crate::statement::EpochOpening;
 
 /// Leaves of one audience hint within a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,35 +22,62 @@ pub struct Group {
     pub root: Hash,
 }
 
-/// Header of a batch.
+/// Header of a batch. Its trees are of the suite that names it, which is that of its epoch's opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Suite, fixed per epoch.
-    pub suite: Suite,
     /// Who states.
     pub seat: SeatId,
     /// In which of its logs.
     pub lane: Lane,
-    /// In which epoch.
-    pub epoch: Epoch,
-    /// Hash of that epoch's opening.
-    pub opening: Hash,
+    /// Counter of the epoch.
+    pub counter: u32,
+    /// Reference of that epoch's opening.
+    pub opening: Ref,
     /// 1 for the first of the epoch.
     pub sequence: u64,
-    /// Hash of the previous header; of the opening for the first.
-    pub previous: Hash,
-    /// History root: tree over all earlier headers of this log and epoch.
+    /// Reference of the previous header; of the opening for the first.
+    pub previous: Ref,
+    /// History root: tree over all earlier headers of this log.
     pub history: Hash,
     /// Hybrid time of sealing. For people only.
     pub time: HybridTime,
-    /// Hash of the identity that it is signed under.
-    pub identity: Hash,
+    /// Reference of the identity that it is signed under.
+    pub identity: Ref,
     /// Audience table, ascending by hint bytes.
     pub groups: Vec<Group>,
     /// Leaves in all groups.
     pub count: u32,
     /// Tree over the groups in table order.
     pub root: Hash,
+}
+
+/// What a header's bytes say about where it stands and under which identity, read without judging the rest: whose word
+/// the bytes are must be known before anybody is blamed for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeaderFront {
+    pub(crate) seat: SeatId,
+    pub(crate) lane: u8,
+    /// Zero if the bytes name none.
+    pub(crate) opening: Ref,
+    pub(crate) sequence: u64,
+    pub(crate) identity: Ref,
+}
+
+impl HeaderFront {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes, "header");
+        let (seat, lane, _counter) = (SeatId(r.array()?), r.u8()?, r.u32()?);
+        let opening = Ref::from_bytes(r.take(REF_BYTES)?).unwrap_or_default();
+        let (sequence, _previous) = (r.u64()?, r.take(REF_BYTES)?);
+        let (_history, _time) = (r.take(32)?, r.u64()?);
+        Ok(Self {
+            seat,
+            lane,
+            opening,
+            sequence,
+            identity: Ref::read_some(&mut r)?,
+        })
+    }
 }
 
 impl Header {
@@ -66,17 +93,15 @@ impl Header {
     /// Bytes of the header.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256 + 48 * self.groups.len());
-        out.put_u8(self.suite as u8);
         out.put(&self.seat.0);
         out.put_u8(self.lane as u8);
-        out.put_u32(self.epoch.counter);
-        out.put(&self.epoch.nonce);
-        out.put(&self.opening.0);
+        out.put_u32(self.counter);
+        self.opening.put(&mut out);
         out.put_u64(self.sequence);
-        out.put(&self.previous.0);
+        self.previous.put(&mut out);
         out.put(&self.history.0);
         out.put_u64(self.time.0);
-        out.put(&self.identity.0);
+        self.identity.put(&mut out);
         out.put_u16(self.groups.len() as u16);
         for g in &self.groups {
             out.put_medium(&g.hint);
@@ -88,67 +113,40 @@ impl Header {
         out
     }
 
-    /// Reads a header and checks what it says of itself: the table ascends, the counts add up, the root is over the table.
+    /// Reads a header and checks what it says of itself: a lane that this release reads, positions within bounds, a table that
+    /// ascends with hints that are some, counts that add up, a root over the table. If its signature is good, what fails here
+    /// is the origin's fault.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         if bytes.len() > limits::HEADER_BYTES_MAX {
             return Err(Malformed::of("header: too long"));
         }
         let mut r = Reader::new(bytes, "header");
-        let suite = Suite::from_u8(r.u8()?).ok_or(r.malformed())?;
         let seat = SeatId(r.array()?);
-        let lane = Lane::from_u8(r.u8()?).ok_or(r.malformed())?;
-        let epoch = Epoch {
-            counter: r.u32()?,
-            nonce: r.array()?,
-        };
-        let opening = Hash(r.array()?);
+        let lane = Lane::from_u8(r.u8()?).ok_or(Malformed::of("header: lane"))?;
+        let counter = r.u32()?;
+        let opening = Ref::read_some(&mut r)?;
         let sequence = r.u64()?;
-        let (previous, history) = (Hash(r.array()?), Hash(r.array()?));
+        let (previous, history) = (Ref::read_some(&mut r)?, Hash(r.array()?));
         let time = HybridTime(r.u64()?);
-        let identity = Hash(r.array()?);
-        let n = usize::from(r.u16()?);
-        if sequence == 0
-            || sequence > limits::POSITION_MAX
-            || epoch.counter == 0
-            || n == 0
-            || n > limits::GROUPS_MAX
-        {
-            return Err(r.malformed());
+        let identity = Ref::read_some(&mut r)?;
+        if counter == 0 || sequence == 0 || sequence > limits::POSITION_MAX {
+            return Err(Malformed::of("header: position"));
         }
-        let mut groups: Vec<Group> = Vec::with_capacity(n);
-        for _ in 0..n {
-            let hint = r.medium()?;
-            let mut h = Reader::new(hint, "header: hint");
-            Hint::read(&mut h)?;
-            h.finish()?;
-            if groups
-                .last()
-                .is_some_and(|last| last.hint.as_slice() >= hint)
-            {
-                return Err(r.malformed());
-            }
-            groups.push(Group {
-                hint: hint.to_vec(),
-                count: r.u32()?,
-                root: Hash(r.array()?),
-            });
-        }
+        let groups = read_table(&mut r)?;
         let count = r.u32()?;
         let root = Hash(r.array()?);
         r.finish()?;
         let total: u64 = groups.iter().map(|g| u64::from(g.count)).sum();
-        if total != u64::from(count)
-            || count as usize > limits::BATCH_ENTRIES_MAX
-            || groups.iter().any(|g| g.count == 0)
-            || table_root(&groups) != root
-        {
-            return Err(Malformed::of("header: table and count or root disagree"));
+        if total != u64::from(count) || count as usize > limits::BATCH_ENTRIES_MAX {
+            return Err(Malformed::of("header: count"));
+        }
+        if table_root(&groups) != root {
+            return Err(Malformed::of("header: root"));
         }
         Ok(Self {
-            suite,
             seat,
             lane,
-            epoch,
+            counter,
             opening,
             sequence,
             previous,
@@ -160,6 +158,34 @@ impl Header {
             root,
         })
     }
+}
+
+fn read_table(r: &mut Reader<'_>) -> Result<Vec<Group>, Malformed> {
+    let n = usize::from(r.u16()?);
+    if n == 0 || n > limits::GROUPS_MAX {
+        return Err(r.malformed());
+    }
+    let mut groups: Vec<Group> = Vec::with_capacity(n);
+    for _ in 0..n {
+        let hint = r.medium()?;
+        Hint::from_bytes(hint)?;
+        if groups
+            .last()
+            .is_some_and(|last| last.hint.as_slice() >= hint)
+        {
+            return Err(Malformed::of("header: order of the table"));
+        }
+        let (count, root) = (r.u32()?, Hash(r.array()?));
+        if count == 0 {
+            return Err(Malformed::of("header: empty group"));
+        }
+        groups.push(Group {
+            hint: hint.to_vec(),
+            count,
+            root,
+        });
+    }
+    Ok(groups)
 }
 
 fn table_root(groups: &[Group]) -> Hash {
@@ -175,46 +201,46 @@ fn table_root(groups: &[Group]) -> Hash {
 pub struct LogState {
     /// The log.
     pub log: LogName,
-    /// Its epoch.
-    pub epoch: Epoch,
+    /// Counter of its epoch.
+    pub counter: u32,
     /// Sequence of the last header, 0 before the first.
     pub sequence: u64,
-    /// Hash of the last header; of the opening before the first.
-    pub last: Hash,
+    /// Reference of the last header; of the opening before the first.
+    pub last: Ref,
     /// Tree over the headers so far.
     pub history: History,
 }
 
 impl LogState {
-    /// A log at the start of its epoch.
-    pub fn start(opening: &EpochOpening, opening_hash: Hash, lane: Lane) -> Self {
+    /// A log at the start of its epoch. `reference` is the opening's.
+    pub fn start(opening: &EpochOpening, reference: Ref, lane: Lane) -> Self {
         Self {
             log: LogName {
                 seat: opening.seat,
                 lane,
-                opening: opening_hash,
+                opening: reference,
             },
-            epoch: opening.epoch,
+            counter: opening.counter,
             sequence: 0,
-            last: opening_hash,
+            last: reference,
             history: History::default(),
         }
     }
 
-    /// Whether `header` is the next of this log. Lane, seat, opening, epoch, sequence, previous hash and history root must fit.
+    /// Whether `header` is the next of this log. Lane, seat, opening, counter, sequence, previous header and history must fit.
     pub fn expects(&self, header: &Header) -> bool {
         header.log() == self.log
-            && header.epoch == self.epoch
+            && header.counter == self.counter
             && header.sequence == self.sequence + 1
             && header.previous == self.last
             && header.history == self.history.root()
     }
 
-    /// Moves past a header with this hash, which [`LogState::expects`] has accepted.
-    pub fn advance(&mut self, header_hash: Hash) {
+    /// Moves past the header of this reference, which [`LogState::expects`] has accepted.
+    pub fn advance(&mut self, header: Ref) {
         self.sequence += 1;
-        self.last = header_hash;
-        self.history.push(header_hash);
+        self.last = header;
+        self.history.push(header.hash);
     }
 }
 
@@ -284,9 +310,12 @@ pub enum SealError {
     /// Two entries of one (type, key): the caller cuts the batch (D12).
     #[error("two entries of one record in a batch")]
     Repeated,
-    /// Over the bound of an opening or a slice.
-    #[error("entries over the size bound: {0} bytes")]
+    /// One entry is over the bound of an opening: it cannot be sealed at all.
+    #[error("an entry over the size bound: {0} bytes")]
     TooLarge(usize),
+    /// All of them together are over the bound of a slice or, by their hints, of a header: the caller cuts the batch.
+    #[error("entries over the size bound of a batch: {0} bytes")]
+    Full(usize),
     /// A draft is not laid out as one.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -297,6 +326,8 @@ pub enum SealError {
 pub struct Sealed {
     /// The signed header.
     pub header: Envelope,
+    /// Its reference.
+    pub reference: Ref,
     /// The slice body with everything open, not yet compressed.
     pub body: Vec<u8>,
     /// Where the log stands after it.
@@ -306,13 +337,13 @@ pub struct Sealed {
 }
 
 /// Seals drafts as the next batch of a log. `secret` is 32 fresh random bytes that never travel; it is used for the leaf
-/// salts and forgotten.
+/// salts and forgotten. `identity` is the one that binds at this position, `key` its signing key.
 pub fn seal(
     log: &LogState,
     drafts: &[Draft],
     time: HybridTime,
     secret: &[u8; 32],
-    identity: Hash,
+    identity: Ref,
     key: &SigningKey,
 ) -> Result<Sealed, SealError> {
     if drafts.is_empty() || drafts.len() > limits::BATCH_ENTRIES_MAX {
@@ -327,12 +358,6 @@ pub fn seal(
     entries.sort_by(|(a, ..), (b, ..)| {
         (a.hint, a.record_type, a.key).cmp(&(b.hint, b.record_type, b.key))
     });
-
-    let mut body = crate::slice::Writer::default();
-    let mut groups: Vec<Group> = Vec::new();
-    let mut leaves: Vec<Hash> = Vec::with_capacity(drafts.len());
-    let mut indexes = vec![0; drafts.len()];
-    let mut opened = Vec::new();
     let mut records: Vec<_> = entries
         .iter()
         .map(|(f, ..)| (f.record_type, f.key))
@@ -341,14 +366,18 @@ pub fn seal(
     if records.windows(2).any(|w| w[0] == w[1]) {
         return Err(SealError::Repeated);
     }
-    let mut at = 0;
-    while at < entries.len() {
-        let hint = entries[at].0.hint;
-        let end = at + entries[at..].partition_point(|(f, ..)| f.hint == hint);
+
+    let mut body = crate::slice::Writer::default();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut leaves: Vec<Hash> = Vec::with_capacity(drafts.len());
+    let mut indexes = vec![0; drafts.len()];
+    let mut opened = Vec::new();
+    let mut index = 0;
+    for group in entries.chunk_by(|(a, ..), (b, ..)| a.hint == b.hint) {
         body.whole_group(groups.len() as u16);
         leaves.clear();
-        for (index, (_, sections, draft)) in entries[at..end].iter().enumerate() {
-            let leaf_salt = leaf_salt(secret, (at + index) as u32);
+        for (_, sections, draft) in group {
+            let leaf_salt = leaf_salt(secret, index);
             leaves.push(hash::leaf(sections.iter().map(|(n, b)| {
                 (
                     *n,
@@ -361,24 +390,23 @@ pub fn seal(
                 return Err(SealError::TooLarge(opened.len()));
             }
             body.opening(&opened);
-            indexes[*draft] = (at + index) as u32;
+            indexes[*draft] = index;
+            index += 1;
         }
         groups.push(Group {
-            hint: hint.to_vec(),
-            count: (end - at) as u32,
+            hint: group[0].0.hint.to_vec(),
+            count: group.len() as u32,
             root: merkle::root(&leaves),
         });
-        at = end;
     }
     let body = body.finish();
     if body.len() > limits::SEALED_SLICE_BYTES_MAX {
-        return Err(SealError::TooLarge(body.len()));
+        return Err(SealError::Full(body.len()));
     }
     let header = Header {
-        suite: Suite::Sha256Ed25519,
         seat: log.log.seat,
         lane: log.log.lane,
-        epoch: log.epoch,
+        counter: log.counter,
         opening: log.log.opening,
         sequence: log.sequence + 1,
         previous: log.last,
@@ -391,13 +419,15 @@ pub fn seal(
     };
     let bytes = header.to_bytes();
     if bytes.len() > limits::HEADER_BYTES_MAX {
-        return Err(SealError::TooLarge(bytes.len()));
+        return Err(SealError::Full(bytes.len()));
     }
     let header = Envelope::signed(kind::HEADER, 1, bytes, key);
+    let reference = Ref::of(header.hash());
     let mut log = log.clone();
-    log.advance(header.hash());
+    log.advance(reference);
     Ok(Sealed {
         header,
+        reference,
         body,
         log,
         indexes,
@@ -410,3 +440,6 @@ fn leaf_salt(secret: &[u8; 32], index: u32) -> hash::Salt {
     salt.copy_from_slice(&full.0[..16]);
     salt
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,88 @@ pub fn root_from(count: u32, members: &[u32], leaves: &[Hash], proof: &[Hash]) -
     walk.proof.next().is_none().then_some(root)
 }
 
+/// Some leaves of a tree with the proof that makes its root out of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subset {
+    /// Their places, ascending.
+    pub members: Vec<u32>,
+    /// The leaves there.
+    pub leaves: Vec<Hash>,
+    /// Roots of the subtrees that hold none of them, left to right, as [`prove`] gives them.
+    pub proof: Vec<Hash>,
+}
+
+/// The leaves of two subsets of one tree of `count` leaves together, with their proof. Both must have been found to give one
+/// root; `None` if a proof does not fit its members, which such subsets never show.
+pub fn join(count: u32, one: &Subset, other: &Subset) -> Option<Subset> {
+    /// What one of the two says about the subtree that is walked.
+    #[derive(Clone, Copy)]
+    enum Side {
+        /// Members in this range.
+        Members(usize, usize),
+        /// None of its members are here: its root, from the proof, is already used.
+        Root,
+    }
+    struct Walk<'a> {
+        sides: [(&'a Subset, std::slice::Iter<'a, Hash>); 2],
+        out: Subset,
+    }
+    impl Walk<'_> {
+        fn subtree(&mut self, base: u32, size: u32, mut range: [Side; 2]) -> Option<()> {
+            let mut root = None;
+            for (side, (_, proof)) in range.iter_mut().zip(&mut self.sides) {
+                if matches!(side, Side::Members(from, to) if from == to) {
+                    root = Some(*proof.next()?);
+                    *side = Side::Root;
+                }
+            }
+            let both_are_roots = range.iter().all(|s| matches!(s, Side::Root));
+            if both_are_roots {
+                self.out.proof.push(root?);
+                return Some(());
+            }
+            if size == 1 {
+                let held = range
+                    .iter()
+                    .zip(&self.sides)
+                    .find_map(|(s, (set, _))| match s {
+                        Side::Members(from, _) => set.leaves.get(*from),
+                        Side::Root => None,
+                    });
+                self.out.members.push(base);
+                self.out.leaves.push(*held?);
+                return Some(());
+            }
+            let at = split(size as usize) as u32;
+            let (mut left, mut right) = (range, range);
+            for (n, (set, _)) in self.sides.iter().enumerate() {
+                if let Side::Members(from, to) = range[n] {
+                    let cut = from + set.members[from..to].partition_point(|m| *m < base + at);
+                    (left[n], right[n]) = (Side::Members(from, cut), Side::Members(cut, to));
+                }
+            }
+            self.subtree(base, at, left)?;
+            self.subtree(base + at, size - at, right)
+        }
+    }
+    let fits = |s: &Subset| {
+        s.members.len() == s.leaves.len()
+            && s.members.is_sorted_by(|a, b| a < b)
+            && s.members.last().is_none_or(|last| *last < count)
+    };
+    if count == 0 || !fits(one) || !fits(other) {
+        return None;
+    }
+    let whole = |s: &Subset| Side::Members(0, s.members.len());
+    let mut walk = Walk {
+        sides: [one, other].map(|s| (s, s.proof.iter())),
+        out: Subset::default(),
+    };
+    walk.subtree(0, count, [whole(one), whole(other)])?;
+    let used_up = walk.sides.iter_mut().all(|(_, p)| p.next().is_none());
+    used_up.then_some(walk.out)
+}
+
 /// A tree that grows at its right end: keeps one hash per full subtree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {

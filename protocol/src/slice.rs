@@ -2,18 +2,23 @@
 //!
 //! The body of a slice is what is stored and relayed. It names the groups it opens; of a group it carries all leaves, or
 //! some with a proof. Groups that are left out stand in the header's table by their roots.
-//! [`Directory`]-checked headers and [`verify`] are the only way to a [`VerifiedSlice`].
+//! [`Directory`](crate::directory::Directory)-checked headers and [`verify`] are the only way to a [`VerifiedSlice`].
+
+mod header;
+mod parts;
 
 use std::ops::Range;
 
+pub use header::{HeaderFault, HeaderPlace, VerifiedHeader, verify_header};
+pub use parts::{MergeFault, Part, Parts, merge, settled};
+
 use crate::batch::Header;
+use crate::blame::Blame;
 use crate::bytes::{Malformed, Put, Reader};
-use crate::directory::{Directory, VerifiedIdentity};
 use crate::entry;
-use crate::envelope::{Envelope, kind};
 use crate::hash::Hash;
 use crate::limits;
-use crate::merkle;
+use crate::merkle::{self, Subset};
 use crate::opening::{Closed, Opening};
 
 const FORMAT: u8 = 1;
@@ -99,8 +104,11 @@ fn layout(header: &Header, body: &[u8]) -> Result<Layout, Malformed> {
         return Err(r.malformed());
     }
     let n = r.u16()?;
+    if n == 0 {
+        return Err(Malformed::of("slice: says nothing"));
+    }
     let mut layout = Layout {
-        groups: Vec::with_capacity(usize::from(n).min(header.groups.len())),
+        groups: Vec::new(),
         opened: Vec::new(),
     };
     let (mut base, mut next) = (0u32, 0usize);
@@ -170,95 +178,26 @@ pub fn opened(header: &Header, body: &[u8]) -> Result<Vec<Opened>, Malformed> {
     Ok(layout(header, body)?.opened)
 }
 
-/// A header whose identity, opening and signature have been checked.
-#[derive(Debug, Clone)]
-pub struct VerifiedHeader {
-    header: Header,
-    hash: Hash,
-    identity: VerifiedIdentity,
-}
-
-impl VerifiedHeader {
-    /// The header.
-    pub const fn header(&self) -> &Header {
-        &self.header
-    }
-    /// Its object hash.
-    pub const fn hash(&self) -> Hash {
-        self.hash
-    }
-    /// The identity that it is signed under.
-    pub const fn identity(&self) -> &VerifiedIdentity {
-        &self.identity
-    }
-}
-
-/// Why a header was not verified.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderFault {
-    /// Laid out wrongly, or not what it says: whoever signed or sent it is at fault.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// Signed under an identity that is not known here yet: hold it (D22).
-    #[error("identity not known yet: {0}")]
-    UnknownIdentity(Hash),
-    /// In an epoch whose opening is not known here yet: hold it.
-    #[error("opening not known yet: {0}")]
-    UnknownOpening(Hash),
-    /// Signature, seat or epoch do not agree with identity and opening. Stops that log at this header, with an alarm.
-    #[error("header of seat {seat} sequence {sequence} does not verify")]
-    BadSignature {
-        /// Seat that the header names.
-        seat: crate::name::SeatId,
-        /// Sequence that the header names.
-        sequence: u64,
-    },
-}
-
-/// Checks a header's envelope against the directory.
-pub fn verify_header(
-    directory: &Directory,
-    envelope: &Envelope,
-) -> Result<VerifiedHeader, HeaderFault> {
-    if envelope.kind != kind::HEADER || envelope.format != 1 {
-        return Err(Malformed::of("header: kind or format").into());
-    }
-    let header = Header::from_bytes(&envelope.bytes)?;
-    let identity = directory
-        .identity_by_hash(&header.identity)
-        .ok_or(HeaderFault::UnknownIdentity(header.identity))?
-        .clone();
-    let opening = directory
-        .opening(&header.opening)
-        .ok_or(HeaderFault::UnknownOpening(header.opening))?;
-    let agrees = identity.identity().seat == header.seat
-        && identity.identity().suite == header.suite
-        && opening.opening().seat == header.seat
-        && opening.opening().epoch == header.epoch;
-    if !agrees || !envelope.is_signed_by(&identity.identity().key) {
-        return Err(HeaderFault::BadSignature {
-            seat: header.seat,
-            sequence: header.sequence,
-        });
-    }
-    let hash = envelope.hash();
-    Ok(VerifiedHeader {
-        header,
-        hash,
-        identity,
-    })
-}
-
 /// Why a slice under a valid header was not verified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SliceFault {
-    /// The body does not belong to the header: the relay that sent it is at fault, the session ends (D22).
-    #[error("slice does not verify under its header: {0}")]
+    /// The body does not belong to the header: the relay that sent it is at fault. It is told, and skips the item (D51).
+    #[error("条目内容与批头不符，传送方有误（{0}）")]
     Relay(&'static str),
-    /// The origin signed what may not be: a head whose hint is not its group's, leaves out of order, two entries of one
-    /// record. Stops that log (D9).
-    #[error("origin sealed a batch wrongly: {0}")]
+    /// The origin signed what may not be: a head that cannot be read as far as it orders the batch or whose hint is not its
+    /// group's, leaves out of order, two entries of one record. Stops that log (D9).
+    #[error("来源封装的批次不合规定（{0}）")]
     Origin(&'static str),
+}
+
+impl SliceFault {
+    /// Whose fault it is.
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Relay(_) => Blame::Relay,
+            Self::Origin(_) => Blame::Origin,
+        }
+    }
 }
 
 impl From<Malformed> for SliceFault {
@@ -267,13 +206,27 @@ impl From<Malformed> for SliceFault {
     }
 }
 
+/// A section of a verified slice that is not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedSection {
+    /// Index of the leaf in the batch.
+    pub index: u32,
+    /// The leaf.
+    pub leaf: Hash,
+    /// Number of the section.
+    pub section: u8,
+    /// Why, as whoever sent it says.
+    pub why: Closed,
+}
+
 /// A slice that verifies: the only maker is [`verify`].
 #[derive(Debug, Clone)]
 pub struct VerifiedSlice {
     header: VerifiedHeader,
     body: Vec<u8>,
     opened: Vec<Opened>,
-    complete: bool,
+    leaves: Vec<Hash>,
+    closed: Vec<ClosedSection>,
 }
 
 impl VerifiedSlice {
@@ -289,9 +242,17 @@ impl VerifiedSlice {
     pub fn opened(&self) -> &[Opened] {
         &self.opened
     }
-    /// Whether every leaf of the batch is here.
-    pub const fn is_complete(&self) -> bool {
-        self.complete
+    /// Their leaves, in body order.
+    pub fn leaves(&self) -> &[Hash] {
+        &self.leaves
+    }
+    /// The sections that are not open, in body order.
+    pub fn closed(&self) -> &[ClosedSection] {
+        &self.closed
+    }
+    /// Whether every leaf of the batch is here, whatever of it is open.
+    pub const fn has_every_leaf(&self) -> bool {
+        self.opened.len() == self.header.header().count as usize
     }
     /// The opening at a position.
     pub fn opening(&self, opened: &Opened) -> Result<Opening<'_>, Malformed> {
@@ -301,18 +262,26 @@ impl VerifiedSlice {
 
 /// Checks a body against its verified header: leaves, groups, order, hints.
 pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, SliceFault> {
-    let layout = layout(&header.header, &body)?;
+    let layout = layout(header.header(), &body)?;
     let mut leaves = Vec::with_capacity(layout.opened.len());
     let mut records = Vec::with_capacity(layout.opened.len());
-    // The origin is blamed only for bytes that are its own: after the root has been found good.
-    let mut fault = None;
+    let mut closed = Vec::new();
     for part in &layout.groups {
-        let entry = &header.header.groups[usize::from(part.group)];
-        leaves.clear();
+        let entry = &header.header().groups[usize::from(part.group)];
+        let first = leaves.len();
         let mut last: Option<(&[u8], &[u8])> = None;
+        // The origin is blamed only for bytes that are its own: after the root has been found good.
+        let mut fault = None;
         for opened in &layout.opened[part.opened.clone()] {
             let opening = Opening::from_bytes(&body[opened.at.clone()])?;
-            leaves.push(opening.leaf());
+            let leaf = opening.leaf();
+            leaves.push(leaf);
+            closed.extend(opening.closed().map(|(section, why)| ClosedSection {
+                index: opened.index,
+                leaf,
+                section,
+                why,
+            }));
             let Ok(front) = entry::head_front(opening.head_bytes()) else {
                 fault = Some("a head that cannot be read");
                 continue;
@@ -326,9 +295,10 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
             last = Some(record);
             records.push(record);
         }
+        let here = &leaves[first..];
         let root = match &part.part {
-            None => Some(merkle::root(&leaves)),
-            Some((members, proof)) => merkle::root_from(entry.count, members, &leaves, proof),
+            None => Some(merkle::root(here)),
+            Some((members, proof)) => merkle::root_from(entry.count, members, here, proof),
         };
         if root != Some(entry.root) {
             return Err(SliceFault::Relay(
@@ -340,39 +310,53 @@ pub fn verify(header: VerifiedHeader, body: Vec<u8>) -> Result<VerifiedSlice, Sl
         }
     }
     // within a group they ascend; only several groups can repeat one
-    if layout.groups.len() > 1 {
-        records.sort();
-        if records.windows(2).any(|w| w[0] == w[1]) {
-            return Err(SliceFault::Origin("two entries of one record"));
-        }
+    records.sort();
+    if records.windows(2).any(|w| w[0] == w[1]) {
+        return Err(SliceFault::Origin("two entries of one record"));
     }
-    let complete = layout.opened.len() == header.header.count as usize;
     Ok(VerifiedSlice {
         opened: layout.opened,
+        leaves,
+        closed,
         header,
         body,
-        complete,
     })
 }
 
 /// Cuts a stored body down to the entries at `positions` (ascending), each narrowed to the sections that `keep` names for
 /// it (bit per number). The result verifies under the same header. Hashes whole groups only where a part of one is taken.
-/// What [`crate::batch::seal`] made can always be cut; a hostile origin's body can grow beyond the bound and is refused.
+/// What [`crate::batch::seal`] made can always be cut; a hostile origin's body can grow beyond the bound and is refused, as is
+/// the choice of nothing: a body has at least one entry.
 pub fn cut(
     header: &Header,
     body: &[u8],
     positions: &[u32],
     keep: impl Fn(&Opening<'_>) -> u16,
 ) -> Result<Vec<u8>, Malformed> {
+    choose(header, body, positions, |_, bytes| {
+        let opening = Opening::from_bytes(bytes)?;
+        let mask = keep(&opening);
+        Ok(match opening.mask() & !mask & !1 {
+            0 => None,
+            _ => Some(opening.narrowed(mask, Closed::Withheld)),
+        })
+    })
+}
+
+/// Takes the entries at `positions` (ascending) out of a body, each as `rewrite`, given its position and bytes, has it; `None`
+/// is as it is.
+fn choose(
+    header: &Header,
+    body: &[u8],
+    positions: &[u32],
+    rewrite: impl Fn(usize, &[u8]) -> Result<Option<Vec<u8>>, Malformed>,
+) -> Result<Vec<u8>, Malformed> {
     let layout = layout(header, body)?;
     let mut out = Writer::default();
-    let mut wanted = positions.iter().copied().peekable();
+    let mut wanted = positions.iter().map(|p| *p as usize).peekable();
     for part in &layout.groups {
         let within: Vec<usize> =
-            std::iter::from_fn(|| wanted.next_if(|p| (*p as usize) < part.opened.end))
-                .map(|p| p as usize)
-                .filter(|p| *p >= part.opened.start)
-                .collect();
+            std::iter::from_fn(|| wanted.next_if(|p| *p < part.opened.end)).collect();
         if within.is_empty() {
             continue;
         }
@@ -380,39 +364,49 @@ pub fn cut(
         if within.len() == count as usize {
             out.whole_group(part.group);
         } else {
-            let leaves = layout.opened[part.opened.clone()]
-                .iter()
-                .map(|o| Ok(Opening::from_bytes(&body[o.at.clone()])?.leaf()))
-                .collect::<Result<Vec<_>, Malformed>>()?;
-            let held: Vec<u32> = layout.opened[part.opened.clone()]
-                .iter()
-                .map(|o| o.index - part.base)
-                .collect();
+            let held = part.subset(&layout, body)?;
             let members: Vec<u32> = within
                 .iter()
                 .map(|p| layout.opened[*p].index - part.base)
                 .collect();
-            let proof = part.part.as_ref().map_or(&[][..], |(_, proof)| proof);
-            let proof = merkle::prove_from(count, &held, &leaves, proof, &members)
-                .ok_or(Malformed::of("slice: stored proof"))?;
+            let proof =
+                merkle::prove_from(count, &held.members, &held.leaves, &held.proof, &members)
+                    .ok_or(Malformed::of("slice: stored proof"))?;
             out.part_group(part.group, &members, &proof);
         }
         for position in within {
             let bytes = &body[layout.opened[position].at.clone()];
-            let opening = Opening::from_bytes(bytes)?;
-            let mask = keep(&opening);
-            if opening.mask() & !mask & !1 == 0 {
-                out.opening(bytes);
-            } else {
-                out.opening(&opening.narrowed(mask, Closed::Withheld));
+            match rewrite(position, bytes)? {
+                None => out.opening(bytes),
+                Some(rewritten) => out.opening(&rewritten),
             }
         }
     }
-    let cut = out.finish();
-    if cut.len() > limits::SLICE_BYTES_MAX {
+    if out.groups == 0 || wanted.next().is_some() {
+        return Err(Malformed::of("slice: a choice that the body does not have"));
+    }
+    let chosen = out.finish();
+    if chosen.len() > limits::SLICE_BYTES_MAX {
         return Err(Malformed::of("slice: a cut over the bound"));
     }
-    Ok(cut)
+    Ok(chosen)
+}
+
+impl GroupPart {
+    /// Its leaves, hashed anew, with their proof.
+    fn subset(&self, layout: &Layout, body: &[u8]) -> Result<Subset, Malformed> {
+        let opened = &layout.opened[self.opened.clone()];
+        let leaves = opened
+            .iter()
+            .map(|o| Ok(Opening::from_bytes(&body[o.at.clone()])?.leaf()))
+            .collect::<Result<Vec<_>, Malformed>>()?;
+        let proof = self.part.as_ref().map(|(_, proof)| proof.clone());
+        Ok(Subset {
+            members: opened.iter().map(|o| o.index - self.base).collect(),
+            leaves,
+            proof: proof.unwrap_or_default(),
+        })
+    }
 }
 
 /// Compresses a body for the wire and the store.
@@ -433,3 +427,6 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
     }
     zstd::bulk::decompress(packed, size as usize).map_err(|_| too_large)
 }
+
+#[cfg(test)]
+mod tests;

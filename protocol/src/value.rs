@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::bytes::{Malformed, Put, Reader, text};
 use crate::hash::Hash;
+use crate::limits;
 
 /// A civil date as the source has it: no time zone, never converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,17 +129,59 @@ impl fmt::Display for CivilTime {
     }
 }
 
-/// An attachment by reference: the blob itself travels on want.
+/// An attachment by reference: its bytes travel apart, in pieces (see [`crate::attachment`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attachment {
-    /// SHA-256 of the blob.
-    pub hash: Hash,
+    size: u64,
+    media_type: String,
+    name: String,
+    root: Hash,
+}
+
+impl Attachment {
+    /// An attachment of `size` bytes, 1 to [`limits::ATTACHMENT_BYTES_MAX`]; media type of 1 to
+    /// [`limits::MEDIA_TYPE_BYTES_MAX`] bytes, file name of 1 to 255 bytes without `/`, `\` and control characters; `root`
+    /// over its pieces. `None` if one of them is not so.
+    pub fn new(
+        size: u64,
+        media_type: impl Into<String>,
+        name: impl Into<String>,
+        root: Hash,
+    ) -> Option<Self> {
+        let (media_type, name) = (media_type.into(), name.into());
+        let fits = attachment_fits(size, &media_type, &name)
+            && name.len() <= usize::from(u8::MAX)
+            && !media_type.contains('\0');
+        fits.then_some(Self {
+            size,
+            media_type,
+            name,
+            root,
+        })
+    }
     /// Bytes.
-    pub size: u64,
-    /// Media type, at most 255 bytes.
-    pub media_type: String,
-    /// File name as given, at most 255 bytes.
-    pub name: String,
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+    /// Media type.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+    /// File name as given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Root of the tree over its pieces.
+    pub const fn root(&self) -> Hash {
+        self.root
+    }
+}
+
+fn attachment_fits(size: u64, media_type: &str, name: &str) -> bool {
+    (1..=limits::ATTACHMENT_BYTES_MAX).contains(&size)
+        && (1..=limits::MEDIA_TYPE_BYTES_MAX).contains(&media_type.len())
+        && !name.is_empty()
+        && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control())
 }
 
 /// A field's value. A field that the source does not have is not listed at all.
@@ -221,47 +264,17 @@ impl Value {
             }
             Self::Attachment(a) => {
                 out.put_u8(10);
-                out.put(&a.hash.0);
                 out.put_u64(a.size);
                 out.put_short(a.media_type.as_bytes());
                 out.put_short(a.name.as_bytes());
+                out.put(&a.root.0);
             }
         }
     }
 
     /// Reads one tagged value.
     pub fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match r.u8()? {
-            1 => Self::Null,
-            2 => Self::Empty,
-            3 => Self::Raw(r.long()?.to_vec()),
-            4 => {
-                let s = text(r.long()?).ok_or(r.malformed())?;
-                if s.is_empty() {
-                    return Err(r.malformed());
-                }
-                Self::Text(s.to_owned())
-            }
-            5 => Self::Integer(r.i64()?),
-            6 => {
-                let s = r.short_text()?;
-                Self::decimal(s).ok_or(r.malformed())?
-            }
-            7 => Self::Date(CivilDate::read(r)?),
-            8 => {
-                let date = CivilDate::read(r)?;
-                let [h, m, s] = r.array()?;
-                Self::Time(CivilTime::new(date, h, m, s, r.u32()?).ok_or(r.malformed())?)
-            }
-            9 => Self::Instant(r.i64()?),
-            10 => Self::Attachment(Attachment {
-                hash: Hash(r.array()?),
-                size: r.u64()?,
-                media_type: r.short_text()?.to_owned(),
-                name: r.short_text()?.to_owned(),
-            }),
-            _ => return Err(r.malformed()),
-        })
+        Ok(ValueRef::read(r)?.to_value())
     }
 
     /// The text, if this is one.
@@ -275,6 +288,109 @@ impl Value {
     /// Whether the source had something to say: neither null nor empty.
     pub const fn is_present(&self) -> bool {
         !matches!(self, Self::Null | Self::Empty)
+    }
+}
+
+/// A value as it lies in its bytes: read and checked without copying anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueRef<'a> {
+    /// Null at the source.
+    Null,
+    /// Present and empty at the source.
+    Empty,
+    /// Unreadable or inexact: the source's own bytes.
+    Raw(&'a [u8]),
+    /// UTF-8 without U+0000, not empty.
+    Text(&'a str),
+    /// A whole number.
+    Integer(i64),
+    /// A decimal number as given.
+    Decimal(&'a str),
+    /// A civil date.
+    Date(CivilDate),
+    /// A civil date with time of day.
+    Time(CivilTime),
+    /// One of our own instants, microseconds since 1970 UTC.
+    Instant(i64),
+    /// An attachment.
+    Attachment {
+        /// Bytes.
+        size: u64,
+        /// Media type.
+        media_type: &'a str,
+        /// File name as given.
+        name: &'a str,
+        /// Root of the tree over its pieces.
+        root: Hash,
+    },
+}
+
+impl<'a> ValueRef<'a> {
+    /// Reads one tagged value.
+    pub fn read(r: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match r.u8()? {
+            1 => Self::Null,
+            2 => Self::Empty,
+            3 => Self::Raw(r.long()?),
+            4 => match text(r.long()?) {
+                None | Some("") => return Err(r.malformed()),
+                Some(s) => Self::Text(s),
+            },
+            5 => Self::Integer(r.i64()?),
+            6 => {
+                let s = r.short_text()?;
+                if !is_decimal(s) {
+                    return Err(r.malformed());
+                }
+                Self::Decimal(s)
+            }
+            7 => Self::Date(CivilDate::read(r)?),
+            8 => {
+                let date = CivilDate::read(r)?;
+                let [h, m, s] = r.array()?;
+                Self::Time(CivilTime::new(date, h, m, s, r.u32()?).ok_or(r.malformed())?)
+            }
+            9 => Self::Instant(r.i64()?),
+            10 => {
+                let (size, media_type, name) = (r.u64()?, r.short_text()?, r.short_text()?);
+                if !attachment_fits(size, media_type, name) {
+                    return Err(r.malformed());
+                }
+                Self::Attachment {
+                    size,
+                    media_type,
+                    name,
+                    root: Hash(r.array()?),
+                }
+            }
+            _ => return Err(r.malformed()),
+        })
+    }
+
+    /// The value on its own.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Empty => Value::Empty,
+            Self::Raw(b) => Value::Raw(b.to_vec()),
+            Self::Text(s) => Value::Text(s.to_owned()),
+            Self::Integer(v) => Value::Integer(v),
+            Self::Decimal(s) => Value::Decimal(s.to_owned()),
+            Self::Date(d) => Value::Date(d),
+            Self::Time(t) => Value::Time(t),
+            Self::Instant(v) => Value::Instant(v),
+            Self::Attachment {
+                size,
+                media_type,
+                name,
+                root,
+            } => Value::Attachment(Attachment {
+                size,
+                media_type: media_type.to_owned(),
+                name: name.to_owned(),
+                root,
+            }),
+        }
     }
 }
 
