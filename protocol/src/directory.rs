@@ -1,517 +1,344 @@
-//! Statements about who is who: the authority's root, identities of seats, openings of epochs.
+//! The directory: the verified statements that a party holds, and what follows from them.
 //!
-//! A chain of them lets anybody check a header: root version → city → district (admits seats of its jurisdiction) →
-//! department seat → opening → header. [`Directory`] holds what has been verified so far and is the only maker of
-//! [`VerifiedIdentity`].
+//! A chain of them lets anybody check a header: root version → city → district → department → opening → header. What is
+//! taken up is decided by signatures and by the statements that it names, never by what came first; what *counts* is worked
+//! out from the whole of it on being asked, so that every holder of the same statements gives the same answer. The one
+//! exception is two root versions of one number, of which the first to come stays: no object can decide between them.
+//!
+//! - `admit`: who may say what, and what is held back until something else comes.
+//! - `standing`: which identities, openings and positions count.
+//! - `place`: what an opening means at a holder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::bytes::{Malformed, Put, Reader};
+use crate::bytes::Malformed;
 use crate::envelope::{Envelope, kind};
-use crate::hash::Hash;
-use crate::limits;
-use crate::name::{Epoch, InstanceId, Lane, SeatId};
-use crate::sign::{PublicKey, Suite};
+use crate::hash::{Hash, Ref};
+use crate::name::{LogName, SeatId};
+use crate::sign::PublicKey;
+use crate::statement::{
+    Closing, EpochOpening, Erasure, ForkDecision, Forked, Identity, Revocation, Root,
+};
 
-/// Root version: the authority's keys. The first is signed by its own keys; its hash is what join codes carry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root {
-    /// 1 for the first.
-    pub version: u32,
-    /// Hash of the former version; zero for the first.
-    pub former: Hash,
-    /// Signatures needed.
-    pub threshold: u8,
-    /// Keys, which can be held offline.
-    pub keys: Vec<PublicKey>,
-}
+mod admit;
+mod chain;
+mod fault;
+mod place;
+mod standing;
 
-/// What kind of party a seat is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum SeatKind {
-    /// The city hub.
-    City = 1,
-    /// A district node.
-    District = 2,
-    /// A department's source system, stated through an agent.
-    Department = 3,
-}
+pub use fault::{Missing, Refusal, StatementFault};
+pub use place::{HeldLane, KnownOpenings, LanePlace, OpeningPlace, opening_place};
+pub use standing::{HeaderStanding, OpeningStanding};
 
-/// Identity of a seat: what its statements are signed with and what it may state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The seat.
-    pub seat: SeatId,
-    /// Counts statements about this seat; the greatest that the issuer signed is in force.
-    pub serial: u32,
-    /// What it is.
-    pub kind: SeatKind,
-    /// Name for people, as 「示范区市场监管局 登记库」.
-    pub title: String,
-    /// Department, empty for nodes.
-    pub department: String,
-    /// Division or own region that the seat belongs to; the city's own code for the city.
-    pub jurisdiction: String,
-    /// Its signing key.
-    pub key: PublicKey,
-    /// Suite of its signatures.
-    pub suite: Suite,
-    /// Record types that it may state; what it states beyond them is refused in interpretation (D33).
-    pub permitted_types: Vec<String>,
-    /// Whether it may admit department seats of its own jurisdiction.
-    pub admits: bool,
-    /// Seat that signed this; the zero seat means the root.
-    pub issuer: SeatId,
-}
+/// Least bytes of the authority's reference by which trust can begin: join codes carry 20.
+pub const AUTHORITY_BYTES_MIN: usize = 16;
 
-/// Opening of an epoch: one for all lanes of a seat (D6). The first header of each lane has its hash as previous hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EpochOpening {
-    /// The seat.
-    pub seat: SeatId,
-    /// The epoch.
-    pub epoch: Epoch,
-    /// Identity that it is signed under.
-    pub identity: Hash,
-    /// Instance that opened it (D16).
-    pub instance: InstanceId,
-    /// Last header known of the epoch before, per lane: sequence (0 for none) and hash.
-    pub last_known: [(u64, Hash); 3],
-}
+/// A statement whose signatures have been checked; made only by [`Directory`]. Clones share it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verified<T>(Arc<(T, Ref)>);
 
-impl Root {
-    /// Bytes of the statement.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put_u32(self.version);
-        out.put(&self.former.0);
-        out.put_u8(self.threshold);
-        out.put_u8(self.keys.len() as u8);
-        self.keys.iter().for_each(|k| out.put(&k.0));
-        out
-    }
-
-    /// Reads a root version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(bytes, "root");
-        let (version, former, threshold) = (r.u32()?, Hash(r.array()?), r.u8()?);
-        let n = r.u8()?;
-        let keys = (0..n)
-            .map(|_| r.array().map(PublicKey))
-            .collect::<Result<Vec<_>, _>>()?;
-        if version == 0
-            || threshold == 0
-            || threshold > n
-            || usize::from(n) > limits::SIGNATURES_MAX
-            || keys
-                .iter()
-                .enumerate()
-                .any(|(at, k)| keys[..at].contains(k))
-        {
-            return Err(r.malformed());
-        }
-        r.finish()?;
-        Ok(Self {
-            version,
-            former,
-            threshold,
-            keys,
-        })
+impl<T> Clone for Verified<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
-impl Identity {
-    /// Bytes of the statement.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put(&self.seat.0);
-        out.put_u32(self.serial);
-        out.put_u8(self.kind as u8);
-        out.put_medium(self.title.as_bytes());
-        out.put_medium(self.department.as_bytes());
-        out.put_short(self.jurisdiction.as_bytes());
-        out.put(&self.key.0);
-        out.put_u8(self.suite as u8);
-        out.put_u8(self.permitted_types.len() as u8);
-        self.permitted_types
-            .iter()
-            .for_each(|t| out.put_short(t.as_bytes()));
-        out.put_u8(u8::from(self.admits));
-        out.put(&self.issuer.0);
-        out
+impl<T> Verified<T> {
+    fn new(statement: T, reference: Ref) -> Self {
+        Self(Arc::new((statement, reference)))
     }
 
-    /// Reads an identity.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(bytes, "identity");
-        let (seat, serial) = (SeatId(r.array()?), r.u32()?);
-        let kind = match r.u8()? {
-            1 => SeatKind::City,
-            2 => SeatKind::District,
-            3 => SeatKind::Department,
-            _ => return Err(r.malformed()),
-        };
-        let (title, department) = (r.medium_text()?, r.medium_text()?);
-        let jurisdiction = r.short_text()?;
-        let key = PublicKey(r.array()?);
-        let suite = Suite::from_u8(r.u8()?).ok_or(r.malformed())?;
-        let n = usize::from(r.u8()?);
-        if n > limits::PERMITTED_TYPES_MAX
-            || title.len() > limits::TITLE_BYTES_MAX
-            || department.len() > limits::TITLE_BYTES_MAX
-            || jurisdiction.len() > limits::NAME_BYTES_MAX
-        {
-            return Err(r.malformed());
-        }
-        let permitted_types = (0..n)
-            .map(|_| match r.short_text()? {
-                t if t.is_empty() || t.len() > limits::NAME_BYTES_MAX => Err(r.malformed()),
-                t => Ok(t.to_owned()),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let admits = r.flag()?;
-        let issuer = SeatId(r.array()?);
-        r.finish()?;
-        Ok(Self {
-            seat,
-            serial,
-            kind,
-            title: title.to_owned(),
-            department: department.to_owned(),
-            jurisdiction: jurisdiction.to_owned(),
-            key,
-            suite,
-            permitted_types,
-            admits,
-            issuer,
-        })
+    /// The statement.
+    pub fn statement(&self) -> &T {
+        &self.0.0
+    }
+
+    /// Its reference.
+    pub fn reference(&self) -> Ref {
+        self.0.1
     }
 }
 
-impl EpochOpening {
-    /// Bytes of the statement.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put(&self.seat.0);
-        out.put_u32(self.epoch.counter);
-        out.put(&self.epoch.nonce);
-        out.put(&self.identity.0);
-        out.put(&self.instance.0);
-        for (sequence, hash) in &self.last_known {
-            out.put_u64(*sequence);
-            out.put(&hash.0);
-        }
-        out
-    }
-
-    /// Reads an opening.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut r = Reader::new(bytes, "epoch opening");
-        let seat = SeatId(r.array()?);
-        let epoch = Epoch {
-            counter: r.u32()?,
-            nonce: r.array()?,
-        };
-        let identity = Hash(r.array()?);
-        let instance = InstanceId(r.array()?);
-        let mut last_known = [(0, Hash::ZERO); 3];
-        for slot in &mut last_known {
-            *slot = (r.u64()?, Hash(r.array()?));
-        }
-        if epoch.counter == 0 {
-            return Err(r.malformed());
-        }
-        r.finish()?;
-        Ok(Self {
-            seat,
-            epoch,
-            identity,
-            instance,
-            last_known,
-        })
-    }
-}
-
-/// An identity whose chain up to the root has been checked; made only by [`Directory::admit`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedIdentity {
-    identity: Identity,
-    hash: Hash,
-}
+/// An identity whose chain up to the root has been checked.
+pub type VerifiedIdentity = Verified<Identity>;
+/// An opening whose signature has been checked.
+pub type VerifiedOpening = Verified<EpochOpening>;
 
 impl VerifiedIdentity {
     /// The statement.
-    pub const fn identity(&self) -> &Identity {
-        &self.identity
+    pub fn identity(&self) -> &Identity {
+        self.statement()
     }
-    /// Its object hash.
-    pub const fn hash(&self) -> Hash {
-        self.hash
-    }
-}
-
-/// An epoch opening whose signature has been checked; made only by [`Directory::admit`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedOpening {
-    opening: EpochOpening,
-    hash: Hash,
 }
 
 impl VerifiedOpening {
     /// The statement.
-    pub const fn opening(&self) -> &EpochOpening {
-        &self.opening
+    pub fn opening(&self) -> &EpochOpening {
+        self.statement()
     }
-    /// Its object hash.
-    pub const fn hash(&self) -> Hash {
-        self.hash
-    }
-}
-
-/// Why a directory statement was not taken up.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DirectoryError {
-    /// The bytes do not follow the layout: the sender is at fault.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// Its issuer or identity is not known here yet: hold it, never reject it (D22).
-    #[error("issuer not known yet: {0}")]
-    UnknownIssuer(Hash),
-    /// The signature is not by whom it should be: the sender is at fault.
-    #[error("signature does not verify")]
-    BadSignature,
-    /// The issuer may not say this (a district that admits outside its jurisdiction, a department that admits).
-    #[error("issuer may not state this: {0}")]
-    NotPermitted(&'static str),
-    /// Another statement stands in this place: equal serial or epoch counter with other content. A fork: kept as evidence.
-    #[error("contradicts {0}")]
-    Fork(Hash),
-    /// A kind or format that this release does not read: store and forward it.
-    #[error("not read by this release")]
-    Unread,
 }
 
 /// What a statement turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admitted {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum What {
     /// A root version.
     Root,
-    /// An identity.
+    /// An identity of this seat.
     Identity(SeatId),
-    /// An opening.
+    /// A revocation of this seat.
+    Revocation(SeatId),
+    /// An opening of this seat.
     Opening(SeatId),
-    /// Known already.
-    Known,
+    /// A closing of an epoch of this seat.
+    Closing(SeatId),
+    /// A decision about a fork of this seat.
+    ForkDecision(SeatId),
+    /// An activation; obeyed by no one in this release.
+    Activation,
+    /// An erasure of entries of this seat.
+    Erasure(SeatId),
 }
 
-/// The verified directory statements that a party holds.
-#[derive(Debug, Clone, Default)]
+/// A statement that verifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The canonical envelope: what is stored and relayed.
+    pub envelope: Envelope,
+    /// Its reference.
+    pub reference: Ref,
+    /// What it is.
+    pub what: What,
+    /// Whether a statement of this reference had been taken up before. The presented copy has verified all the same.
+    pub known: bool,
+}
+
+/// The verified statements that a party holds. Clones are cheap: what is presented in a hello is checked in a scratch copy
+/// before anything of it is taken in (D50).
+#[derive(Debug, Clone)]
 pub struct Directory {
-    root: Option<(Hash, Root)>,
-    identities: BTreeMap<Hash, VerifiedIdentity>,
-    current: BTreeMap<SeatId, Hash>,
-    openings: BTreeMap<Hash, VerifiedOpening>,
-    epochs: BTreeMap<(SeatId, u32), Hash>,
+    held: Arc<Held>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Held {
+    authority: Ref,
+    roots: BTreeMap<Ref, Verified<Root>>,
+    /// Versions in force, from 1 on.
+    root_chain: Vec<Ref>,
+    identities: BTreeMap<Ref, VerifiedIdentity>,
+    serials: BTreeMap<SeatId, BTreeMap<u32, Vec<Ref>>>,
+    openings: BTreeMap<Ref, VerifiedOpening>,
+    epochs: BTreeMap<SeatId, Epochs>,
+    /// By seat and issuer, the greatest of each.
+    revocations: BTreeMap<SeatId, BTreeMap<Ref, Verified<Revocation>>>,
+    /// By epoch and by whether the city has signed; the greatest of each.
+    closings: BTreeMap<Ref, BTreeMap<bool, Verified<Closing>>>,
+    /// By place and issuer, the greatest of each.
+    decisions: BTreeMap<(SeatId, Forked), BTreeMap<Ref, Verified<ForkDecision>>>,
+    erasures: BTreeMap<SeatId, Vec<Verified<Erasure>>>,
+    /// References of everything that was taken up.
+    known: BTreeSet<Ref>,
+    /// Seats of which only identities are kept that this release does not read.
+    unread: BTreeSet<SeatId>,
+}
+
+/// The openings of a seat.
+#[derive(Debug, Clone, Default)]
+struct Epochs {
+    by_counter: BTreeMap<u32, Vec<Ref>>,
+    /// Counters from 1 to here are all known.
+    reached: u32,
 }
 
 impl Directory {
-    /// A directory that trusts the root version with this hash (or whose hash starts with these bytes: join codes carry 20).
-    /// Nothing else enters before it.
-    pub fn trusting(root: &Envelope, hash_prefix: &[u8]) -> Result<Self, DirectoryError> {
-        let hash = root.hash();
-        if root.kind != kind::ROOT || hash_prefix.len() < 16 || !hash.0.starts_with(hash_prefix) {
-            return Err(DirectoryError::BadSignature);
+    /// A directory that trusts the first root version whose reference begins with these bytes of hash: the whole 32, or the
+    /// 20 that join codes carry, at least [`AUTHORITY_BYTES_MIN`]. Nothing else enters before it.
+    pub fn trusting(root: &Envelope, authority_prefix: &[u8]) -> Result<Self, StatementFault> {
+        let Some(reference) = root.reference().filter(|_| root.kind == kind::ROOT) else {
+            return Err(StatementFault::BadSignature);
+        };
+        let long_enough = authority_prefix.len() >= AUTHORITY_BYTES_MIN;
+        if !long_enough || !reference.hash.0.starts_with(authority_prefix) || root.format != 1 {
+            return Err(StatementFault::BadSignature);
         }
-        let statement = Root::from_bytes(&root.bytes)?;
-        let signed = statement
-            .keys
-            .iter()
-            .filter(|k| root.is_signed_by(k))
-            .count();
-        if signed < usize::from(statement.threshold) {
-            return Err(DirectoryError::BadSignature);
+        let statement = Root::from_bytes(&root.bytes).map_err(StatementFault::Malformed)?;
+        if statement.version != 1 {
+            return Err(Refusal::RootVersion.into());
         }
+        if statement.canonical(None, root).is_none() {
+            return Err(StatementFault::BadSignature);
+        }
+        let held = Held {
+            authority: reference,
+            roots: BTreeMap::from([(reference, Verified::new(statement, reference))]),
+            root_chain: vec![reference],
+            known: BTreeSet::from([reference]),
+            ..Held::default()
+        };
         Ok(Self {
-            root: Some((hash, statement)),
-            ..Self::default()
+            held: Arc::new(held),
         })
     }
 
-    /// Hash of the root version in force; zero when there is none.
-    pub fn root_hash(&self) -> Hash {
-        self.root.as_ref().map_or(Hash::ZERO, |(h, _)| *h)
+    /// The authority's name: the reference of root version 1, for ever.
+    pub fn authority(&self) -> Ref {
+        self.held.authority
     }
 
-    /// Checks a statement and takes it up.
-    pub fn admit(&mut self, envelope: &Envelope) -> Result<Admitted, DirectoryError> {
-        let hash = envelope.hash();
-        if self.identities.contains_key(&hash)
-            || self.openings.contains_key(&hash)
-            || self.root_hash() == hash
-        {
-            return Ok(Admitted::Known);
-        }
-        if envelope.format != 1 {
-            return Err(DirectoryError::Unread);
-        }
-        match envelope.kind {
-            kind::IDENTITY => self.admit_identity(envelope, hash),
-            kind::OPENING => self.admit_opening(envelope, hash),
-            kind::ROOT => Err(DirectoryError::NotPermitted(
-                "root versions change by ceremony",
-            )),
-            _ => Err(DirectoryError::Unread),
+    /// The root version in force: the greatest of the chain.
+    pub fn root(&self) -> &Verified<Root> {
+        let newest = self.held.root_chain.last();
+        newest
+            .and_then(|reference| self.held.roots.get(reference))
+            .expect("made with the first root version")
+    }
+
+    /// Root versions that stand beside the chain because another of their number came first: red everywhere, until trust is
+    /// given anew from outside.
+    pub fn contested_roots(&self) -> impl Iterator<Item = &Verified<Root>> {
+        let in_chain = |root: &&Verified<Root>| self.held.root_chain.contains(&root.reference());
+        self.held.roots.values().filter(move |root| !in_chain(root))
+    }
+
+    /// Whether a statement of this reference has been taken up.
+    pub fn knows(&self, reference: &Ref) -> bool {
+        self.held.known.contains(reference)
+    }
+
+    /// References of everything that has been taken up, ascending: what the digest of statements sums over.
+    pub fn references(&self) -> impl Iterator<Item = &Ref> {
+        self.held.known.iter()
+    }
+
+    /// An identity by its reference, in force or not: what a header, receipt or opening was signed under.
+    pub fn identity_by_ref(&self, reference: &Ref) -> Option<&VerifiedIdentity> {
+        self.held.identities.get(reference)
+    }
+
+    /// An opening by its reference, whether it stands or not.
+    pub fn opening(&self, reference: &Ref) -> Option<&VerifiedOpening> {
+        self.held.openings.get(reference)
+    }
+
+    /// All openings of a seat by ascending counter, whether they stand or not.
+    pub fn openings(&self, seat: &SeatId) -> impl Iterator<Item = &VerifiedOpening> {
+        self.held
+            .epochs
+            .get(seat)
+            .into_iter()
+            .flat_map(|epochs| epochs.by_counter.values().flatten())
+            .filter_map(|reference| self.opening(reference))
+    }
+
+    /// What is known of a seat's openings beside one of this counter, for [`opening_place`].
+    pub fn known_openings(&self, seat: &SeatId, counter: u32) -> KnownOpenings {
+        let epochs = self.held.epochs.get(seat);
+        KnownOpenings {
+            greatest: epochs.map_or(0, |epochs| epochs.reached),
+            beside: epochs
+                .and_then(|epochs| epochs.by_counter.get(&counter))
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 
-    fn admit_identity(
-        &mut self,
-        envelope: &Envelope,
-        hash: Hash,
-    ) -> Result<Admitted, DirectoryError> {
-        let identity = Identity::from_bytes(&envelope.bytes)?;
-        if identity.seat == SeatId::default() {
-            return Err(DirectoryError::NotPermitted("the zero seat is nobody's"));
-        }
-        if identity.issuer == SeatId::default() {
-            let (_, root) = self
-                .root
-                .as_ref()
-                .ok_or(DirectoryError::UnknownIssuer(Hash::ZERO))?;
-            if identity.kind != SeatKind::City {
-                return Err(DirectoryError::NotPermitted(
-                    "the root admits the city only",
-                ));
-            }
-            let signed = root
-                .keys
-                .iter()
-                .filter(|k| envelope.is_signed_by(k))
-                .count();
-            if signed < usize::from(root.threshold) {
-                return Err(DirectoryError::BadSignature);
-            }
-        } else {
-            let unknown = DirectoryError::UnknownIssuer(Hash::ZERO);
-            let issuer = self.identity(&identity.issuer).ok_or(unknown)?.identity();
-            let permitted = match (issuer.kind, identity.kind) {
-                (SeatKind::City, SeatKind::District | SeatKind::Department) => issuer.admits,
-                (SeatKind::District, SeatKind::Department) => {
-                    issuer.admits
-                        && issuer.jurisdiction == identity.jurisdiction
-                        && !identity.admits
-                }
-                _ => false,
-            };
-            if !permitted {
-                return Err(DirectoryError::NotPermitted(
-                    "issuer does not admit seats of this kind or jurisdiction",
-                ));
-            }
-            if !envelope.is_signed_by(&issuer.key) {
-                return Err(DirectoryError::BadSignature);
-            }
-            // A district may say more about the seats that it admitted, never about those of others.
-            let taken = self.identity(&identity.seat).is_some_and(|known| {
-                known.identity.kind != identity.kind
-                    || (issuer.kind != SeatKind::City && known.identity.issuer != identity.issuer)
-            });
-            if taken {
-                return Err(DirectoryError::NotPermitted(
-                    "the seat was admitted by another or is of another kind",
-                ));
-            }
-        }
-        let seat = identity.seat;
-        match self.identity(&seat) {
-            Some(known) if known.identity.serial == identity.serial => {
-                return Err(DirectoryError::Fork(known.hash));
-            }
-            Some(known) if known.identity.serial > identity.serial => {}
-            _ => {
-                self.current.insert(seat, hash);
-            }
-        }
-        self.identities
-            .insert(hash, VerifiedIdentity { identity, hash });
-        Ok(Admitted::Identity(seat))
+    /// Erasures of entries of a seat that count.
+    pub fn erasures(&self, seat: &SeatId) -> impl Iterator<Item = &Verified<Erasure>> {
+        self.held
+            .erasures
+            .get(seat)
+            .into_iter()
+            .flatten()
+            .filter(|erasure| self.issuer_stands(&erasure.statement().issuer, &erasure.reference()))
     }
 
-    fn admit_opening(
-        &mut self,
-        envelope: &Envelope,
-        hash: Hash,
-    ) -> Result<Admitted, DirectoryError> {
-        let opening = EpochOpening::from_bytes(&envelope.bytes)?;
-        let identity = self
-            .identities
-            .get(&opening.identity)
-            .ok_or(DirectoryError::UnknownIssuer(opening.identity))?;
-        if identity.identity.seat != opening.seat {
-            return Err(DirectoryError::NotPermitted(
-                "opening under another seat's identity",
-            ));
-        }
-        if !envelope.is_signed_by(&identity.identity.key) {
-            return Err(DirectoryError::BadSignature);
-        }
-        let place = (opening.seat, opening.epoch.counter);
-        if let Some(known) = self.epochs.get(&place) {
-            return Err(DirectoryError::Fork(*known));
-        }
-        let seat = opening.seat;
-        self.epochs.insert(place, hash);
-        self.openings
-            .insert(hash, VerifiedOpening { opening, hash });
-        Ok(Admitted::Opening(seat))
+    /// Sections, bit per number, that erasures which count have ended of the leaf at a place.
+    pub fn erased_mask(&self, log: &LogName, sequence: u64, index: u32, leaf: &Hash) -> u16 {
+        self.erasures(&log.seat).fold(0, |mask, erasure| {
+            let lane = log.lane as u8;
+            mask | erasure
+                .statement()
+                .mask(lane, &log.opening, sequence, index, leaf)
+        })
     }
 
-    /// Whose signature an envelope carries, among the identities in force; of no use for what the seat may say.
-    pub fn signer(&self, envelope: &Envelope) -> Option<&VerifiedIdentity> {
-        let names = |i: &VerifiedIdentity| {
-            let mut signatures = envelope.signatures.iter();
-            signatures.any(|s| s.key == i.identity.key.0)
-        };
-        let mut identities = self.current.values().filter_map(|h| self.identities.get(h));
-        identities.find(|i| names(i) && envelope.is_signed_by(&i.identity.key))
+    /// Whether a section of the leaf at a place is erased.
+    pub fn is_erased(
+        &self,
+        log: &LogName,
+        sequence: u64,
+        index: u32,
+        leaf: &Hash,
+        section: u8,
+    ) -> bool {
+        let bit = 1u16.checked_shl(u32::from(section)).unwrap_or(0);
+        self.erased_mask(log, sequence, index, leaf) & bit != 0
     }
 
-    /// The identity in force of a seat.
-    pub fn identity(&self, seat: &SeatId) -> Option<&VerifiedIdentity> {
-        self.identities.get(self.current.get(seat)?)
+    /// Closings of an epoch that count: by the seat itself, and by the city for a revoked seat.
+    pub fn closings(&self, opening: &Ref) -> impl Iterator<Item = &Verified<Closing>> {
+        self.held
+            .closings
+            .get(opening)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|closing| {
+                let statement = closing.statement();
+                self.issuer_stands(&statement.identity, &closing.reference())
+            })
     }
 
-    /// An identity by its hash: what a header was signed under.
-    pub fn identity_by_hash(&self, hash: &Hash) -> Option<&VerifiedIdentity> {
-        self.identities.get(hash)
+    /// Whether a header is declared lost by a closing that counts; see [`Closing::declares`].
+    pub fn is_declared_lost(&self, log: &LogName, sequence: u64, safeguarded: u64) -> bool {
+        let lane = log.lane as u8;
+        self.closings(&log.opening)
+            .any(|closing| closing.statement().declares(lane, sequence, safeguarded))
     }
 
-    /// An opening by its hash.
-    pub fn opening(&self, hash: &Hash) -> Option<&VerifiedOpening> {
-        self.openings.get(hash)
+    /// The decision about a place that counts: the one of the greatest serial whose issuer stands.
+    pub fn decision(&self, seat: &SeatId, place: Forked) -> Option<&Verified<ForkDecision>> {
+        self.held
+            .decisions
+            .get(&(*seat, place))?
+            .values()
+            .filter(|d| self.issuer_stands(&d.statement().issuer, &d.reference()))
+            .max_by_key(|d| (d.statement().serial, d.reference()))
     }
 
-    /// The identities in force.
-    pub fn identities(&self) -> impl Iterator<Item = &VerifiedIdentity> {
-        self.current.values().filter_map(|h| self.identities.get(h))
+    /// The revocation of a seat that counts: one whose issuer stands before one whose issuer does not, then the one of the
+    /// greatest serial. A revocation never lapses with its issuer: what was called back stays so until somebody who stands
+    /// says otherwise.
+    pub fn revocation(&self, seat: &SeatId) -> Option<&Verified<Revocation>> {
+        let of_seat = self.held.revocations.get(seat)?;
+        of_seat.values().max_by_key(|r| {
+            let stands = self.issuer_stands(&r.statement().issuer, &r.reference());
+            (stands, r.statement().serial, r.reference())
+        })
+    }
+
+    /// Whether only an identity of this seat is kept that this release does not read.
+    pub fn is_seat_unread(&self, seat: &SeatId) -> bool {
+        self.held.unread.contains(seat) && !self.held.serials.contains_key(seat)
+    }
+
+    /// Whom an object of `seat` is charged to if anybody has signed it who can: the seat itself, if it is known, else the
+    /// signer; see [`crate::blame::judge_unread`].
+    pub(crate) fn signer_for(&self, seat: &SeatId, envelope: &Envelope) -> Option<SeatId> {
+        let known = *seat == SeatId::default() || self.held.serials.contains_key(seat);
+        let signs = |(_, key): &(SeatId, PublicKey)| envelope.is_signed_by(key);
+        let (signer, _) = self.keys_over(seat).into_iter().find(signs)?;
+        Some(if known { *seat } else { signer })
+    }
+
+    fn change(&mut self) -> &mut Held {
+        Arc::make_mut(&mut self.held)
     }
 }
 
-/// What a seat signs on a TLS connection to show that it holds its key there (D31).
-pub fn presence(exporter: &[u8; 32], seat: &SeatId) -> Hash {
-    let mut bytes = exporter.to_vec();
-    bytes.put(&seat.0);
-    crate::hash::object(kind::PRESENCE, 1, &bytes)
-}
-
-/// Position of the last header of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LogName {
-    /// The seat.
-    pub seat: SeatId,
-    /// The lane.
-    pub lane: Lane,
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
+/// Bytes that follow no layout, as a fault.
+impl From<Malformed> for StatementFault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
 }

@@ -34,6 +34,8 @@ pub const GROUPS_MAX: usize = BATCH_ENTRIES_MAX;
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES_MAX;
 /// Signatures on one envelope: a root of threshold four in two suites needs as many.
 pub const SIGNATURES_MAX: usize = 8;
+/// Bytes of an envelope: suite, kind, format, the object behind its length, and signatures with keys of any suite.
+pub const ENVELOPE_WIRE_BYTES_MAX: usize = 9 + ENVELOPE_BYTES_MAX + SIGNATURES_MAX * (3 + 2 * 255);
 /// Keys of one seat, and signatures of one seat over one object.
 pub const KEYS_MAX: usize = 4;
 /// Keys of a root version, and of one suite among them.
@@ -48,6 +50,12 @@ pub const ORGANISATION_BYTES_MAX: usize = 81;
 pub const ATTACHMENT_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of every piece of an attachment but the last.
 pub const PIECE_BYTES: usize = 1 << 20;
+/// Pieces of one attachment.
+pub const PIECES_MAX: u32 = (ATTACHMENT_BYTES_MAX / PIECE_BYTES as u64) as u32;
+/// Hashes that prove a piece under the attachment's root.
+pub const PIECE_PROOF_MAX: usize = PIECES_MAX.ilog2() as usize;
+/// Bytes of an attachment's media type.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 100;
 /// Bytes of a person's number in an author.
 pub const PERSON_NUMBER_BYTES_MAX: usize = 32;
 /// Bytes of signed objects that this release does not read, kept per seat (D54).
@@ -64,6 +72,12 @@ pub const STANDING_MAX: usize = 4_096;
 pub const REVOKED_LOGS_MAX: usize = 48;
 /// Lanes that an opening, a closing or an activation may name.
 pub const LANES_MAX: usize = 16;
+/// Openings that are kept of one identity of a seat.
+pub const OPENINGS_PER_IDENTITY_MAX: usize = 4_096;
+/// Openings of one identity that are kept although a counter before them is not known.
+pub const OPENINGS_AHEAD_MAX: usize = 16;
+/// Seats that are remembered because an identity of theirs is kept that this release does not read.
+pub const UNREAD_SEATS_MAX: usize = 4_096;
 /// Openings that an opening may declare void.
 pub const VOID_OPENINGS_MAX: usize = 16;
 /// Losers of one fork decision.
@@ -82,12 +96,40 @@ pub const ROUTED_SUBJECTS_MAX: usize = 256;
 pub const HEALTH_SEATS_MAX: usize = 256;
 /// Bytes of a frame that is read before the hello has been believed.
 pub const GREETING_FRAME_BYTES_MAX: usize = 1 << 20;
+/// Bytes of frames that are kept while the peer's hello is being judged.
+pub const EARLY_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a release's name.
+pub const RELEASE_BYTES_MAX: usize = 255;
+/// Envelopes of receipts and feed heads in one resume.
+pub const RESUME_WORDS_MAX: usize = 8;
+/// Bytes of the envelope of a receipt or a feed head.
+pub const WORD_BYTES_MAX: usize = 16 << 10;
+/// Reasons of one seat's health.
+pub const HEALTH_REASONS_MAX: usize = 255;
+/// Figures of one seat's health.
+pub const HEALTH_FIGURES_MAX: usize = 255;
+/// Seats whose health waits to be said or to be looked at, per session.
+pub const HEALTH_WAITING_MAX: usize = 4_096;
+/// Entries in one frame of logs.
+pub const LOGS_PER_FRAME_MAX: usize = 4_096;
+/// Bytes of a frame of logs, about; one entry always fits a frame that is read before the hello has been believed.
+pub const LOGS_FRAME_BYTES: usize = 256 << 10;
+/// Logs whose news wait to be said, per session.
+pub const LOGS_WAITING_MAX: usize = 8_192;
+/// Bytes of a want's body.
+pub const WANT_BODY_BYTES_MAX: usize = u16::MAX as usize;
+/// Items of one page of a want.
+pub const PAGE_ITEMS_MAX: usize = 4_096;
+/// Bytes of one frame of the admission exchange.
+pub const EXCHANGE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of record types, standards, roles and regions.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a person's or department's name in identity statements.
 pub const TITLE_BYTES_MAX: usize = 200;
 /// Bytes of a subject's text.
 pub const SUBJECT_BYTES_MAX: usize = 512;
+/// Bytes of a subject with its tag in front, as wants and routing events name it.
+pub const SUBJECT_TEXT_BYTES_MAX: usize = SUBJECT_BYTES_MAX + 8;
 /// Bytes of a key in the clear, form byte included; longer ones are hashed (D11).
 pub const KEY_BYTES_MAX: usize = 256;
 /// Further subjects of an entry.
@@ -98,6 +140,10 @@ pub const CAUSES_MAX: usize = 4;
 pub const HINT_SEATS_MAX: usize = 16;
 /// Bytes of a source position.
 pub const SOURCE_POSITION_BYTES_MAX: usize = 1 << 10;
+/// Bytes of an account's name beside a source position.
+pub const ACCOUNT_BYTES_MAX: usize = 64;
+/// Bytes of a real name beside a source position.
+pub const REAL_NAME_BYTES_MAX: usize = 100;
 /// Record types that one identity statement may permit.
 pub const PERMITTED_TYPES_MAX: usize = 64;
 /// Records of one subject that are pushed together with its routing (D25).
@@ -111,10 +157,10 @@ pub const WANTS_OPEN_MAX: usize = 64;
 pub const POSITION_MAX: u64 = i64::MAX as u64;
 /// Bytes of the text in a goodbye that are kept; the rest is cut off.
 pub const GOODBYE_TEXT_BYTES_MAX: usize = 1_000;
-/// Receipts frames that wait to be said; a peer that lets more pile up does not listen.
-pub const RECEIPTS_WAITING_MAX: usize = 1_024;
+/// Receipts that wait to be said; a peer that lets more pile up does not listen.
+pub const RECEIPTS_WAITING_MAX: usize = 16_384;
 /// Bytes that name the place in a want where its next page begins.
-pub const WANT_RESUME_BYTES_MAX: usize = 1 << 10;
+pub const WANT_PLACE_BYTES_MAX: usize = 1 << 10;
 /// Seats that one hello may present.
 pub const HELLO_SEATS_MAX: usize = 64;
 /// Directory envelopes that one hello may carry.
@@ -134,6 +180,17 @@ mod tests {
     fn a_frame_holds_the_largest_slice() {
         const { assert!(FRAME_BYTES_MAX > SLICE_BYTES_MAX + HEADER_BYTES_MAX) }
         const { assert!(CREDIT_BYTES as usize > FRAME_BYTES_MAX) }
+    }
+
+    #[test]
+    fn what_is_said_before_the_hello_is_believed_fits_its_bound() {
+        const ENTRY: usize = 93 + 2 * ENVELOPE_WIRE_BYTES_MAX;
+        const { assert!(LOGS_FRAME_BYTES + ENTRY + 9 <= GREETING_FRAME_BYTES_MAX) }
+        const TERM: usize = 8 + ORGANISATION_BYTES_MAX;
+        const RESUME: usize =
+            256 + INTEREST_TERMS_MAX * TERM + RESUME_WORDS_MAX * (8 + WORD_BYTES_MAX);
+        const { assert!(RESUME <= GREETING_FRAME_BYTES_MAX) }
+        const { assert!(EARLY_BYTES_MAX > GREETING_FRAME_BYTES_MAX) }
     }
 
     #[test]
