@@ -1,291 +1,385 @@
-//! Frames: what a session puts on a carrier. Frozen shapes; a later version stands beside, never instead.
+//! Frames: what a session puts on a carrier. Numbers and bodies are permanent; later releases append members and numbers.
 //!
 //! Frames are not signed. What is signed travels in them as envelopes and slice bodies, byte for byte.
 
-use bincode::{Decode, Encode};
-
-use crate::bytes::Malformed;
-use crate::directory::{self, Directory, VerifiedIdentity};
-use crate::envelope::Envelope;
+use crate::bytes::{Malformed, Put, Reader};
+use crate::codec::{self, Body, PutBody};
+use crate::envelope::kind;
 use crate::limits;
-use crate::name::{FeedId, InstanceId, SeatId};
+use crate::name::Incarnation;
 
-/// Lowest and highest frame version of this release.
-pub const VERSIONS: (u8, u8) = (1, 1);
+mod health;
+mod hello;
+mod interest;
+mod item;
+mod logs;
+mod number;
+mod statements;
+#[cfg(test)]
+pub(crate) mod tests;
+mod want;
+
+pub use health::Health;
+pub use hello::{Believed, Hello, HelloFault, Presence};
+pub use interest::Interest;
+pub use item::{BUCKETS, Checkpoint, ITEM_HIGHEST, Item, Piece, Routed, Sums};
+pub use logs::{LogEntry, Logs};
+pub use number::{Figure, GoodbyeCode, LogsEnd, PageCode, Reason, Scope, State};
+pub use statements::{Digest, Statements};
+pub use want::{ALL_SUMS, WHOLE_REGION, Want, WantFrame, WantPage};
+
+/// Highest frame number of this release.
+pub const FRAME_HIGHEST: u8 = 11;
 
 /// Classes of a feed: lane 0, 1, 2, each with a cursor of its own (D19).
 pub const CLASSES: usize = 3;
 
 /// Everything that one party says to another.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// First from both sides: who is here.
+    /// 1: first from both sides: who is here.
     Hello(Hello),
-    /// After the other's hello was accepted: from where to go on.
+    /// 2: after the other's hello was accepted, from where to go on; again when the interest changes.
     Resume(Resume),
-    /// One item of the sender's feed.
+    /// 3: one step of the sender's feed.
     Feed(Feed),
-    /// How far the receiver has stored, and how much may be under way.
+    /// 4: how far the receiver has stored, and how much may be under way.
     Ack(Ack),
-    /// Signed receipts, newest per log.
+    /// 5: signed receipts and feed heads, 1 to [`limits::RECEIPTS_PER_FRAME_MAX`].
     Receipts(Vec<Vec<u8>>),
-    /// The receiver asks for something out of turn, one page at a time.
+    /// 6: the receiver asks for something out of turn, one page at a time.
     Want(WantFrame),
-    /// A page of what was wanted.
+    /// 7: a page of what was wanted.
     WantPage(WantPage),
-    /// Orderly end with its reason.
+    /// 8: end of the conversation with its reason.
     Goodbye(Goodbye),
+    /// 9: state of logs.
+    Logs(Logs),
+    /// 10: how seats are, 1 to [`limits::HEALTH_SEATS_MAX`].
+    Health(Vec<Health>),
+    /// 11: comparison of statements.
+    Statements(Statements),
+    /// A frame of a later release: passed over and counted. A frame changes no stored state of its own.
+    Unread(u8),
 }
 
-/// Who is here.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Hello {
-    /// Lowest frame version understood.
-    pub frame_min: u8,
-    /// Highest frame version understood.
-    pub frame_max: u8,
-    /// Drawn at start of the process.
-    pub instance: [u8; 16],
-    /// The sender's feed.
-    pub feed: [u8; 16],
-    /// Seats that speak through this connection, each with proof. The first is the party's own.
-    pub seats: Vec<Presence>,
-    /// Directory statements that let the other side check the seats.
-    pub directory: Vec<Vec<u8>>,
-}
+/// 16 bytes that a sender draws at random for every transaction of its feed and stores with it; nobody else reads anything
+/// into them. Zero stands at cursor 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Token(pub [u8; 16]);
 
-/// Proof that a seat's key is present on this TLS connection (D31).
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Presence {
-    /// The seat.
-    pub seat: [u8; 16],
-    /// Its signature over the connection's exporter value.
-    pub signature: [u8; 64],
+/// How far a receiver has stored one class of a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// Stored up to here.
+    pub offset: u64,
+    /// The token that came with the step to there (D85); zero at offset 0.
+    pub token: Token,
 }
 
 /// From where to go on, and what is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// The other side's feed that the cursors belong to; all zero when none is known.
-    pub feed: [u8; 16],
+    /// The hearer's incarnation that the cursors belong to; zero when none is known.
+    pub incarnation: Incarnation,
     /// Stored up to here, per class.
-    pub cursors: [u64; CLASSES],
+    pub cursors: [Cursor; CLASSES],
     /// What is wanted from the feed.
     pub interest: Interest,
     /// Bytes that may be under way per class.
     pub window: u64,
-}
-
-/// What a receiver wants from a feed: numbered classes, never conditions (D24).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
-pub struct Interest {
-    /// Raised with every change.
-    pub version: u32,
-    /// Everything that is not marked local: upwards.
-    pub full: bool,
-    /// Regions whose entities are wanted.
-    pub regions: Vec<String>,
-    /// Seats whose addressed entries are wanted.
-    pub seats: Vec<[u8; 16]>,
-    /// Entries for every district.
-    pub city_wide: bool,
+    /// Envelopes of feed heads and receipts that the hearer has signed, with the greatest incarnation and positions that the
+    /// speaker has seen, then the greatest receipts held of each node above the hearer (D91); at most
+    /// [`limits::RESUME_WORDS_MAX`].
+    pub words: Vec<Vec<u8>>,
 }
 
 /// One step of a feed.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feed {
     /// Class.
     pub class: u8,
+    /// Version of the interest by which the step was chosen.
+    pub interest: u32,
     /// The cursor that this follows; a receiver that is not there ignores it.
     pub after: u64,
     /// The cursor behind it.
     pub offset: u64,
     /// Class 0 must be stored up to here first.
     pub directory: u64,
+    /// Token of the transaction that made the offset.
+    pub token: Token,
     /// What it carries; nothing when the cursor moves over what does not concern the receiver.
     pub item: Option<Item>,
 }
 
-/// What a feed or a want page carries.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub enum Item {
-    /// A directory statement's envelope.
-    Envelope(Vec<u8>),
-    /// A slice.
-    Slice {
-        /// The header's envelope.
-        header: Vec<u8>,
-        /// The body, packed.
-        body: Vec<u8>,
-    },
-    /// A routing event (D25).
-    Routed(Routed),
-}
-
-/// An entity's conclusion changed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
-pub struct Routed {
-    /// Tagged subject.
-    pub subject: String,
-    /// Former region, empty if there was none.
-    pub from: String,
-    /// Region from now on.
-    pub to: String,
-}
-
 /// How far the receiver has stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack {
     /// Class.
     pub class: u8,
     /// Durable up to here.
     pub offset: u64,
-    /// Bytes that may be under way.
+    /// Bytes that may be under way beyond this offset.
     pub window: u64,
 }
 
-/// A want under its number.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct WantFrame {
-    /// Number that the receiver gave.
-    pub id: u64,
-    /// What is wanted.
-    pub want: Want,
-    /// Where the last page ended; empty for the first.
-    pub resume: Vec<u8>,
-}
-
-/// What can be wanted (D21). Numbers of variants are permanent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
-pub enum Want {
-    /// Everything held about a subject.
-    Subject(String),
-    /// A range of a log: seat, lane, opening, first and last sequence.
-    Range {
-        /// Seat.
-        seat: [u8; 16],
-        /// Lane.
-        lane: u8,
-        /// Opening of the epoch.
-        opening: [u8; 32],
-        /// First sequence.
-        from: u64,
-        /// Last sequence; 0 for "to the end".
-        to: u64,
-    },
-}
-
-/// A page of what was wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct WantPage {
-    /// The want's number.
-    pub id: u64,
-    /// The page's place: the `resume` that it answers.
-    pub resumed: Vec<u8>,
-    /// Its items.
-    pub items: Vec<Item>,
-    /// Where to go on; nothing when this was the last page.
-    pub next: Option<Vec<u8>>,
-}
-
-/// Orderly end.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+/// End of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Goodbye {
-    /// Reason as a stable code.
-    pub code: u8,
+    /// Reason.
+    pub code: GoodbyeCode,
+    /// Class and offset of the item that it is about; only [`GoodbyeCode::ItemRefused`] speaks about one.
+    pub item: Option<(u8, u64)>,
     /// The same for people.
     pub text: String,
 }
 
-/// Reasons of a [`Goodbye`].
-pub mod reason {
-    /// The process ends in good order.
-    pub const SHUTDOWN: u8 = 0;
-    /// No frame version in common.
-    pub const VERSION: u8 = 1;
-    /// The peer is not admitted, or its proof failed.
-    pub const NOT_ADMITTED: u8 = 2;
-    /// The peer broke the protocol.
-    pub const MISBEHAVED: u8 = 3;
-    /// A newer session of the same instance has taken over.
-    pub const FENCED: u8 = 4;
-    /// The peer pushed what lies outside of its jurisdiction (D23).
-    pub const JURISDICTION: u8 = 5;
+/// Why a frame is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameFault {
+    /// The frame itself is broken.
+    #[error(transparent)]
+    Frame(#[from] Malformed),
+    /// A step of a feed is whole, the item in it is not: nothing but this item is lost.
+    #[error("item at offset {offset} of class {class}: {what}")]
+    Item {
+        /// Class of the step.
+        class: u8,
+        /// Its offset.
+        offset: u64,
+        /// What is wrong.
+        what: Malformed,
+    },
 }
 
-impl Item {
-    /// Bytes that the item takes under way, about.
-    pub fn weight(&self) -> u64 {
-        64 + match self {
-            Self::Envelope(b) => b.len() as u64,
-            Self::Slice { header, body } => (header.len() + body.len()) as u64,
-            Self::Routed(r) => (r.subject.len() + r.from.len() + r.to.len()) as u64,
+impl Goodbye {
+    /// A goodbye that speaks about no item.
+    pub fn new(code: GoodbyeCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            item: None,
+            text: text.into(),
         }
     }
 }
 
-/// Why a hello was not believed. Told to people at both ends.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HelloFault {
-    /// No frame version in common.
-    #[error("双方没有共同的协议版本，对端为 {0} 至 {1}")]
-    Version(u8, u8),
-    /// No or too many seats.
-    #[error("出示了 {0} 个席位，数量不符合约定")]
-    Seats(usize),
-    /// A seat that nobody here has admitted.
-    #[error("席位 {0} 未获准入网")]
-    NotAdmitted(SeatId),
-    /// A seat whose key is not there.
-    #[error("席位 {0} 未能证明持有其密钥")]
-    NotProven(SeatId),
-    /// A directory statement in the hello is broken.
-    #[error("出示的名录声明已损坏：{0}")]
-    Directory(Malformed),
-}
+impl Frame {
+    /// The frame's number.
+    pub const fn number(&self) -> u8 {
+        match self {
+            Self::Hello(_) => 1,
+            Self::Resume(_) => 2,
+            Self::Feed(_) => 3,
+            Self::Ack(_) => 4,
+            Self::Receipts(_) => 5,
+            Self::Want(_) => 6,
+            Self::WantPage(_) => 7,
+            Self::Goodbye(_) => 8,
+            Self::Logs(_) => 9,
+            Self::Health(_) => 10,
+            Self::Statements(_) => 11,
+            Self::Unread(number) => *number,
+        }
+    }
 
-impl Hello {
-    /// Takes up the hello's directory statements as far as they verify, then checks that every seat is admitted and proves
-    /// its key on this connection. Returns the seats' identities, the party's own first.
-    pub fn verify(
-        &self,
-        directory: &mut Directory,
-        exporter: &[u8; 32],
-    ) -> Result<Vec<VerifiedIdentity>, HelloFault> {
-        if self.frame_min > VERSIONS.1 || self.frame_max < VERSIONS.0 {
-            return Err(HelloFault::Version(self.frame_min, self.frame_max));
+    pub(crate) fn put_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello(hello) => hello.put(out),
+            Self::Resume(resume) => resume.put(out),
+            Self::Feed(feed) => feed.put(out),
+            Self::Ack(ack) => ack.put(out),
+            Self::Receipts(receipts) => out.put_list(receipts, |out, r| out.put_bytes(r)),
+            Self::Want(want) => want.put(out),
+            Self::WantPage(page) => page.put(out),
+            Self::Goodbye(goodbye) => goodbye.put(out),
+            Self::Logs(logs) => logs.put(out),
+            Self::Health(all) => health::put_all(all, out),
+            Self::Statements(statements) => statements.put(out),
+            Self::Unread(_) => {}
         }
-        if self.seats.is_empty() || self.seats.len() > limits::HELLO_SEATS_MAX {
-            return Err(HelloFault::Seats(self.seats.len()));
-        }
-        for bytes in self.directory.iter().take(limits::HELLO_ENVELOPES_MAX) {
-            let envelope = Envelope::from_bytes(bytes).map_err(HelloFault::Directory)?;
-            // what does not verify is not believed; whether it matters shows at the seats below
-            let _ = directory.admit(&envelope);
-        }
-        self.seats
-            .iter()
-            .map(|p| {
-                let seat = SeatId(p.seat);
-                let identity = directory
-                    .identity(&seat)
-                    .ok_or(HelloFault::NotAdmitted(seat))?;
-                let proof = directory::presence(exporter, &seat);
-                if !identity.identity().key.verifies(&proof, &p.signature) {
-                    return Err(HelloFault::NotProven(seat));
+    }
+
+    /// A frame from its number and body; bytes behind what is known are ignored.
+    pub(crate) fn from_parts(number: u8, body: &[u8]) -> Result<Self, FrameFault> {
+        let what = match number {
+            1 => "hello",
+            2 => "resume",
+            3 => "feed",
+            4 => "ack",
+            5 => "receipts",
+            6 => "want",
+            7 => "page",
+            8 => "goodbye",
+            9 => "logs",
+            10 => "health",
+            11 => "statements",
+            _ => "frame",
+        };
+        let mut r = Reader::new(body, what);
+        let r = &mut r;
+        Ok(match number {
+            1 => Self::Hello(Hello::read(r)?),
+            2 => Self::Resume(Resume::read(r)?),
+            3 => Self::Feed(Feed::read(r)?),
+            4 => Self::Ack(Ack::read(r)?),
+            5 => Self::Receipts(read_receipts(r)?),
+            6 => Self::Want(WantFrame::read(r)?),
+            7 => Self::WantPage(WantPage::read(r)?),
+            8 => Self::Goodbye(Goodbye::read(r)?),
+            9 => Self::Logs(Logs::read(r)?),
+            10 => {
+                let all = health::read_all(r)?;
+                if all.is_empty() {
+                    return Err(r.malformed().into());
                 }
-                Ok(identity.clone())
-            })
-            .collect()
+                Self::Health(all)
+            }
+            11 => Self::Statements(Statements::read(r)?),
+            number => Self::Unread(number),
+        })
+    }
+}
+
+fn read_receipts(r: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+    let receipts = codec::list(r, limits::RECEIPTS_PER_FRAME_MAX, read_word)?;
+    if receipts.is_empty() {
+        return Err(r.malformed());
+    }
+    Ok(receipts)
+}
+
+/// An envelope of a receipt or feed head; whether it is good is not asked here.
+fn read_word(r: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
+    let bytes = codec::bytes(r, limits::WORD_BYTES_MAX)?;
+    match bytes.get(1) {
+        Some(&(kind::RECEIPT | kind::FEED_HEAD)) => Ok(bytes.to_vec()),
+        _ => Err(r.malformed()),
+    }
+}
+
+fn read_position(r: &mut Reader<'_>) -> Result<u64, Malformed> {
+    match r.u64()? {
+        n if n > limits::POSITION_MAX => Err(r.malformed()),
+        n => Ok(n),
+    }
+}
+
+fn read_class(r: &mut Reader<'_>) -> Result<u8, Malformed> {
+    match r.u8()? {
+        class if usize::from(class) >= CLASSES => Err(r.malformed()),
+        class => Ok(class),
+    }
+}
+
+impl Body for Resume {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.incarnation.put(out);
+        for cursor in &self.cursors {
+            out.put_u64(cursor.offset);
+            out.put(&cursor.token.0);
+        }
+        self.interest.put(out);
+        out.put_u64(self.window);
+        out.put_list(&self.words, |out, w| out.put_bytes(w));
     }
 
-    /// The instance.
-    pub const fn instance_id(&self) -> InstanceId {
-        InstanceId(self.instance)
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let incarnation = Incarnation::read(r)?;
+        let mut cursors = [Cursor::default(); CLASSES];
+        for cursor in &mut cursors {
+            cursor.offset = read_position(r)?;
+            cursor.token = Token(r.array()?);
+            if cursor.offset == 0 && cursor.token != Token::default() {
+                return Err(r.malformed());
+            }
+        }
+        Ok(Self {
+            incarnation,
+            cursors,
+            interest: Interest::read(r)?,
+            window: r.u64()?,
+            words: codec::list(r, limits::RESUME_WORDS_MAX, read_word)?,
+        })
+    }
+}
+
+impl Feed {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.class);
+        out.put_u32(self.interest);
+        out.put_u64(self.after);
+        out.put_u64(self.offset);
+        out.put_u64(self.directory);
+        out.put(&self.token.0);
+        match &self.item {
+            Some(item) => item.put_framed(out),
+            None => out.put(&[0; 5]),
+        }
     }
 
-    /// The sender's feed.
-    pub const fn feed_id(&self) -> FeedId {
-        FeedId(self.feed)
+    fn read(r: &mut Reader<'_>) -> Result<Self, FrameFault> {
+        let mut feed = Self {
+            class: read_class(r)?,
+            interest: r.u32()?,
+            after: read_position(r)?,
+            offset: read_position(r)?,
+            directory: read_position(r)?,
+            token: Token(r.array()?),
+            item: None,
+        };
+        let (number, body) = item::read_framed(r)?;
+        if number == 0 {
+            return Ok(feed);
+        }
+        let refused = |what| FrameFault::Item {
+            class: feed.class,
+            offset: feed.offset,
+            what,
+        };
+        let item = Item::from_parts(number, body).map_err(refused)?;
+        if !item.may_stand_in_feed(feed.class) {
+            return Err(refused(Malformed::of("item: not of this class of a feed")));
+        }
+        feed.item = Some(item);
+        Ok(feed)
+    }
+}
+
+impl Body for Ack {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.class);
+        out.put_u64(self.offset);
+        out.put_u64(self.window);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            class: read_class(r)?,
+            offset: read_position(r)?,
+            window: r.u64()?,
+        })
+    }
+}
+
+/// Stands for "no class" in a goodbye.
+const NO_CLASS: u8 = 255;
+
+impl Body for Goodbye {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (class, offset) = self.item.unwrap_or((NO_CLASS, 0));
+        out.put_u8(self.code.number());
+        out.put_u8(class);
+        out.put_u64(offset);
+        out.put_bytes(self.text.as_bytes());
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (code, class, offset) = (GoodbyeCode::of(r.u8()?), r.u8()?, r.u64()?);
+        Ok(Self {
+            code,
+            item: (class != NO_CLASS).then_some((class, offset)),
+            text: codec::text(r, usize::from(u16::MAX))?,
+        })
     }
 }

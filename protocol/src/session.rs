@@ -2,32 +2,44 @@
 //!
 //! Order of use: make one with [`Session::new`] on each side; pass on every frame that [`Session::poll_transmit`] gives;
 //! put every frame that arrives into [`Session::handle_frame`]; answer every [`Event`]; call [`Session::handle_timeout`]
-//! when [`Session::poll_timeout`] says so. After the events of a call are answered, poll again.
+//! when [`Session::poll_timeout`] says so. After the events of a call are answered, poll again. The course is:
+//!
+//! 1. both say hello at once, and nothing else;
+//! 2. [`Event::Hello`]: the caller checks it and takes in what it needed, then [`Session::accept`]: resume, the complete
+//!    list of logs and a digest of statements are said;
+//! 3. [`Event::Established`]: the caller judges what the peer's resume shows, then [`Session::begin`]: our feed is read;
+//! 4. feed, acks, receipts, wants, news of logs, health, comparison of statements, until one side says goodbye.
 //!
 //! The sender keeps no state per peer beyond the session: the receiver says where to go on, in [`Resume`]. A frame may be
-//! lost, repeated or overtake others; every step of a feed names the cursor that it follows, so a receiver takes steps in
-//! order and at most once, and a sender goes back to the last acknowledged cursor when nothing is acknowledged for long.
-//!
-//! Long because it is one state machine whose invariants span all its inputs.
+//! lost, repeated or overtake others if [`Config::retransmit`] is set; every step of a feed names the cursor that it follows,
+//! so a receiver takes steps in order and at most once, and a sender goes back to the last acknowledged cursor when nothing
+//! is acknowledged for long. On a carrier that loses nothing, what does not follow is the peer's fault.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::bytes::Malformed;
 use crate::codec;
 use crate::frame::{
-    Ack, CLASSES, Feed, Frame, Goodbye, Hello, Interest, Item, Resume, VERSIONS, Want, WantFrame,
-    WantPage, reason,
+    Ack, CLASSES, Cursor, Digest, FRAME_HIGHEST, Feed, Frame, FrameFault, Goodbye, GoodbyeCode,
+    Health, Hello, Interest, Item, LogEntry, LogsEnd, PageCode, Resume, Scope, Token, Want,
+    WantFrame, WantPage,
 };
+use crate::hash::Ref;
 use crate::limits;
-use crate::name::{FeedId, InstanceId};
+use crate::name::{FeedId, Incarnation, InstanceId, SeatId};
 
 mod incoming;
 mod outgoing;
+mod paced;
 #[cfg(test)]
 mod tests;
+mod wants;
+mod words;
 
-use incoming::Incoming;
+use incoming::{Heard, Incoming};
 use outgoing::Outgoing;
+use words::Words;
+pub use words::{HEALTH_PAUSE_MS, LOGS_PAUSE_MS};
 
 /// Milliseconds on a monotonic clock of the caller's.
 pub type Millis = u64;
@@ -39,8 +51,26 @@ pub struct Config {
     pub hello: Hello,
     /// Bytes that the peer may have under way to us, per class.
     pub window: u64,
-    /// After how long without progress something is said again; `None` on carriers that lose nothing.
+    /// After how long without progress something is said again; `None` on carriers that lose nothing and keep the order of
+    /// each priority.
     pub retransmit: Option<Millis>,
+}
+
+/// What the caller says when it believes the peer's hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    /// How far we have stored the peer's feed, if we know it under the incarnation that its hello names.
+    pub cursors: Option<[Cursor; CLASSES]>,
+    /// What we want from it.
+    pub interest: Interest,
+    /// Envelopes that the peer has signed and those of nodes above it; see [`Resume::words`].
+    pub words: Vec<Vec<u8>>,
+    /// All logs of the seats in the peer's hello and of the seats below them, a tip each.
+    pub logs: Vec<LogEntry>,
+    /// Whether that list lacks what only the city knows (D80).
+    pub without_city: bool,
+    /// What we hold of statements.
+    pub digest: Digest,
 }
 
 /// What the caller is to do. Each event names the call that answers it.
@@ -48,8 +78,11 @@ pub struct Config {
 pub enum Event {
     /// The peer said hello. Check it with [`Hello::verify`], then [`Session::accept`] or [`Session::refuse`].
     Hello(Hello),
-    /// Both sides have accepted; the peer wants this from our feed.
-    Established(Interest),
+    /// Both sides have accepted. Judge what the resume shows, then [`Session::begin`]. Cursors are zero if they belong to
+    /// another incarnation than ours.
+    Established(Resume),
+    /// The peer wants something else from our feed from now on. Pages that are read from here on are for this.
+    InterestChanged(Interest),
     /// Read our feed: items of this class behind `after` and not behind `upto`, for the peer's interest, of at most about
     /// `bytes_max`. Answer with [`Session::handle_page`].
     ReadFeed {
@@ -61,38 +94,85 @@ pub enum Event {
         upto: Option<u64>,
         /// About so many bytes.
         bytes_max: u64,
-        /// Give it back.
-        token: u32,
+        /// Number of the read: give it back.
+        read: u32,
+    },
+    /// The peer has begun its feed of this class anew, since our cursor is not one of it (D85): what comes next takes the
+    /// place of our cursor, downwards too.
+    FeedAnew {
+        /// Class.
+        class: u8,
     },
     /// Verify and store these items together with the cursor, durably. Answer with [`Session::handle_taken`]; several of
-    /// one class may be open and are answered in order.
+    /// one class may be open and are answered in order. An item that is refused for its bytes: [`Session::refuse_item`].
     TakeIn {
         /// Class.
         class: u8,
-        /// Items in order.
-        items: Vec<Item>,
+        /// Items in order, each with its offset.
+        items: Vec<(u64, Item)>,
         /// The cursor behind them.
-        through: u64,
+        through: Cursor,
+        /// Version of our interest by which they were chosen.
+        interest: u32,
     },
-    /// Receipts of the peer and of those above it.
+    /// Receipts and feed heads of the peer and of those above it.
     Receipts(Vec<Vec<u8>>),
+    /// State of logs: after the greeting the complete list, in one or several of these, later news.
+    Logs {
+        /// Entries.
+        entries: Vec<LogEntry>,
+        /// Whether the list is complete with these.
+        end: LogsEnd,
+    },
+    /// How seats are, by the peer's word.
+    Health(Vec<Health>),
+    /// What the peer holds of statements.
+    Digest(Digest),
+    /// The peer wants to know which statements we hold. Answer with [`Session::handle_statements`].
+    ServeStatements {
+        /// Of this scope.
+        scope: Scope,
+        /// Behind this one.
+        after: Ref,
+    },
+    /// Which statements the peer holds: the answer to [`Session::ask_statements`].
+    Statements {
+        /// Of this scope.
+        scope: Scope,
+        /// Ascending.
+        references: Vec<Ref>,
+        /// Whether there are no more behind these.
+        last: bool,
+    },
     /// The peer wants a page. Answer with [`Session::handle_want_page`].
     ServeWant {
         /// The want's number.
-        id: u64,
+        number: u64,
         /// What.
         want: Want,
         /// Where the last page ended.
-        resume: Vec<u8>,
+        place: Vec<u8>,
     },
     /// A page of what we wanted. Store it; go on with [`Session::want`] at `next`, or be done.
     WantPage {
         /// The want's number.
-        id: u64,
+        number: u64,
+        /// What it comes to.
+        code: PageCode,
+        /// Offset of the peer's feed at which it was built.
+        built_at: u64,
         /// Items.
         items: Vec<Item>,
         /// Where to go on; `None` at the end.
         next: Option<Vec<u8>>,
+    },
+    /// The peer has refused an item of our feed for its bytes; the session ends. Note it durably, raise an alarm, and name
+    /// it to [`Session::begin`] from now on.
+    Refused {
+        /// Class.
+        class: u8,
+        /// Offset.
+        offset: u64,
     },
     /// The conversation is over.
     Closed(Goodbye),
@@ -101,12 +181,42 @@ pub enum Event {
 /// A page of our feed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// Items with their offsets, ascending.
-    pub items: Vec<(u64, Item)>,
-    /// Everything of this class up to here is in `items` or does not concern the peer.
+    /// Items with their offsets, ascending, each with the token of its transaction.
+    pub items: Vec<(u64, Token, Item)>,
+    /// Everything of this class up to here is in `items` or does not concern the peer. Not below the last item.
     pub through: u64,
+    /// The token of the transaction that made `through`.
+    pub token: Token,
     /// Whether there was more than fitted.
     pub more: bool,
+}
+
+/// What a want of the peer comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether it is given.
+    pub code: PageCode,
+    /// Offset of our feed at which it was built.
+    pub built_at: u64,
+    /// Items.
+    pub items: Vec<Item>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Vec<u8>>,
+    /// The one entry of a [`Want::Header`]: it is said in front of the page.
+    pub header: Option<LogEntry>,
+}
+
+impl Answer {
+    /// An answer that gives nothing.
+    pub const fn none(code: PageCode) -> Self {
+        Self {
+            code,
+            built_at: 0,
+            items: Vec::new(),
+            next: None,
+            header: None,
+        }
+    }
 }
 
 /// The peer broke the rules of the conversation: it is at fault and the session ends.
@@ -118,9 +228,36 @@ pub enum PeerMisbehaved {
     /// A frame at a time or with a content that the conversation does not allow.
     #[error("peer broke the conversation: {0}")]
     Conversation(&'static str),
+    /// An item of its feed that cannot be read: it is named in the goodbye, so that it is skipped.
+    #[error("peer sent an item at offset {offset} of class {class} that cannot be read: {what}")]
+    Item {
+        /// Class.
+        class: u8,
+        /// Offset.
+        offset: u64,
+        /// What is wrong.
+        what: Malformed,
+    },
 }
 
-/// Urgency of a frame on the carrier: 0 control and lane 0, 1 and 2 the lanes, 3 wants.
+impl From<FrameFault> for PeerMisbehaved {
+    fn from(fault: FrameFault) -> Self {
+        match fault {
+            FrameFault::Frame(what) => Self::Malformed(what),
+            FrameFault::Item {
+                class,
+                offset,
+                what,
+            } => Self::Item {
+                class,
+                offset,
+                what,
+            },
+        }
+    }
+}
+
+/// Urgency of a frame on the carrier: 0 control and lane 0, 1 and 2 the lanes, 3 answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// Urgency.
@@ -141,10 +278,18 @@ enum Phase {
     Closed,
 }
 
-/// A want of ours whose next page has not arrived.
+/// Who speaks at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Peer {
+    instance: InstanceId,
+    incarnation: Incarnation,
+    items: u8,
+}
+
+/// A question of ours whose answer has not arrived.
 #[derive(Debug)]
-struct Asked {
-    frame: WantFrame,
+struct Asked<T> {
+    what: T,
     /// When it was said last; `None` while it waits to be said.
     said: Option<Millis>,
 }
@@ -154,24 +299,30 @@ struct Asked {
 pub struct Session {
     config: Config,
     phase: Phase,
-    peer: (InstanceId, FeedId),
+    peer: Peer,
     /// Ours, once we have accepted.
     resume: Option<Resume>,
-    /// The peer's, if it came before our own word.
-    early: Option<Resume>,
-    established: bool,
+    /// Bytes of what the peer said while its hello was being judged.
+    early: Vec<Vec<u8>>,
+    early_bytes: usize,
+    /// The peer's, once both have accepted.
+    established: Option<Resume>,
+    begun: bool,
+    /// Items of our feed that the peer has refused.
+    skip: BTreeSet<(u8, u64)>,
     outgoing: [Outgoing; CLASSES],
     incoming: [Incoming; CLASSES],
-    wants: BTreeMap<u64, Asked>,
+    wants: BTreeMap<u64, Asked<WantFrame>>,
     /// Places of the peer's wants whose pages are with the caller or wait to be sent.
     serving: BTreeSet<(u64, Vec<u8>)>,
+    pages: VecDeque<(WantPage, Option<LogEntry>)>,
+    words: Words,
+    unread: u64,
     events: VecDeque<Event>,
     // what waits to be said; states, not queues, wherever a peer could make us say the same again and again
     say_hello: bool,
     say_resume: bool,
     say_acks: [bool; CLASSES],
-    receipts: VecDeque<Vec<Vec<u8>>>,
-    pages: VecDeque<WantPage>,
     goodbye: Option<Goodbye>,
     /// When we last greeted.
     greeted: Millis,
@@ -185,18 +336,22 @@ impl Session {
             outgoing: std::array::from_fn(|class| Outgoing::new(class as u8)),
             config,
             phase: Phase::Greeting,
-            peer: Default::default(),
+            peer: Peer::default(),
             resume: None,
-            early: None,
-            established: false,
+            early: Vec::new(),
+            early_bytes: 0,
+            established: None,
+            begun: false,
+            skip: BTreeSet::new(),
             wants: BTreeMap::new(),
             serving: BTreeSet::new(),
+            pages: VecDeque::new(),
+            words: Words::new(),
+            unread: 0,
             events: VecDeque::new(),
             say_hello: true,
             say_resume: false,
             say_acks: [false; CLASSES],
-            receipts: VecDeque::new(),
-            pages: VecDeque::new(),
             goodbye: None,
             greeted: now,
         }
@@ -204,75 +359,156 @@ impl Session {
 
     /// The peer's feed, once it has said hello.
     pub const fn peer_feed(&self) -> FeedId {
-        self.peer.1
+        self.peer.incarnation.feed
+    }
+
+    /// The peer's incarnation by its hello.
+    pub const fn peer_incarnation(&self) -> Incarnation {
+        self.peer.incarnation
+    }
+
+    /// The peer's instance.
+    pub const fn peer_instance(&self) -> InstanceId {
+        self.peer.instance
+    }
+
+    /// Highest item number that the peer reads. Whoever reads our feed for it keeps back what is above, durably, before it
+    /// answers the read.
+    pub const fn peer_items(&self) -> u8 {
+        self.peer.items
+    }
+
+    /// Frames of later releases that were passed over.
+    pub const fn unread_frames(&self) -> u64 {
+        self.unread
     }
 
     /// Whether both sides have accepted and nobody has closed.
     pub fn is_established(&self) -> bool {
-        self.established && self.phase != Phase::Closed
+        self.established.is_some() && self.phase != Phase::Closed
+    }
+
+    /// Whether frames may be handed over. While this is false the caller leaves them on the carrier: the peer's hello is
+    /// being judged, and no more of what follows it is kept.
+    pub fn listens(&self) -> bool {
+        self.phase != Phase::Judging || self.early_bytes < limits::EARLY_BYTES_MAX
+    }
+
+    /// Whether the carrier loses, repeats or reorders, so that frames out of turn are nobody's fault.
+    const fn loses(&self) -> bool {
+        self.config.retransmit.is_some()
+    }
+
+    /// What is out of turn: let pass on a carrier that loses and reorders, the peer's fault on another.
+    const fn out_of_turn(&self, what: &'static str) -> Result<(), PeerMisbehaved> {
+        match self.loses() {
+            true => Ok(()),
+            false => Err(PeerMisbehaved::Conversation(what)),
+        }
     }
 
     // ---- inputs -------------------------------------------------------------------------------------------------
 
-    /// A frame arrived.
+    /// A frame arrived: number, length and body.
     pub fn handle_frame(&mut self, now: Millis, bytes: &[u8]) -> Result<(), PeerMisbehaved> {
         if self.phase == Phase::Closed {
             return Ok(());
         }
-        let result = codec::decode(bytes)
-            .map_err(Into::into)
-            .and_then(|frame| self.take_frame(now, frame));
-        if let Err(fault) = &result {
-            // the sender's people read it
-            let text = format!(
-                "收到的报文不符合协议约定（{fault}），会话结束；请发送方核对程序版本，反复出现时联系其运维人员"
-            );
-            self.close(reason::MISBEHAVED, text);
+        let result = self.read_frame(now, bytes);
+        self.judge(result)
+    }
+
+    /// Ends the conversation for a fault of the peer's.
+    fn judge(&mut self, result: Result<(), PeerMisbehaved>) -> Result<(), PeerMisbehaved> {
+        // the sender's people read it
+        match &result {
+            Ok(()) => {}
+            Err(PeerMisbehaved::Item {
+                class,
+                offset,
+                what,
+            }) => {
+                let text = format!(
+                    "第 {class} 类第 {offset} 条的内容无法读取（{what}），本端不接收此条，会话结束；请发送方跳过此条并核对程序版本和存储"
+                );
+                self.refuse_item(*class, *offset, text);
+            }
+            Err(fault) => {
+                let text = format!(
+                    "收到的报文不符合协议约定（{fault}），会话结束；请发送方核对程序版本，反复出现时联系其运维人员"
+                );
+                self.close(GoodbyeCode::Misbehaved, text);
+            }
         }
         result
+    }
+
+    fn read_frame(&mut self, now: Millis, bytes: &[u8]) -> Result<(), PeerMisbehaved> {
+        let believed = self.phase == Phase::Accepted;
+        if !believed && bytes.len() > codec::HEADER_BYTES + limits::GREETING_FRAME_BYTES_MAX {
+            return Err(PeerMisbehaved::Conversation("a long frame before the hello is believed"));
+        }
+        let frame = codec::decode(bytes)?;
+        match (self.phase, &frame) {
+            (_, Frame::Hello(_) | Frame::Goodbye(_)) | (Phase::Accepted, _) => {
+                self.take_frame(now, frame)
+            }
+            (Phase::Judging, Frame::Unread(_)) => self.take_frame(now, frame),
+            // these answer what we have not said yet
+            (Phase::Judging, Frame::Feed(_) | Frame::Ack(_) | Frame::WantPage(_)) => {
+                self.out_of_turn("a frame that answers what was not said")
+            }
+            // nothing of ours is for a peer that was not judged; but it may not say this again, so it is kept
+            (Phase::Judging, _) => {
+                if self.early_bytes >= limits::EARLY_BYTES_MAX {
+                    return self.out_of_turn("too much before the hello is believed");
+                }
+                self.early_bytes += bytes.len();
+                self.early.push(bytes.to_vec());
+                Ok(())
+            }
+            // what overtook the hello is said again by its sender
+            (Phase::Greeting | Phase::Closed, _) => self.out_of_turn("a frame before the hello"),
+        }
     }
 
     fn take_frame(&mut self, now: Millis, frame: Frame) -> Result<(), PeerMisbehaved> {
         match frame {
             Frame::Hello(hello) => self.take_hello(hello)?,
-            Frame::Resume(resume) => self.take_resume(now, resume)?,
-            Frame::Goodbye(Goodbye { code, text }) => {
-                self.end();
-                // it will stand in logs and terminals
-                let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
-                text.truncate(text.floor_char_boundary(limits::GOODBYE_TEXT_BYTES_MAX));
-                self.events.push_back(Event::Closed(Goodbye { code, text }));
-            }
-            // what overtook the greeting is said again by its sender
-            _ if self.phase != Phase::Accepted => {}
+            Frame::Resume(resume) => self.take_resume(resume)?,
             Frame::Feed(feed) => self.take_feed(feed)?,
             Frame::Ack(ack) => {
-                let out = self.outgoing.get_mut(usize::from(ack.class));
-                out.ok_or(PeerMisbehaved::Conversation("class of an ack"))?
-                    .handle_ack(now, ack)?;
+                self.outgoing[usize::from(ack.class)].handle_ack(now, ack)?;
                 self.read_on();
             }
-            Frame::Receipts(receipts) => {
-                if receipts.len() > limits::RECEIPTS_PER_FRAME_MAX {
-                    return Err(PeerMisbehaved::Conversation("receipts in one frame"));
-                }
-                self.events.push_back(Event::Receipts(receipts));
-            }
+            Frame::Receipts(receipts) => self.events.push_back(Event::Receipts(receipts)),
             Frame::Want(want) => self.take_want(want)?,
             Frame::WantPage(page) => self.take_want_page(page)?,
+            Frame::Goodbye(goodbye) => self.take_goodbye(goodbye),
+            Frame::Logs(logs) => self.events.push_back(Event::Logs {
+                entries: logs.entries,
+                end: logs.end,
+            }),
+            Frame::Health(all) => self.take_health(now, all)?,
+            Frame::Statements(statements) => self.take_statements(statements)?,
+            Frame::Unread(_) => self.unread = self.unread.saturating_add(1),
         }
         Ok(())
     }
 
     fn take_hello(&mut self, hello: Hello) -> Result<(), PeerMisbehaved> {
-        let peer = (hello.instance_id(), hello.feed_id());
+        let peer = Peer {
+            instance: hello.instance,
+            incarnation: hello.incarnation,
+            items: hello.items,
+        };
         match self.phase {
-            Phase::Greeting if hello.frame_min > VERSIONS.1 || hello.frame_max < VERSIONS.0 => {
+            Phase::Greeting if hello.frames < FRAME_HIGHEST => {
                 let text = format!(
-                    "帧版本不兼容：对端 {} 至 {}，本机 {} 至 {}",
-                    hello.frame_min, hello.frame_max, VERSIONS.0, VERSIONS.1
+                    "协议版本不兼容：对端能读的报文编号至 {}，本版本需要至 {FRAME_HIGHEST}；请升级对端程序",
+                    hello.frames
                 );
-                self.close(reason::VERSION, text);
+                self.close(GoodbyeCode::Version, text);
             }
             // our own proof said back to us, on the connection that it is good for, would pass every later check
             Phase::Greeting if shares_a_seat(&hello, &self.config.hello) => {
@@ -287,6 +523,9 @@ impl Session {
             Phase::Judging | Phase::Accepted if peer != self.peer => {
                 return Err(PeerMisbehaved::Conversation("hello of another party"));
             }
+            Phase::Judging | Phase::Accepted if !self.loses() => {
+                return Err(PeerMisbehaved::Conversation("a second hello"));
+            }
             // the peer has not heard us yet
             Phase::Accepted => self.say_resume = true,
             Phase::Judging | Phase::Closed => {}
@@ -294,122 +533,145 @@ impl Session {
         Ok(())
     }
 
-    fn take_want(&mut self, want: WantFrame) -> Result<(), PeerMisbehaved> {
-        if want.resume.len() > limits::WANT_RESUME_BYTES_MAX {
-            return Err(PeerMisbehaved::Conversation("place of a want"));
+    fn take_goodbye(&mut self, goodbye: Goodbye) {
+        self.end();
+        // who has left hears nothing more
+        self.say_acks = [false; CLASSES];
+        if let (GoodbyeCode::ItemRefused, Some((class, offset))) = (goodbye.code, goodbye.item) {
+            // whoever refuses what is not under way says nothing about our feed
+            let sender = self.outgoing.get(usize::from(class));
+            if sender.is_some_and(|out| out.is_under_way(offset)) {
+                self.events.push_back(Event::Refused { class, offset });
+            }
         }
-        if matches!(&want.want, Want::Subject(s) if s.len() > limits::SUBJECT_BYTES_MAX) {
-            return Err(PeerMisbehaved::Conversation("subject of a want"));
-        }
-        let place = (want.id, want.resume.clone());
-        if self.serving.contains(&place) {
-            return Ok(());
-        }
-        if self.serving.len() >= limits::WANTS_OPEN_MAX {
-            // late repetitions can be among those that are being served; what is passed over here is said again
-            return match self.config.retransmit {
-                Some(_) => Ok(()),
-                None => Err(PeerMisbehaved::Conversation("wants open at once")),
-            };
-        }
-        self.serving.insert(place);
-        self.events.push_back(Event::ServeWant {
-            id: want.id,
-            want: want.want,
-            resume: want.resume,
-        });
-        Ok(())
+        // it will stand in logs and terminals
+        let mut text: String = goodbye.text.chars().filter(|c| !c.is_control()).collect();
+        text.truncate(text.floor_char_boundary(limits::GOODBYE_TEXT_BYTES_MAX));
+        self.events
+            .push_back(Event::Closed(Goodbye { text, ..goodbye }));
     }
 
-    fn take_want_page(&mut self, page: WantPage) -> Result<(), PeerMisbehaved> {
-        // a page nobody waits for is a repetition
-        let asked = self.wants.get(&page.id);
-        if asked.is_none_or(|a| a.frame.resume != page.resumed) {
-            return Ok(());
-        }
-        if page.next.as_ref() == Some(&page.resumed) {
-            return Err(PeerMisbehaved::Conversation("a page that does not advance"));
-        }
-        if page
-            .next
-            .as_ref()
-            .is_some_and(|n| n.len() > limits::WANT_RESUME_BYTES_MAX)
-        {
-            return Err(PeerMisbehaved::Conversation("next place of a want"));
-        }
-        self.wants.remove(&page.id);
-        self.events.push_back(Event::WantPage {
-            id: page.id,
-            items: page.items,
-            next: page.next,
-        });
-        Ok(())
-    }
-
-    /// The peer's hello is believed. `cursors` is how far we have stored its feed, if we know it under the id that it names.
-    pub fn accept(&mut self, now: Millis, cursors: Option<[u64; CLASSES]>, interest: Interest) {
+    /// The peer's hello is believed, and what it needed is taken in.
+    pub fn accept(&mut self, now: Millis, acceptance: Acceptance) {
         if self.phase != Phase::Judging {
             return;
         }
         self.phase = Phase::Accepted;
-        let cursors = cursors.unwrap_or_default();
+        let incarnation = match acceptance.cursors {
+            Some(_) => self.peer.incarnation,
+            None => Incarnation::default(),
+        };
+        let cursors = acceptance.cursors.unwrap_or_default();
         for (incoming, cursor) in self.incoming.iter_mut().zip(cursors) {
             incoming.start(cursor, self.config.window);
         }
-        let resume = Resume {
-            feed: self.peer.1.0,
-            cursors,
-            interest,
-            window: self.config.window,
-        };
         self.say_resume = true;
-        self.resume = Some(resume);
+        self.resume = Some(Resume {
+            incarnation,
+            cursors,
+            interest: acceptance.interest,
+            window: self.config.window,
+            words: acceptance.words,
+        });
+        let end = match acceptance.without_city {
+            true => LogsEnd::CompleteWithoutCity,
+            false => LogsEnd::Complete,
+        };
+        self.words.put_list(acceptance.logs, end);
+        self.words.put_digest(acceptance.digest);
         self.greeted = now;
-        if let Some(early) = self.early.take() {
-            self.establish(now, early);
+        self.early_bytes = 0;
+        for bytes in std::mem::take(&mut self.early) {
+            if self.phase != Phase::Accepted {
+                break;
+            }
+            // the goodbye says what is wrong
+            let _ = self.handle_frame(now, &bytes);
         }
     }
 
     /// The peer's hello is not believed.
-    pub fn refuse(&mut self, code: u8, text: impl Into<String>) {
-        self.close(code, text.into());
+    pub fn refuse(&mut self, code: GoodbyeCode, text: impl Into<String>) {
+        self.close(code, text);
     }
 
-    fn take_resume(&mut self, now: Millis, resume: Resume) -> Result<(), PeerMisbehaved> {
-        let terms = resume.interest.regions.len() + resume.interest.seats.len();
-        if terms > limits::INTEREST_TERMS_MAX {
-            return Err(PeerMisbehaved::Conversation("interest with too many terms"));
+    fn take_resume(&mut self, mut resume: Resume) -> Result<(), PeerMisbehaved> {
+        if let Some(known) = &mut self.established {
+            if resume.interest.version <= known.interest.version {
+                return self.out_of_turn("a resume without a newer interest");
+            }
+            known.interest = resume.interest.clone();
+            if self.begun {
+                for out in &mut self.outgoing {
+                    out.change_interest(resume.interest.version);
+                }
+            }
+            self.events
+                .push_back(Event::InterestChanged(resume.interest));
+            self.read_on();
+            return Ok(());
         }
-        if resume.cursors.iter().any(|c| *c > limits::POSITION_MAX) {
-            return Err(PeerMisbehaved::Conversation("cursor of a resume"));
+        if resume.incarnation != self.config.hello.incarnation {
+            resume.cursors = Default::default();
         }
-        match self.phase {
-            // nothing of ours is for a peer that was not judged; but nobody may say this again, so it is kept
-            Phase::Greeting | Phase::Judging => self.early = Some(resume),
-            Phase::Accepted if !self.established => self.establish(now, resume),
-            Phase::Accepted | Phase::Closed => {}
-        }
+        self.established = Some(resume.clone());
+        self.events.push_back(Event::Established(resume));
         Ok(())
     }
 
-    fn establish(&mut self, now: Millis, resume: Resume) {
-        self.established = true;
-        let known = resume.feed == self.config.hello.feed;
-        for (out, cursor) in self.outgoing.iter_mut().zip(resume.cursors) {
-            out.start(now, if known { cursor } else { 0 }, resume.window);
+    /// Our feed begins: behind the peer's cursors, or from the start if `anew` says that one of them, or its token, is not
+    /// one of our feed (D85). Items of `skip`, by class and offset, are left out: the peer has refused them for their bytes.
+    pub fn begin(&mut self, now: Millis, anew: bool, skip: BTreeSet<(u8, u64)>) {
+        let Some(resume) = &self.established else {
+            return;
+        };
+        if self.begun || self.phase == Phase::Closed {
+            return;
         }
-        self.events.push_back(Event::Established(resume.interest));
+        self.begun = true;
+        self.skip = skip;
+        let version = resume.interest.version;
+        for (out, cursor) in self.outgoing.iter_mut().zip(resume.cursors) {
+            out.start(now, cursor.offset, anew, resume.window, version);
+        }
         self.read_on();
     }
 
+    /// We want something else from the peer's feed from now on; the version must be greater than that of the last one. Where
+    /// it holds from, the peer's steps say. On a carrier that loses frames the caller says it again until a step names it.
+    pub fn change_interest(&mut self, interest: Interest) {
+        let stored: [Cursor; CLASSES] = std::array::from_fn(|class| self.incoming[class].stored());
+        let lossy = self.loses();
+        if let Some(resume) = &mut self.resume
+            && (interest.version > resume.interest.version
+                || (lossy && interest.version == resume.interest.version))
+        {
+            resume.incarnation = self.peer.incarnation;
+            resume.cursors = stored;
+            resume.interest = interest;
+            resume.words = Vec::new();
+            self.say_resume = true;
+        }
+    }
+
     fn take_feed(&mut self, feed: Feed) -> Result<(), PeerMisbehaved> {
-        let class = usize::from(feed.class);
-        let incoming = self
-            .incoming
-            .get_mut(class)
-            .ok_or(PeerMisbehaved::Conversation("class of a feed"))?;
-        // the sender goes back when it has not heard our ack: we say it again
-        self.say_acks[class] |= incoming.handle_feed(feed)?;
+        let class = feed.class;
+        let interest = self.resume.as_ref().map_or(0, |r| r.interest.version);
+        let incoming = &mut self.incoming[usize::from(class)];
+        match incoming.handle_feed(feed, interest)? {
+            Heard::Taken => {}
+            Heard::Anew => {
+                // it has begun anew in every class, so that nothing goes ahead of its directory
+                for (other, incoming) in (0..).zip(&mut self.incoming) {
+                    if other == class || incoming.forget() {
+                        self.events.push_back(Event::FeedAnew { class: other });
+                    }
+                }
+            }
+            // the sender goes back when it has not heard our ack: we say it again
+            Heard::Again => self.say_acks[usize::from(class)] = true,
+            Heard::Elsewhere => return self.out_of_turn("a step that does not follow"),
+        }
         self.deliver();
         Ok(())
     }
@@ -425,10 +687,16 @@ impl Session {
         self.read_on();
     }
 
-    /// A page that [`Event::ReadFeed`] asked for.
-    pub fn handle_page(&mut self, _now: Millis, class: u8, token: u32, page: Page) {
+    /// A page that [`Event::ReadFeed`] asked for. One with an item that the peer does not read is our fault: it ends the
+    /// session, so that nothing is lost.
+    pub fn handle_page(&mut self, class: u8, read: u32, page: Page) {
+        let known = |(_, _, item): &(u64, Token, Item)| item.number() <= self.peer.items;
+        if !page.items.iter().all(known) {
+            let text = "本端读取了对端尚不能读取的内容，会话结束；请本端运维人员核对程序版本";
+            return self.close(GoodbyeCode::LocalFault, text);
+        }
         if let Some(out) = self.outgoing.get_mut(usize::from(class)) {
-            out.handle_page(token, page);
+            out.handle_page(read, page, &self.skip);
         }
         self.read_on();
     }
@@ -445,64 +713,25 @@ impl Session {
         self.deliver();
     }
 
-    /// Signed receipts for the peer, sent once both sides have accepted. They are not repeated: a receipt is cumulative, and
-    /// on a carrier that loses frames the caller says the newest again from time to time.
-    pub fn send_receipts(&mut self, receipts: Vec<Vec<u8>>) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        let chunks = receipts.chunks(limits::RECEIPTS_PER_FRAME_MAX);
-        self.receipts.extend(chunks.map(<[_]>::to_vec));
-        if self.receipts.len() > limits::RECEIPTS_WAITING_MAX {
-            // what is not said here is said in the next conversation
-            self.receipts.clear();
-            self.close(reason::MISBEHAVED, "对端长时间不接收回执，会话结束");
-        }
-    }
-
-    /// Whether another want may be opened now.
-    pub fn may_want(&self) -> bool {
-        self.is_established() && self.wants.len() < limits::WANTS_OPEN_MAX
-    }
-
-    /// Asks for a page of a want.
-    pub fn want(&mut self, _now: Millis, id: u64, want: Want, resume: Vec<u8>) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        let frame = WantFrame { id, want, resume };
-        self.wants.insert(id, Asked { frame, said: None });
-    }
-
-    /// The page that [`Event::ServeWant`] asked for.
-    pub fn handle_want_page(
-        &mut self,
-        id: u64,
-        resumed: Vec<u8>,
-        items: Vec<Item>,
-        next: Option<Vec<u8>>,
-    ) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        self.pages.push_back(WantPage {
-            id,
-            resumed,
-            items,
-            next,
+    /// An item of [`Event::TakeIn`] is refused for reasons that follow from its bytes: the session ends, and the sender skips
+    /// the item in the next one. What came before it may be stored; its own cursor and later ones are not.
+    pub fn refuse_item(&mut self, class: u8, offset: u64, text: impl Into<String>) {
+        self.say_goodbye(Goodbye {
+            item: Some((class, offset)),
+            ..Goodbye::new(GoodbyeCode::ItemRefused, text)
         });
     }
 
-    /// Ends the conversation in good order.
-    pub fn close(&mut self, code: u8, text: impl Into<String>) {
+    /// Ends the conversation.
+    pub fn close(&mut self, code: GoodbyeCode, text: impl Into<String>) {
+        self.say_goodbye(Goodbye::new(code, text));
+    }
+
+    fn say_goodbye(&mut self, goodbye: Goodbye) {
         if self.phase == Phase::Closed {
             return;
         }
         self.end();
-        let goodbye = Goodbye {
-            code,
-            text: text.into(),
-        };
         self.goodbye = Some(goodbye.clone());
         self.events.push_back(Event::Closed(goodbye));
     }
@@ -511,17 +740,24 @@ impl Session {
         self.phase = Phase::Closed;
         self.wants.clear();
         self.pages.clear();
+        self.words = Words::new();
+        self.early = Vec::new();
+        self.say_resume = false;
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Millis) {
-        let Some(patience) = self.config.retransmit else {
-            return;
-        };
         if self.phase == Phase::Closed {
             return;
         }
-        if !self.established {
+        self.hear_health(now);
+        if self.is_established() {
+            self.words.handle_timeout(now, self.config.retransmit);
+        }
+        let Some(patience) = self.config.retransmit else {
+            return;
+        };
+        if !self.is_established() {
             if now >= self.greeted + patience {
                 // the peer may have lost our hello as well as our resume
                 self.say_hello = true;
@@ -530,9 +766,7 @@ impl Session {
             }
             return;
         }
-        for asked in self.wants.values_mut() {
-            asked.said = asked.said.filter(|said| now < said + patience);
-        }
+        self.ask_again(now, patience);
         self.outgoing
             .iter_mut()
             .for_each(|out| out.handle_timeout(now, patience));
@@ -553,16 +787,16 @@ impl Session {
         now: Millis,
         room: impl Fn(u8) -> bool,
     ) -> Option<Transmit> {
-        let (priority, frame) = self.next_frame(now, room)?;
-        Some(Transmit {
-            priority,
-            bytes: codec::encode(&frame),
-        })
-    }
-
-    /// Pages of the peer's wants that wait to be said.
-    pub fn pages_waiting(&self) -> usize {
-        self.pages.len()
+        loop {
+            let (priority, frame) = self.next_frame(now, &room)?;
+            let bytes = codec::encode(&frame);
+            if bytes.len() <= codec::HEADER_BYTES + limits::FRAME_BYTES_MAX {
+                return Some(Transmit { priority, bytes });
+            }
+            // the caller gave more than a frame holds
+            let text = "本端要发送的报文超过上限，会话结束；请本端运维人员核对程序版本";
+            self.close(GoodbyeCode::LocalFault, text);
+        }
     }
 
     fn next_frame(&mut self, now: Millis, room: impl Fn(u8) -> bool) -> Option<(u8, Frame)> {
@@ -584,9 +818,7 @@ impl Session {
         if !room(3) {
             return None;
         }
-        let page = self.pages.pop_front()?;
-        self.serving.remove(&(page.id, page.resumed.clone()));
-        Some((3, Frame::WantPage(page)))
+        self.next_page().map(|frame| (3, frame))
     }
 
     fn next_control(&mut self, now: Millis) -> Option<Frame> {
@@ -596,25 +828,33 @@ impl Session {
         if std::mem::take(&mut self.say_resume) {
             return self.resume.clone().map(Frame::Resume);
         }
+        if let Some(frame) = self.words.next_of_greeting() {
+            return Some(frame);
+        }
+        // what was stored is acknowledged, whoever ends the conversation
         let due = self.say_acks.iter_mut().zip(0..).find(|(due, _)| **due);
         if let Some((due, class)) = due {
             *due = false;
             return Some(Frame::Ack(Ack {
                 class,
-                offset: self.incoming[usize::from(class)].stored(),
+                offset: self.incoming[usize::from(class)].stored().offset,
                 window: self.config.window,
             }));
         }
-        if self.established {
-            if let Some(receipts) = self.receipts.pop_front() {
-                return Some(Frame::Receipts(receipts));
-            }
-            if let Some(asked) = self.wants.values_mut().find(|a| a.said.is_none()) {
-                asked.said = Some(now);
-                return Some(Frame::Want(asked.frame.clone()));
-            }
+        if let Some(goodbye) = self.goodbye.take() {
+            return Some(Frame::Goodbye(goodbye));
         }
-        self.goodbye.take().map(Frame::Goodbye)
+        if !self.is_established() {
+            return None;
+        }
+        if let Some(frame) = self.words.next_question(now) {
+            return Some(frame);
+        }
+        if let Some(asked) = self.wants.values_mut().find(|a| a.said.is_none()) {
+            asked.said = Some(now);
+            return Some(Frame::Want(asked.what.clone()));
+        }
+        self.words.next_report(now)
     }
 
     /// The next thing for the caller to do.
@@ -624,16 +864,23 @@ impl Session {
 
     /// When [`Session::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Millis> {
-        let patience = self.config.retransmit?;
         if self.phase == Phase::Closed {
             return None;
         }
-        if !self.established {
-            return Some(self.greeted + patience);
+        let heard = self.words.heard.timeout();
+        if !self.is_established() {
+            let greeting = self.config.retransmit.map(|p| self.greeted + p);
+            return [greeting, heard].into_iter().flatten().min();
         }
-        let wants = self.wants.values().filter_map(|a| a.said);
-        let feeds = self.outgoing.iter().filter_map(|out| out.timeout(patience));
-        feeds.chain(wants.map(|said| said + patience)).min()
+        let paced = [heard, self.words.news.timeout(), self.words.health.timeout()];
+        let mut next: Option<Millis> = paced.into_iter().flatten().min();
+        if let Some(patience) = self.config.retransmit {
+            let asked = self.wants.values().filter_map(|a| a.said);
+            let asked = asked.chain(self.words.said()).map(|said| said + patience);
+            let feeds = self.outgoing.iter().filter_map(|out| out.timeout(patience));
+            next = feeds.chain(asked).chain(next).min();
+        }
+        next
     }
 
     // ---- between ------------------------------------------------------------------------------------------------
@@ -641,7 +888,7 @@ impl Session {
     /// Asks for pages where credit allows. Class 0 bounds the others: nothing of a later class is read beyond the point up
     /// to which the directory has been read, so that a header never goes ahead of its opening.
     fn read_on(&mut self) {
-        if !self.established || self.phase == Phase::Closed {
+        if !self.begun || self.phase == Phase::Closed {
             return;
         }
         let directory = self.outgoing[0].read();
@@ -652,7 +899,7 @@ impl Session {
     }
 
     fn deliver(&mut self) {
-        let directory = self.incoming[0].stored();
+        let directory = self.incoming[0].stored().offset;
         for incoming in &mut self.incoming {
             self.events.extend(incoming.poll(directory));
         }
@@ -660,7 +907,6 @@ impl Session {
 }
 
 fn shares_a_seat(a: &Hello, b: &Hello) -> bool {
-    a.seats
-        .iter()
-        .any(|p| b.seats.iter().any(|q| q.seat == p.seat))
+    let ours: BTreeSet<SeatId> = b.seats.iter().map(|p| p.seat).collect();
+    a.seats.iter().any(|p| ours.contains(&p.seat))
 }

@@ -1,8 +1,8 @@
 //! The sending half of one class: what was read from our feed, what is under way, how far the peer has stored.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use crate::frame::{Ack, Feed};
+use crate::frame::{Ack, Feed, Item, Token};
 use crate::limits;
 use crate::session::{Event, Millis, Page, PeerMisbehaved};
 
@@ -11,16 +11,32 @@ const PAGE_BYTES: u64 = 1 << 20;
 /// What a step without an item counts for.
 const EMPTY_WEIGHT: u64 = 32;
 
+/// A read of the feed that is with the caller.
+#[derive(Debug)]
+struct Read {
+    /// Its bound.
+    upto: Option<u64>,
+    /// The feed has grown since it was asked for.
+    grown: bool,
+    /// It was asked for from another place or for another interest than now: its page counts for nothing.
+    stale: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Outgoing {
     class: u8,
     started: bool,
+    /// Version of the peer's interest.
+    interest: u32,
     /// The peer has stored up to here.
     acked: u64,
     /// Sent or queued up to here.
     read: u64,
     /// The furthest that was ever sent; going back does not lower it.
     sent: u64,
+    /// The peer stands elsewhere and does not know yet that our feed begins anew: one step at a time until it has stored
+    /// one, so that no later step can be taken for one behind its own cursor.
+    anew: bool,
     /// Frames to send, with their weights.
     queue: VecDeque<(Feed, u64)>,
     queued: u64,
@@ -28,13 +44,11 @@ pub(super) struct Outgoing {
     flying: VecDeque<(u64, u64)>,
     in_flight: u64,
     window: u64,
-    reading: bool,
-    /// The bound of the read that is open.
-    upto: Option<u64>,
-    /// The feed has grown since the open read was asked for.
-    grown: bool,
+    /// The read that is open: never more than one, so that a peer cannot make them pile up.
+    open: Option<Read>,
+    /// Number of that read.
+    number: u32,
     dry: bool,
-    token: u32,
     progress: Millis,
 }
 
@@ -43,29 +57,40 @@ impl Outgoing {
         Self {
             class,
             started: false,
+            interest: 0,
             acked: 0,
             read: 0,
             sent: 0,
+            anew: false,
             queue: VecDeque::new(),
             queued: 0,
             flying: VecDeque::new(),
             in_flight: 0,
             window: 0,
-            reading: false,
-            upto: None,
-            grown: false,
+            open: None,
+            number: 0,
             dry: false,
-            token: 0,
             progress: 0,
         }
     }
 
-    pub(super) fn start(&mut self, now: Millis, cursor: u64, window: u64) {
+    /// Begins behind the peer's cursor; or, if that is not one of our feed, from the start.
+    pub(super) fn start(
+        &mut self,
+        now: Millis,
+        cursor: u64,
+        anew: bool,
+        window: u64,
+        interest: u32,
+    ) {
+        let from = if anew { 0 } else { cursor };
         *self = Self {
             started: true,
-            acked: cursor,
-            read: cursor,
-            sent: cursor,
+            interest,
+            acked: from,
+            read: from,
+            sent: from,
+            anew: cursor != from,
             window: window.min(limits::CREDIT_BYTES),
             progress: now,
             ..Self::new(self.class)
@@ -82,78 +107,83 @@ impl Outgoing {
         self.read
     }
 
+    /// Whether a step to this offset is under way.
+    pub(super) const fn is_under_way(&self, offset: u64) -> bool {
+        offset > self.acked && offset <= self.sent
+    }
+
     pub(super) fn handle_grown(&mut self) {
         self.dry = false;
         // the page that is being read may be from before
-        self.grown = self.reading;
+        if let Some(open) = &mut self.open {
+            open.grown = true;
+        }
     }
 
     pub(super) fn wants_page(&mut self, upto: Option<u64>) -> Option<Event> {
         let bounded = upto.is_some_and(|u| self.read >= u);
         if !self.started
-            || self.reading
+            || self.open.is_some()
             || self.dry
             || bounded
             || self.in_flight + self.queued >= self.window
         {
             return None;
         }
-        self.reading = true;
-        self.upto = upto;
-        let bytes_max = PAGE_BYTES.min(self.window - self.in_flight - self.queued);
+        self.number = self.number.wrapping_add(1);
+        self.open = Some(Read {
+            upto,
+            grown: false,
+            stale: false,
+        });
         Some(Event::ReadFeed {
             class: self.class,
             after: self.read,
             upto,
-            bytes_max,
-            token: self.token,
+            bytes_max: PAGE_BYTES.min(self.window - self.in_flight - self.queued),
+            read: self.number,
         })
     }
 
-    pub(super) fn handle_page(&mut self, token: u32, page: Page) {
-        if token != self.token || !self.reading {
+    /// Takes a page, without the items at the offsets of `skip`. Says whether it was one that counts.
+    pub(super) fn handle_page(&mut self, number: u32, page: Page, skip: &BTreeSet<(u8, u64)>) {
+        if number != self.number {
             return;
         }
-        self.reading = false;
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        if open.stale {
+            return;
+        }
         // a page that reached its bound says nothing about what is behind it: that is read when the bound has moved
-        let bounded = self.upto.is_some_and(|upto| page.through >= upto);
-        self.dry = !page.more && !self.grown && !bounded;
-        self.grown = false;
-        for (offset, item) in page.items {
-            let weight = item.weight();
-            self.push(
-                Feed {
-                    class: self.class,
-                    after: self.read,
-                    offset,
-                    directory: self.directory(offset),
-                    item: Some(item),
-                },
-                weight,
-            );
+        let bounded = open.upto.is_some_and(|upto| page.through >= upto);
+        self.dry = !page.more && !open.grown && !bounded;
+        for (offset, token, item) in page.items {
+            if !skip.contains(&(self.class, offset)) {
+                self.push(offset, token, Some(item));
+            }
         }
         if page.through > self.read {
-            self.push(
-                Feed {
-                    class: self.class,
-                    after: self.read,
-                    offset: page.through,
-                    directory: self.directory(page.through),
-                    item: None,
-                },
-                EMPTY_WEIGHT,
-            );
+            self.push(page.through, page.token, None);
         }
     }
 
-    /// Up to where class 0 must be stored before a step to this offset: what an item depends on arrived before it. Class 0
-    /// itself waits for nothing. It has been read this far when a later class is, and comes here again after going back.
-    const fn directory(&self, offset: u64) -> u64 {
-        if self.class == 0 { 0 } else { offset }
-    }
-
-    fn push(&mut self, feed: Feed, weight: u64) {
-        self.read = feed.offset;
+    /// Puts a step behind the last one. Class 0 must be stored up to its offset first, since what an item depends on arrived
+    /// before it; class 0 itself waits for nothing. It has been read this far when a later class is, and comes here again
+    /// after going back.
+    fn push(&mut self, offset: u64, token: Token, item: Option<Item>) {
+        let weight = item.as_ref().map_or(EMPTY_WEIGHT, Item::weight);
+        let feed = Feed {
+            class: self.class,
+            interest: self.interest,
+            after: self.read,
+            offset,
+            directory: if self.class == 0 { 0 } else { offset },
+            token,
+            item,
+        };
+        self.read = offset;
         self.queued += weight;
         self.queue.push_back((feed, weight));
     }
@@ -161,7 +191,7 @@ impl Outgoing {
     pub(super) fn poll(&mut self, now: Millis) -> Option<Feed> {
         // one step may always be under way, or a step larger than the window would wait for ever
         let (_, weight) = self.queue.front()?;
-        if self.in_flight != 0 && self.in_flight + weight > self.window {
+        if !self.flying.is_empty() && (self.anew || self.in_flight + weight > self.window) {
             return None;
         }
         let (feed, weight) = self.queue.pop_front()?;
@@ -179,11 +209,16 @@ impl Outgoing {
         if ack.offset > self.sent {
             return Err(PeerMisbehaved::Conversation("an ack of what was not sent"));
         }
+        // one that was overtaken says how much was granted beyond another offset
+        if ack.offset < self.acked {
+            return Ok(());
+        }
         self.window = ack.window.min(limits::CREDIT_BYTES);
-        if ack.offset <= self.acked {
+        if ack.offset == self.acked {
             return Ok(());
         }
         self.acked = ack.offset;
+        self.anew = false;
         self.progress = now;
         while let Some((offset, weight)) = self.flying.front() {
             if *offset > ack.offset {
@@ -198,6 +233,15 @@ impl Outgoing {
             self.go_to(ack.offset);
         }
         Ok(())
+    }
+
+    /// What has not been sent yet is chosen anew, by this version of the peer's interest.
+    pub(super) fn change_interest(&mut self, interest: u32) {
+        self.interest = interest;
+        if let Some((feed, _)) = self.queue.front() {
+            self.read = feed.after;
+        }
+        self.forget_queue();
     }
 
     pub(super) fn handle_timeout(&mut self, now: Millis, patience: Millis) {
@@ -219,10 +263,17 @@ impl Outgoing {
 
     fn go_to(&mut self, cursor: u64) {
         self.read = cursor;
-        self.queue.clear();
         self.flying.clear();
-        (self.queued, self.in_flight) = (0, 0);
-        (self.reading, self.grown, self.dry) = (false, false, false);
-        self.token = self.token.wrapping_add(1);
+        self.in_flight = 0;
+        self.forget_queue();
+    }
+
+    fn forget_queue(&mut self) {
+        self.queue.clear();
+        self.queued = 0;
+        self.dry = false;
+        if let Some(open) = &mut self.open {
+            open.stale = true;
+        }
     }
 }
