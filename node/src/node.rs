@@ -1,18 +1,22 @@
 //! A node's parts in one place: who it is, what it believes, where its logs stand, and the bells between its stages.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::batch::LogState;
-use protocol::directory::{Directory, Identity, LogName, VerifiedIdentity};
+use protocol::directory::{Directory, VerifiedIdentity};
 use protocol::envelope::Envelope;
-use protocol::hash;
+use protocol::hash::{self, Ref};
 use protocol::merkle::History;
-use protocol::name::{FeedId, InstanceId, Lane, SeatId};
+use protocol::name::{FeedId, Incarnation, InstanceId, Lane, LogName, Position, SeatId};
 use protocol::sign::SigningKey;
+use protocol::statement::Identity;
+use protocol::words::{self, reason};
+use runtime::door;
 use runtime::link::registry::Links;
 use runtime::worker::Bell;
-use store::Store;
+use store::{StoppedRow, Store};
 use supervision::division::City;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
@@ -51,8 +55,8 @@ pub struct Parts {
     pub directory: Directory,
     /// Drawn at this start.
     pub instance: InstanceId,
-    /// Its feed.
-    pub feed: FeedId,
+    /// Which life of its store speaks; the second half is the id of its feed.
+    pub incarnation: Incarnation,
     /// The city with its districts.
     pub city: City,
     /// Standards in force.
@@ -74,8 +78,13 @@ struct Inner {
     identity: VerifiedIdentity,
     directory: RwLock<Directory>,
     logs: Mutex<HashMap<LogName, LogState>>,
-    stopped: Mutex<HashMap<LogName, String>>,
-    held: Mutex<HeldLogs>,
+    stopped: Mutex<HashMap<LogKey, StoppedRow>>,
+    ahead: Mutex<HashSet<LogName>>,
+    /// Whether any log may be held: spares a query per group.
+    holds: AtomicBool,
+    dropped: Dropped,
+    intake: tokio::sync::Mutex<()>,
+    telling: Bell,
     moves: Mutex<Moves>,
     warnings: Mutex<Vec<String>>,
     applying: Bell,
@@ -83,11 +92,47 @@ struct Inner {
     receipting: Bell,
     wanting: Bell,
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
-    applied_sequence: std::sync::atomic::AtomicU64,
+    applied_sequence: AtomicU64,
 }
 
-/// Per peer, the logs (seat, lane, opening) that it brought and that are held.
-type HeldLogs = HashMap<SeatId, HashSet<(SeatId, u8, hash::Hash)>>;
+/// A log by numbers: also one whose lane this release does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogKey {
+    /// Seat.
+    pub seat: SeatId,
+    /// Number of the lane.
+    pub lane: u8,
+    /// Opening of the epoch.
+    pub opening: Ref,
+}
+
+impl LogKey {
+    /// The key of a log.
+    pub const fn of(log: &LogName) -> Self {
+        Self {
+            seat: log.seat,
+            lane: log.lane as u8,
+            opening: log.opening,
+        }
+    }
+}
+
+impl From<&StoppedRow> for LogKey {
+    fn from(row: &StoppedRow) -> Self {
+        Self {
+            seat: row.seat,
+            lane: row.lane,
+            opening: row.opening,
+        }
+    }
+}
+
+/// What was not kept since the start, for figures and alarms.
+#[derive(Debug, Default)]
+struct Dropped {
+    over_quota: AtomicU64,
+    unchecked: AtomicU64,
+}
 
 /// A node could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -98,57 +143,113 @@ pub enum OpenError {
     /// The node's own identity is missing from its directory: it was not admitted, or its folder was tampered with.
     #[error("本节点的身份不在其名录中：尚未入网，或数据目录不完整。请重新执行 init 或 join")]
     NoIdentity,
-    /// A stored directory statement or log position cannot be read.
-    #[error("数据库中的名录或日志位置已损坏（{0}）。请从备份恢复")]
-    Damaged(&'static str),
 }
 
 impl Node {
     /// Puts a node together: reads directory statements and log positions from its store.
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let mut directory = parts.directory.clone();
+        let mut waiting = Vec::new();
         for row in parts.store.directory().await? {
-            let envelope =
-                Envelope::from_bytes(&row.bytes).map_err(|_| OpenError::Damaged("directory"))?;
-            // statements entered the store verified; a fork keeps its second statement as evidence only
-            let _ = directory.admit(&envelope);
+            let Ok(envelope) = Envelope::from_bytes(&row.bytes) else {
+                // a slice that an earlier release could not read; or damage, which `verify` names
+                continue;
+            };
+            match directory.admit(&envelope) {
+                Ok(admitted) if !row.read => {
+                    // what an earlier release kept is read by this one
+                    let read = store::EnvelopeRow {
+                        reference: admitted.reference,
+                        read: true,
+                        bytes: admitted.envelope.to_bytes(),
+                        ..row.clone()
+                    };
+                    parts.store.envelope_read(row.reference, read).await?;
+                }
+                Ok(_) => {}
+                Err(_) => waiting.push(envelope),
+            }
+        }
+        // what was read late may come before what it stands on
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            waiting.retain(|envelope| directory.admit(envelope).is_err());
+            if waiting.len() == before {
+                break;
+            }
         }
         let identity = directory
-            .identity(&parts.seat)
+            .newest_identity(&parts.seat)
             .ok_or(OpenError::NoIdentity)?
             .clone();
+        let mut stopped: HashMap<LogKey, StoppedRow> = parts
+            .store
+            .stopped()
+            .await?
+            .into_iter()
+            .map(|row| (LogKey::from(&row), row))
+            .collect();
         let mut logs = HashMap::new();
         for row in parts.store.log_frontiers().await? {
-            let lane = Lane::from_u8(row.lane).ok_or(OpenError::Damaged("lane"))?;
-            let log = LogName {
-                seat: row.seat,
-                lane,
-                opening: row.opening,
-            };
-            let epoch = directory
-                .opening(&row.opening)
-                .ok_or(OpenError::Damaged("opening"))?
-                .opening()
-                .epoch;
-            let history = History::from_bytes(&row.history).ok_or(OpenError::Damaged("history"))?;
-            logs.insert(
-                log,
-                LogState {
+            let state = Lane::from_u8(row.lane).and_then(|lane| {
+                let log = LogName {
+                    seat: row.seat,
+                    lane,
+                    opening: row.opening,
+                };
+                directory.opening(&row.opening)?;
+                Some(LogState {
                     log,
-                    epoch,
+                    counter: row.epoch,
                     sequence: row.sequence,
-                    last: row.last_hash,
-                    history,
-                },
-            );
+                    last: row.last,
+                    history: History::from_bytes(&row.history)?,
+                })
+            });
+            if let Some(state) = state {
+                logs.insert(state.log, state);
+                continue;
+            }
+            // one damaged log stops that log, never the node (D51)
+            let damaged = StoppedRow {
+                seat: row.seat,
+                lane: row.lane,
+                opening: row.opening,
+                sequence: row.sequence,
+                reason: reason::OPENING_UNKNOWN,
+                detail: "数据库中该日志的位置或其开启声明已损坏，请用 verify 检查并从备份恢复".into(),
+                at_us: 0,
+            };
+            tracing::error!(seat = %row.seat, lane = row.lane, "stored position of a log is damaged");
+            parts.store.stop(damaged.clone()).await?;
+            stopped.entry(LogKey::from(&damaged)).or_insert(damaged);
         }
+        let ahead = parts
+            .store
+            .logs_ahead()
+            .await?
+            .into_iter()
+            .filter_map(|(seat, lane, opening)| {
+                Some(LogName {
+                    seat,
+                    lane: Lane::from_u8(lane)?,
+                    opening,
+                })
+            })
+            .filter(|log| words::owes_in_full(&directory, &parts.seat, &log.seat))
+            .collect();
+        let holds = !parts.store.held().await?.is_empty();
         let ledger = crate::receipts::Ledger::load(&parts.store).await?;
         Ok(Self(Arc::new(Inner {
             identity,
             directory: RwLock::new(directory),
             logs: Mutex::new(logs),
-            stopped: Mutex::default(),
-            held: Mutex::default(),
+            stopped: Mutex::new(stopped),
+            ahead: Mutex::new(ahead),
+            holds: AtomicBool::new(holds),
+            dropped: Dropped::default(),
+            intake: tokio::sync::Mutex::new(()),
+            telling: Bell::new(),
             moves: Mutex::default(),
             warnings: Mutex::default(),
             applying: Bell::new(),
@@ -156,7 +257,7 @@ impl Node {
             receipting: Bell::new(),
             wanting: Bell::new(),
             receipts: Mutex::new(ledger),
-            applied_sequence: std::sync::atomic::AtomicU64::new(0),
+            applied_sequence: AtomicU64::new(0),
             parts,
         })))
     }
@@ -169,9 +270,9 @@ impl Node {
     pub fn identity(&self) -> &Identity {
         self.0.identity.identity()
     }
-    /// Hash of the identity statement.
-    pub fn identity_hash(&self) -> hash::Hash {
-        self.0.identity.hash()
+    /// Reference of the identity statement.
+    pub fn identity_ref(&self) -> Ref {
+        self.0.identity.reference()
     }
     /// The node's seat.
     pub fn seat(&self) -> SeatId {
@@ -205,9 +306,13 @@ impl Node {
     pub fn judge(&self) -> &Judge {
         &self.0.parts.judge
     }
+    /// Which life of the node's store speaks.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.parts.incarnation
+    }
     /// The node's feed.
     pub fn feed(&self) -> FeedId {
-        self.0.parts.feed
+        self.0.parts.incarnation.feed
     }
     /// This start of the process.
     pub fn instance(&self) -> InstanceId {
@@ -239,33 +344,113 @@ impl Node {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs that each peer has brought since the start and that are held.
-    pub(crate) fn held_logs(&self) -> MutexGuard<'_, HeldLogs> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The turn of intake: who has it compares and stores, and nobody else does meanwhile.
+    pub(crate) async fn intake_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.intake.lock().await
     }
 
-    /// Logs that were stopped at a bad header, with the reason.
-    pub fn stopped(&self) -> HashMap<LogName, String> {
-        self.0
-            .stopped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Drawn for one transaction of the feed.
+    pub(crate) fn token(&self) -> [u8; 16] {
+        door::random()
     }
-    pub(crate) fn stop_log(&self, log: LogName, why: String) {
-        tracing::error!(seat = %log.seat, lane = log.lane as u8, why, "log stopped");
-        self.0
-            .stopped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(log, why);
+
+    /// Logs that are stopped, with reason and since when.
+    pub fn stopped(&self) -> Vec<StoppedRow> {
+        let mut rows: Vec<StoppedRow> = self.lock_stopped().values().cloned().collect();
+        rows.sort_by_key(|row| LogKey::from(row));
+        rows
     }
-    pub(crate) fn is_stopped(&self, log: &LogName) -> bool {
+    pub(crate) fn note_stopped(&self, row: StoppedRow) {
+        self.lock_stopped().entry(LogKey::from(&row)).or_insert(row);
+    }
+    pub(crate) fn is_stopped(&self, log: &LogKey) -> bool {
+        self.lock_stopped().contains_key(log)
+    }
+
+    /// A person has decided that a stopped log goes on. Returns whether it was stopped.
+    pub async fn release_stopped(&self, log: &LogKey) -> Result<bool, StepError> {
+        let released = self
+            .store()
+            .stopped_done(log.seat, log.lane, log.opening)
+            .await?;
+        self.lock_stopped().remove(log);
+        self.wanting().ring();
+        Ok(released)
+    }
+
+    fn lock_stopped(&self) -> MutexGuard<'_, HashMap<LogKey, StoppedRow>> {
         self.0
             .stopped
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(log)
+    }
+
+    fn lock_ahead(&self) -> MutexGuard<'_, HashSet<LogName>> {
+        self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether headers of a log that is owed in full are held ahead of what is missing.
+    pub(crate) fn has_ahead(&self, log: &LogName) -> bool {
+        self.lock_ahead().contains(log)
+    }
+
+    /// Logs that are owed in full and of which something is missing before what is held.
+    pub fn gaps(&self) -> Vec<LogName> {
+        let mut gaps: Vec<LogName> = self.lock_ahead().iter().copied().collect();
+        gaps.sort();
+        gaps
+    }
+
+    /// Notes which logs have headers ahead of what is missing, and which have none any more.
+    pub(crate) fn note_ahead(&self, ahead: &[LogName], closed: &[LogName]) {
+        let mut all = self.lock_ahead();
+        all.extend(ahead.iter().copied());
+        for log in closed {
+            all.remove(log);
+        }
+    }
+
+    pub(crate) fn holds_logs(&self) -> bool {
+        self.0.holds.load(Ordering::Relaxed)
+    }
+    pub(crate) fn note_holds(&self) {
+        self.0.holds.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts what was not kept: over a quota, and what nobody here can check.
+    pub(crate) fn count_dropped(&self, over_quota: u64, unchecked: u64) {
+        self.0
+            .dropped
+            .over_quota
+            .fetch_add(over_quota, Ordering::Relaxed);
+        self.0
+            .dropped
+            .unchecked
+            .fetch_add(unchecked, Ordering::Relaxed);
+        if over_quota + unchecked > 0 {
+            tracing::warn!(over_quota, unchecked, "not kept");
+        }
+    }
+
+    /// What was not kept since the start: over a quota, and what nobody here can check.
+    pub fn dropped(&self) -> (u64, u64) {
+        (
+            self.0.dropped.over_quota.load(Ordering::Relaxed),
+            self.0.dropped.unchecked.load(Ordering::Relaxed),
+        )
+    }
+
+    /// How far a log is held.
+    pub fn position(&self, log: &LogName) -> Position {
+        self.logs().get(log).map_or(Position::START, |state| Position {
+            sequence: state.sequence,
+            header: state.last,
+        })
+    }
+
+    /// Rung when the state of a log or seat may have changed: sessions are to be told.
+    pub fn telling(&self) -> &Bell {
+        &self.0.telling
     }
 
     /// What every page should say in red.
@@ -318,12 +503,12 @@ impl Node {
     pub fn applied_groups(&self) -> u64 {
         self.0
             .applied_sequence
-            .load(std::sync::atomic::Ordering::Relaxed)
+            .load(Ordering::Relaxed)
     }
     pub(crate) fn count_applied(&self) {
         self.0
             .applied_sequence
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            .fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -290,7 +290,7 @@ impl Store {
     pub async fn directory(&self) -> Result<Vec<EnvelopeRow>, StoreError> {
         let rows = self
             .rows(
-                "SELECT ref, kind, seat, is_read, bytes FROM envelope ORDER BY arrival",
+                "SELECT ref, kind, seat, class, is_read, bytes FROM envelope ORDER BY arrival",
                 args![],
             )
             .await?;
@@ -300,8 +300,9 @@ impl Store {
                     reference: row.reference(0)?,
                     kind: row.small(1, "envelope")?,
                     seat: row.seat(2)?,
-                    read: row.int(3)? != 0,
-                    bytes: row.blob(4)?,
+                    class: row.small(3, "envelope")?,
+                    read: row.int(4)? != 0,
+                    bytes: row.blob(5)?,
                 })
             })
             .collect()
@@ -380,6 +381,56 @@ impl Store {
             )
             .await?;
         rows.iter().map(|row| row.reference(0)).collect()
+    }
+
+    /// Headers of whole batches of a log at a sequence, with the bytes that travelled.
+    pub async fn whole_headers_at(
+        &self,
+        seat: SeatId,
+        lane: u8,
+        opening: Ref,
+        sequence: u64,
+    ) -> Result<Vec<(Ref, Vec<u8>)>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT ref, bytes FROM header WHERE seat = $1 AND lane = $2 AND opening = $3 AND sequence = $4 \
+                 AND parts IS NULL ORDER BY ref",
+                args![seat, lane, opening, bound(sequence)],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.reference(0)?, row.blob(1)?)))
+            .collect()
+    }
+
+    /// Greatest sequence of a log of which a header is held, in whatever part.
+    pub async fn greatest_header(
+        &self,
+        seat: SeatId,
+        lane: u8,
+        opening: Ref,
+    ) -> Result<u64, StoreError> {
+        self.int(
+            "SELECT COALESCE(MAX(sequence), 0) FROM header WHERE seat = $1 AND lane = $2 AND opening = $3",
+            args![seat, lane, opening],
+        )
+        .await
+        .map(i64::cast_unsigned)
+    }
+
+    /// Logs of which headers are held beyond the sequence up to which they are held without a gap, be it for good since only
+    /// parts of them are for this holder.
+    pub async fn logs_ahead(&self) -> Result<Vec<(SeatId, u8, Ref)>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT DISTINCT h.seat, h.lane, h.opening FROM header h LEFT JOIN log l ON l.seat = h.seat \
+                 AND l.lane = h.lane AND l.opening = h.opening WHERE h.sequence > COALESCE(l.last_sequence, 0)",
+                args![],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.seat(0)?, row.small(1, "log")?, row.reference(2)?)))
+            .collect()
     }
 
     /// How far the feeds of a peer have been taken in.

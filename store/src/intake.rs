@@ -10,7 +10,7 @@ use protocol::name::SeatId;
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
     BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, IntakeDone, IntakeGroup,
-    LogAdvance, Store, StoreError, WantRow, held,
+    LogAdvance, LogRow, Store, StoreError, WantRow, held,
 };
 
 /// Kinds of feed items as stored.
@@ -19,9 +19,6 @@ pub(crate) mod kind {
     pub(crate) const BLOCK: u8 = 2;
     pub(crate) const EVENT: u8 = 3;
 }
-
-/// Class of everything outside of the logs.
-const DIRECTORY_CLASS: u8 = 0;
 
 pub(crate) const FEED: Bulk = Bulk {
     table: "feed",
@@ -57,6 +54,7 @@ const ENVELOPE: Bulk = Bulk {
         ("ref", Kind::Blob),
         ("kind", Kind::Int),
         ("seat", Kind::Blob),
+        ("class", Kind::Int),
         ("is_read", Kind::Int),
         ("bytes", Kind::Blob),
         ("arrival", Kind::Int),
@@ -131,6 +129,7 @@ impl Store {
         };
         let mut over_quota = put_envelopes(&mut tx, group.envelopes, &mut feed).await?;
         put_blocks(&mut tx, group.blocks, &mut feed).await?;
+        put_advances(&mut tx, group.advances).await?;
         let routes = feed.push_events(group.events);
         let head = feed.head;
         tx.bulk(&FEED, feed.values).await?;
@@ -268,7 +267,7 @@ async fn put_envelopes(
         }
         known.insert(envelope.reference);
         feed.push(
-            DIRECTORY_CLASS,
+            envelope.class,
             kind::ENVELOPE,
             Some(envelope.reference),
             envelope.bytes.len(),
@@ -279,6 +278,7 @@ async fn put_envelopes(
             envelope.reference,
             envelope.kind,
             envelope.seat,
+            envelope.class,
             envelope.read,
             envelope.bytes,
             feed.head
@@ -395,6 +395,26 @@ async fn put_blocks(
         rows.extend(args![seat, lane, blocks, entries, bytes, feed.at_us]);
     }
     tx.bulk(&ORIGIN_STATS, rows).await
+}
+
+async fn put_advances(tx: &mut Tx, advances: Vec<LogRow>) -> Result<(), StoreError> {
+    let mut last: HashMap<_, LogRow> = HashMap::new();
+    for row in advances {
+        last.insert((row.seat, row.lane, row.opening), row);
+    }
+    let mut rows = Vec::new();
+    for row in last.into_values() {
+        rows.extend(args![
+            row.seat,
+            row.lane,
+            row.opening,
+            row.epoch,
+            row.sequence,
+            row.last,
+            row.history
+        ]);
+    }
+    tx.bulk(&LOG, rows).await
 }
 
 /// Every header stands on an identity and an opening that were verified and are stored, in this transaction or before (D50).

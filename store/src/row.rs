@@ -16,8 +16,10 @@ pub struct EnvelopeRow {
     pub reference: Ref,
     /// Kind of the object.
     pub kind: u8,
-    /// Seat that it is about; zero for the authority.
+    /// Seat that it is about, or that it is charged to if it is not read; zero for the authority.
     pub seat: SeatId,
+    /// Class of the feed that it travels in; 0 for every statement.
+    pub class: u8,
     /// Whether this release has read and verified it. What it does not read is kept verbatim.
     pub read: bool,
     /// The bytes that travelled, with exactly the signatures that its signer owes.
@@ -250,6 +252,8 @@ pub struct IntakeGroup {
     pub envelopes: Vec<EnvelopeRow>,
     /// Blocks in order of arrival.
     pub blocks: Vec<BlockRow>,
+    /// Logs that advance over what is held already; of several rows of a log the last counts.
+    pub advances: Vec<LogRow>,
     /// Logs that are not taken in.
     pub held: Vec<HeldRow>,
     /// Logs that stop here.

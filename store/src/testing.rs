@@ -39,7 +39,7 @@ pub async fn stand_on(store: &Store, rows: Vec<EnvelopeRow>) {
     for row in rows {
         store
             .write(
-                "INSERT INTO envelope (ref, kind, seat, is_read, bytes, arrival) VALUES ($1, $2, $3, $4, $5, 0)",
+                "INSERT INTO envelope (ref, kind, seat, class, is_read, bytes, arrival) VALUES ($1, $2, $3, 0, $4, $5, 0)",
                 crate::engine::args![row.reference, row.kind, row.seat, row.read, row.bytes],
             )
             .await

@@ -59,6 +59,7 @@ mod tests {
             class,
             offset,
             interest_version: 1,
+            token: [0; 16],
         }
     }
 

@@ -18,6 +18,7 @@ CREATE TABLE envelope (
     ref     BYTEA NOT NULL UNIQUE,
     kind    BIGINT NOT NULL,
     seat    BYTEA NOT NULL,
+    class   BIGINT NOT NULL,
     is_read BIGINT NOT NULL,
     bytes   BYTEA NOT NULL,
     arrival BIGINT NOT NULL

@@ -18,6 +18,7 @@ CREATE TABLE envelope (
     ref     BLOB NOT NULL UNIQUE,
     kind    INTEGER NOT NULL,
     seat    BLOB NOT NULL,
+    class   INTEGER NOT NULL,
     is_read INTEGER NOT NULL,
     bytes   BLOB NOT NULL,
     arrival INTEGER NOT NULL

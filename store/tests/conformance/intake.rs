@@ -200,6 +200,7 @@ pub async fn unread_statements_stay_within_the_share_of_their_seat(store: Store)
     let unread = |n: u8, name: &str| EnvelopeRow {
         reference: reference(name),
         seat: seat(n),
+        class: 0,
         read: false,
         bytes: vec![0; 1 << 20],
         kind: 99,

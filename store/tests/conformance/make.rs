@@ -35,6 +35,7 @@ pub fn ground() -> Vec<EnvelopeRow> {
             reference,
             kind,
             seat: seat(200),
+            class: 0,
             read: true,
             bytes: vec![kind],
         })
@@ -47,6 +48,7 @@ pub fn envelope(n: u8) -> EnvelopeRow {
         reference: Ref::of(sha256(&[&bytes])),
         kind: 1,
         seat: seat(n),
+        class: 0,
         read: true,
         bytes,
     }
