@@ -90,3 +90,6 @@ pub fn read(
     }
     Ok((head, sections, provenance))
 }
+
+#[cfg(test)]
+mod tests;

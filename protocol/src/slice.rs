@@ -427,6 +427,3 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
     }
     zstd::bulk::decompress(packed, size as usize).map_err(|_| too_large)
 }
-
-#[cfg(test)]
-mod tests;

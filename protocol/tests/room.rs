@@ -58,7 +58,7 @@ fn the_tree_holds_no_transport_and_no_runtime() {
     );
     let tree = String::from_utf8_lossy(&out.stdout);
     let names: Vec<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
-    for expected in ["protocol", "ring", "bincode", "zstd"] {
+    for expected in ["protocol", "ring", "zstd"] {
         assert!(
             names.contains(&expected),
             "cargo tree names no {expected}: {tree}"

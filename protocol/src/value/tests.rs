@@ -115,3 +115,117 @@ fn times_of_day() {
         );
     }
 }
+
+/// Bytes of a value; whether they are one.
+#[track_caller]
+fn check_bytes(what: &str, bytes: &[u8], there: bool) {
+    let mut r = Reader::new(bytes, "test");
+    let read = Value::read(&mut r).and_then(|v| r.finish().map(|()| v));
+    assert_eq!(read.is_ok(), there, "{what}: {read:?}");
+    if let Ok(read) = read {
+        let mut again = Vec::new();
+        read.put(&mut again);
+        assert_eq!(again, bytes, "{what}");
+    }
+}
+
+#[test]
+fn attachments_at_their_bounds() {
+    let bytes = |size: u64, media_type: &[u8], name: &[u8]| {
+        let mut out = vec![10];
+        out.put_u64(size);
+        out.put_short(media_type);
+        out.put_short(name);
+        out.put(&[7; 32]);
+        out
+    };
+    let (media, name) = (b"application/pdf".as_slice(), "营业执照.pdf".as_bytes());
+    let (long, longer) = ([b'a'; 100], [b'a'; 101]);
+    for (what, size, media_type, name, there) in [
+        ("one byte", 1, media, name, true),
+        ("largest", limits::ATTACHMENT_BYTES_MAX, media, name, true),
+        (
+            "too large",
+            limits::ATTACHMENT_BYTES_MAX + 1,
+            media,
+            name,
+            false,
+        ),
+        ("empty", 0, media, name, false),
+        ("longest media type", 1, &long, name, true),
+        ("too long a media type", 1, &longer, name, false),
+        ("no media type", 1, b"", name, false),
+        ("U+0000 in it", 1, b"a\0", name, false),
+        ("not UTF-8", 1, b"\xff", name, false),
+        ("a name of one", 1, media, b"a", true),
+        ("longest name", 1, media, &[b'a'; 255], true),
+        ("no name", 1, media, b"", false),
+        ("a slash", 1, media, b"a/b", false),
+        ("a backslash", 1, media, b"a\\b", false),
+        ("a line's end", 1, media, b"a\nb", false),
+        ("U+0000", 1, media, b"a\0b", false),
+        ("U+007F", 1, media, b"a\x7fb", false),
+        ("U+0085", 1, media, "a\u{85}b".as_bytes(), false),
+        ("a name that is not UTF-8", 1, media, b"\xff", false),
+    ] {
+        check_bytes(what, &bytes(size, media_type, name), there);
+        let texts =
+            std::str::from_utf8(media_type).and_then(|m| Ok((m, std::str::from_utf8(name)?)));
+        if let Ok((media_type, name)) = texts {
+            let made = Attachment::new(size, media_type, name, Hash([7; 32]));
+            assert_eq!(made.is_some(), there, "{what}");
+            if let Some(made) = made {
+                let mut put = Vec::new();
+                Value::Attachment(made.clone()).put(&mut put);
+                assert_eq!(
+                    put,
+                    bytes(size, media_type.as_bytes(), name.as_bytes()),
+                    "{what}"
+                );
+                assert_eq!(
+                    (made.size(), made.media_type(), made.name()),
+                    (size, media_type, name)
+                );
+                assert_eq!(made.root(), Hash([7; 32]));
+            }
+        }
+    }
+    let too_long = Attachment::new(1, "a", "a".repeat(256), Hash::ZERO);
+    assert_eq!(too_long, None);
+    let cut = bytes(1, media, name);
+    check_bytes("without its root", &cut[..cut.len() - 1], false);
+}
+
+#[test]
+fn bytes_that_are_no_value() {
+    for (what, bytes, there) in [
+        ("null", [1].as_slice(), true),
+        ("empty", &[2], true),
+        ("raw", &[3, 0, 0, 0, 1, 0xff], true),
+        ("raw of nothing", &[3, 0, 0, 0, 0], true),
+        ("text", &[4, 0, 0, 0, 1, b'a'], true),
+        ("text of nothing", &[4, 0, 0, 0, 0], false),
+        ("text with U+0000", &[4, 0, 0, 0, 1, 0], false),
+        ("text that is not UTF-8", &[4, 0, 0, 0, 1, 0xff], false),
+        ("integer", &[5, 0, 0, 0, 0, 0, 0, 0, 1], true),
+        ("integer of seven bytes", &[5, 0, 0, 0, 0, 0, 0, 0], false),
+        ("decimal", &[6, 1, b'1'], true),
+        ("decimal of nothing", &[6, 0], false),
+        ("decimal with a sign", &[6, 2, b'+', b'1'], false),
+        ("date", &[7, 0x07, 0xe9, 1, 15], true),
+        ("no such date", &[7, 0x07, 0xe9, 2, 29], false),
+        ("time", &[8, 0x07, 0xe9, 1, 1, 23, 59, 59, 0, 0, 0, 0], true),
+        (
+            "no such time",
+            &[8, 0x07, 0xe9, 1, 1, 24, 0, 0, 0, 0, 0, 0],
+            false,
+        ),
+        ("instant", &[9, 0, 0, 0, 0, 0, 0, 0, 1], true),
+        ("tag 0", &[0], false),
+        ("tag 11", &[11], false),
+        ("nothing", &[], false),
+        ("bytes behind", &[1, 1], false),
+    ] {
+        check_bytes(what, bytes, there);
+    }
+}

@@ -6,12 +6,14 @@
 )]
 
 use protocol::batch::{self, Draft, LogState, Sealed};
-use protocol::directory::{Directory, EpochOpening, Identity, Root, SeatKind};
-use protocol::entry::{Head, Hint, Key, Subject, put_fields};
+use protocol::directory::Directory;
+use protocol::entry::{Head, Hint, Key, Provenance, Subject, put_fields};
 use protocol::envelope::{Envelope, kind};
-use protocol::hash::Hash;
-use protocol::name::{Epoch, HybridTime, InstanceId, Lane, SeatId};
-use protocol::sign::{SigningKey, Suite};
+use protocol::hash::Ref;
+use protocol::name::{HybridTime, InstanceId, Lane, SeatId};
+use protocol::sign::{Keys, SigningKey, Sigs};
+use protocol::standard_hash::StandardHash;
+use protocol::statement::{BindsFrom, EpochOpening, Identity, Root, SeatKind, possession_hash};
 use protocol::value::{CivilDate, Value};
 
 pub const CITY: SeatId = SeatId([0xc1; 16]);
@@ -19,6 +21,9 @@ pub const DISTRICT: SeatId = SeatId([0xd1; 16]);
 pub const DEPARTMENT: SeatId = SeatId([0xe1; 16]);
 /// Microseconds of 2026-01-05 01:30:00 UTC.
 pub const INSTANT: i64 = 1_767_576_600_000_000;
+
+/// Hash that the sample's heads name for their standard.
+pub const STANDARD_HASH: StandardHash = StandardHash([0x5a; 16]);
 
 pub struct City {
     pub root_key: SigningKey,
@@ -34,68 +39,102 @@ pub struct City {
     pub directory: Directory,
 }
 
+/// Signing key of a seed that is one byte repeated.
+pub fn key(n: u8) -> SigningKey {
+    SigningKey::from_seed(&[n; 32])
+}
+
+/// Reference of an envelope of our own.
+pub fn reference(envelope: &Envelope) -> Ref {
+    envelope.reference().expect("of the suite that is read")
+}
+
+/// First identity of a seat; nodes and departments alike have a seal key.
+pub fn identity(
+    seat: SeatId,
+    kind: SeatKind,
+    (title, jurisdiction, organisation): (&str, &str, &str),
+    key: &SigningKey,
+    authority: &Ref,
+    issuer: Ref,
+) -> Identity {
+    let seal = kind.is_node().then_some([seat.0[0]; 32]);
+    let keys = Keys::of(key.public(), seal);
+    let possession = key.sign(&possession_hash(&seat, authority, &keys));
+    Identity {
+        seat,
+        serial: 1,
+        kind,
+        organisation: organisation.into(),
+        title: title.into(),
+        jurisdiction: jurisdiction.into(),
+        node: seat,
+        keys,
+        possession: Sigs::of(possession),
+        consent: Sigs::default(),
+        reason: String::new(),
+        permitted: Vec::new(),
+        admits: kind.is_node(),
+        binds_from: [BindsFrom::default(); 3],
+        issuer,
+    }
+}
+
+/// Gives an identity these keys, with the possession that goes with them.
+pub fn with_keys(identity: &mut Identity, key: &SigningKey, authority: &Ref) {
+    identity.keys = Keys::of(key.public(), identity.keys.seal());
+    let hash = possession_hash(&identity.seat, authority, &identity.keys);
+    identity.possession = Sigs::of(key.sign(&hash));
+}
+
 pub fn city() -> City {
-    let key = |n: u8| SigningKey::from_seed(&[n; 32]);
     let (root_key, city_key, district_key, department_key) = (key(1), key(2), key(3), key(4));
-    let root = Root {
-        version: 1,
-        former: Hash::ZERO,
-        threshold: 1,
-        keys: vec![root_key.public(), key(5).public()],
-    };
+    let root = Root::of(1, Ref::ZERO, 1, &[root_key.public(), key(5).public()]);
     let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
-    let identity =
-        |seat, kind_, title: &str, jurisdiction: &str, key: &SigningKey, issuer| Identity {
-            seat,
-            serial: 1,
-            kind: kind_,
-            title: title.into(),
-            department: String::new(),
-            jurisdiction: jurisdiction.into(),
-            key: key.public(),
-            suite: Suite::Sha256Ed25519,
-            permitted_types: Vec::new(),
-            admits: true,
-            issuer,
-        };
-    let none = SeatId::default();
-    let city = identity(CITY, SeatKind::City, "示范市", "310000", &city_key, none);
+    let authority = reference(&root);
+    let city = identity(
+        CITY,
+        SeatKind::City,
+        ("示范市", "310000", "310000.scjg"),
+        &city_key,
+        &authority,
+        authority,
+    );
+    let city = Envelope::signed(kind::IDENTITY, 1, city.to_bytes(), &root_key);
     let district = identity(
         DISTRICT,
         SeatKind::District,
-        "示范市东区",
-        "310115",
+        ("示范市东区", "310115", "310115.scjg"),
         &district_key,
-        CITY,
+        &authority,
+        reference(&city),
     );
+    let district = Envelope::signed(kind::IDENTITY, 1, district.to_bytes(), &city_key);
     let department = Identity {
-        department: "市场监督管理局".into(),
-        permitted_types: vec!["registration".into(), "refusal".into()],
-        admits: false,
+        node: DISTRICT,
+        permitted: vec!["refusal".into(), "registration".into()],
         ..identity(
             DEPARTMENT,
             SeatKind::Department,
-            "东区市场监管局 登记库",
-            "310115",
+            ("东区市场监管局 登记库", "310115", "310115.scjg"),
             &department_key,
-            DISTRICT,
+            &authority,
+            reference(&district),
         )
     };
-    let city = Envelope::signed(kind::IDENTITY, 1, city.to_bytes(), &root_key);
-    let district = Envelope::signed(kind::IDENTITY, 1, district.to_bytes(), &city_key);
     let department = Envelope::signed(kind::IDENTITY, 1, department.to_bytes(), &district_key);
     let opening = EpochOpening {
         seat: DEPARTMENT,
-        epoch: Epoch {
-            counter: 1,
-            nonce: [0x0e; 16],
-        },
-        identity: department.hash(),
+        counter: 1,
+        nonce: [0x0e; 16],
+        identity: reference(&department),
         instance: InstanceId([0x1a; 16]),
-        last_known: [(0, Hash::ZERO); 3],
+        last_known: Vec::new(),
+        void: Vec::new(),
     };
     let opening_envelope = Envelope::signed(kind::OPENING, 1, opening.to_bytes(), &department_key);
-    let mut directory = Directory::trusting(&root, &root.hash().0[..20]).expect("root is signed");
+    let mut directory =
+        Directory::trusting(&root, &authority.hash.0[..20]).expect("root is signed");
     for envelope in [&city, &district, &department, &opening_envelope] {
         directory.admit(envelope).expect("the chain verifies");
     }
@@ -117,7 +156,11 @@ pub fn city() -> City {
 impl City {
     /// The department's log of records, before its first header.
     pub fn log(&self) -> LogState {
-        LogState::start(&self.opening, self.opening_envelope.hash(), Lane::Records)
+        LogState::start(
+            &self.opening,
+            reference(&self.opening_envelope),
+            Lane::Records,
+        )
     }
 
     /// Seals drafts with a secret and a time that follow from the sequence.
@@ -129,7 +172,7 @@ impl City {
             drafts,
             time,
             &secret,
-            self.department.hash(),
+            reference(&self.department),
             &self.department_key,
         )
         .expect("the sample's batches are within every bound")
@@ -138,9 +181,7 @@ impl City {
 
 /// Bytes of a head.
 pub fn head_bytes(head: &Head) -> Vec<u8> {
-    let mut out = Vec::new();
-    head.put(&mut out);
-    out
+    head.to_bytes()
 }
 
 /// Bytes of a section.
@@ -154,15 +195,14 @@ pub fn section(fields: &[(u16, Value)]) -> Vec<u8> {
 pub fn registration_head(row: u32, hint: Hint) -> Head {
     let code = format!("91310115MA1K{row:06}");
     let key = Key::columns(&[Value::from_text(code.as_str())]);
-    let mut head = Head::state("registration", key, "registration", 1);
+    let mut head = Head::state("registration", key, "cn.registration", 1, STANDARD_HASH);
     head.hint = hint;
     head.subject = Subject::Uscc(code);
     head.event_date = CivilDate::new(2021, 4, 1);
-    head.source_position = format!("dj_qyxx:{row}").into_bytes();
     head
 }
 
-/// An entry like a registration: head and three sections of 1 public, 2 government, 3 source and city.
+/// An entry like a registration: head and four sections, 1 public, 2 government, 3 source and city, 15 the platform's.
 pub fn registration(row: u32, hint: Hint) -> Draft {
     let public = section(&[
         (1, Value::from_text(format!("91310115MA1K{row:06}"))),
@@ -178,11 +218,14 @@ pub fn registration(row: u32, hint: Hint) -> Draft {
         (21, Value::Raw(b"2025-00-15".to_vec())),
         (22, Value::Integer(i64::from(row))),
     ]);
+    let platform = Provenance::at(format!("dj_qyxx:{row}").as_bytes());
+    let platform = platform.to_section().expect("within its bounds");
     Draft::new(&[
         (0, head_bytes(&registration_head(row, hint))),
         (1, public),
         (2, government),
         (3, source_and_city),
+        (15, platform.expect("a position")),
     ])
 }
 
@@ -204,7 +247,7 @@ pub fn batches(city: &City) -> Vec<(LogState, Sealed)> {
     .collect();
     let second = vec![registration(9, Hint::CityWide)];
     let third = vec![
-        registration(10, Hint::Local),
+        registration(10, Hint::Division("310115001".into())),
         registration(11, Hint::Region("pilot-zone".into())),
     ];
     let mut log = city.log();
