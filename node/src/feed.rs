@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
-use protocol::directory::SeatKind;
-use protocol::entry::Hint;
+use protocol::codec;
+use protocol::entry::PLATFORM;
 use protocol::envelope::Envelope;
-use protocol::frame::{Interest, Item, Want};
+use protocol::frame::{Interest, Item, LogEntry, PageCode, Reason, State, Token, Want};
+use protocol::hash::Ref;
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::opening::Opening;
-use protocol::session::Page;
+use protocol::session::{Answer, Page};
 use protocol::slice;
+use protocol::statement::SeatKind;
+use protocol::words;
 use store::{FeedItem, FeedQuery, ItemKind};
 use supervision::standard::{Audience, RecordStandard};
 
@@ -27,8 +30,8 @@ use crate::node::{Node, subject_key};
 pub const CITY_WIDE: &str = "*";
 
 /// Sections of a record whose standard this release does not know that go down to districts: head, public, government, as
-/// standards number them first. Of all others the standard says who may have which.
-const UNKNOWN_SECTIONS: u16 = 0b111;
+/// standards number them first, and where the platform says whence an entry comes. Of all others the standard says who may have which.
+const UNKNOWN_SECTIONS: u16 = 0b111 | 1 << PLATFORM;
 /// Every section.
 pub const ALL_SECTIONS: u16 = u16::MAX;
 
@@ -60,6 +63,7 @@ impl Node {
             return Ok(Page {
                 items: Vec::new(),
                 through: after,
+                token: self.token_at(after).await?,
                 more: false,
             });
         }
@@ -78,19 +82,35 @@ impl Node {
             .await?;
         let mut items = Vec::with_capacity(page.items.len());
         for row in page.items {
-            let offset = row.offset;
+            let (offset, token) = (row.offset, Token(row.token));
             let item = self
                 .item(row, full)
                 .map_err(|what| StepError::Damaged { offset, what })?;
             if let Some(item) = item {
-                items.push((offset, item));
+                items.push((offset, token, item));
             }
         }
+        let last = items.last().map(|(offset, token, _)| (*offset, *token));
+        let token = match last {
+            Some((offset, token)) if offset == page.through => token,
+            _ => self.token_at(page.through).await?,
+        };
         Ok(Page {
             items,
             more: page.through < upto,
+            token,
             through: page.through,
         })
+    }
+
+    /// The token of the step of our feed that ends at an offset; zero at the beginning.
+    pub async fn token_at(&self, offset: u64) -> Result<Token, StepError> {
+        if offset == 0 {
+            return Ok(Token::default());
+        }
+        Ok(Token(
+            self.store().token_at(offset).await?.unwrap_or_default(),
+        ))
     }
 
     /// Sections of a record type that a district other than the source's may have, one bit per number: the head and what
@@ -136,9 +156,16 @@ impl Node {
 
     fn item(&self, row: FeedItem, full: bool) -> Result<Option<Item>, Malformed> {
         Ok(match row.kind {
-            ItemKind::Envelope => Some(Item::Envelope(row.bytes)),
-            ItemKind::Event => Some(Item::Routed(protocol::codec::decode_routed(&row.bytes)?)),
-            ItemKind::Block if full => self.whole_block(row)?,
+            ItemKind::Envelope if Envelope::from_bytes(&row.bytes).is_ok() => {
+                Some(Item::Envelope(row.bytes))
+            }
+            // a slice that this release does not read goes on as it came (D54)
+            ItemKind::Envelope => Some(Item::from_bytes(&row.bytes)?),
+            ItemKind::Event => Some(Item::Routed(codec::decode_routed(&row.bytes)?)),
+            ItemKind::Block if full => Some(Item::Slice {
+                header: row.header,
+                body: row.bytes,
+            }),
             ItemKind::Block => {
                 let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
                 let positions = row
@@ -160,47 +187,33 @@ impl Node {
         })
     }
 
-    /// A block as it was stored, without what is marked local.
-    fn whole_block(&self, row: FeedItem) -> Result<Option<Item>, Malformed> {
-        let header = Header::from_bytes(&Envelope::from_bytes(&row.header)?.bytes)?;
-        let local = Hint::Local.to_bytes();
-        let Some(local) = header.groups.iter().position(|g| g.hint == local) else {
-            return Ok(Some(Item::Slice {
-                header: row.header,
-                body: row.bytes,
-            }));
-        };
-        let body = slice::unpack(&row.bytes)?;
-        let opened = slice::opened(&header, &body)?;
-        let rest: Vec<u32> = (0..opened.len() as u32)
-            .filter(|p| usize::from(opened[*p as usize].group) != local)
-            .collect();
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let body = slice::cut(&header, &body, &rest, |_| ALL_SECTIONS)?;
-        Ok(Some(Item::Slice {
-            header: row.header,
-            body: slice::pack(&body),
-        }))
-    }
-
-    /// A page of what a peer wants, with the place to go on from; `None` at the end. What the peer may not have is not in it.
+    /// A page of what a peer wants, with the place to go on from. What the peer may not have is not in it.
     pub async fn want_page(
         &self,
         peer: &Peer,
         want: &Want,
         resume: &[u8],
-    ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
+    ) -> Result<Answer, StepError> {
+        let built_at = self.store().feed_heads().applied;
+        let given = |items, next| Answer {
+            built_at,
+            items,
+            next,
+            ..Answer::none(PageCode::Given)
+        };
         match want {
+            // a source holds nothing but directory and receipts: nobody else's records are for it
+            Want::Subject(_) if peer.identity.kind == SeatKind::Department => {
+                Ok(Answer::none(PageCode::NotForYou))
+            }
             Want::Subject(subject) => {
                 let mut limit = WANT_RECORDS;
                 loop {
-                    let page = self.subject_page(peer, subject, resume, limit).await?;
-                    let weight: u64 = page.0.iter().map(Item::weight).sum();
+                    let (items, next) = self.subject_page(peer, subject, resume, limit).await?;
+                    let weight: u64 = items.iter().map(Item::weight).sum();
                     // a page travels in one frame: with unusually wide headers it holds fewer records
                     if weight <= WANT_BYTES || limit == 1 {
-                        return Ok(page);
+                        return Ok(given(items, next));
                     }
                     limit /= 2;
                 }
@@ -212,36 +225,94 @@ impl Node {
                 from,
                 to,
             } => {
+                if !self.owes(peer, seat) {
+                    return Ok(Answer::none(PageCode::NotForYou));
+                }
                 let after = resume
                     .try_into()
                     .map(u64::from_be_bytes)
                     .unwrap_or(from.saturating_sub(1));
-                let full = self.may_have_all(peer);
+                let to = if *to == 0 { limits::POSITION_MAX } else { *to };
                 let rows = self
                     .store()
-                    .log_page(
-                        SeatId(*seat),
-                        *lane,
-                        protocol::hash::Hash(*opening),
-                        after,
-                        if *to == 0 { i64::MAX as u64 } else { *to },
-                        WANT_BYTES as usize,
-                    )
+                    .log_page(*seat, *lane, *opening, after, to, WANT_BYTES as usize)
                     .await?;
                 let next = rows
                     .last()
                     .map(|(sequence, _)| sequence.to_be_bytes().to_vec());
+                if rows.is_empty() && resume.is_empty() {
+                    return Ok(Answer::none(PageCode::NotHeld));
+                }
                 let mut items = Vec::new();
-                for (_, row) in rows.into_iter().filter(|_| full) {
+                for (_, row) in rows {
                     let offset = row.offset;
                     items.extend(
                         self.item(row, true)
                             .map_err(|what| StepError::Damaged { offset, what })?,
                     );
                 }
-                Ok((items, next.filter(|_| full)))
+                Ok(given(items, next))
+            }
+            Want::Statements(references) => {
+                let rows = self.store().envelopes(references).await?;
+                if rows.is_empty() {
+                    return Ok(Answer::none(PageCode::NotHeld));
+                }
+                let items = rows.into_iter().map(|row| Item::Envelope(row.bytes));
+                Ok(given(items.collect(), None))
+            }
+            Want::Header {
+                seat,
+                lane,
+                opening,
+                sequence,
+            } => {
+                if !self.owes(peer, seat) {
+                    return Ok(Answer::none(PageCode::NotForYou));
+                }
+                let headers = self
+                    .store()
+                    .log_page(*seat, *lane, *opening, sequence.saturating_sub(1), *sequence, 1)
+                    .await?;
+                let Some((_, row)) = headers.into_iter().next() else {
+                    return Ok(Answer::none(PageCode::NotHeld));
+                };
+                let opening_envelope = self
+                    .store()
+                    .envelopes(&[*opening])
+                    .await?
+                    .into_iter()
+                    .next()
+                    .map(|row| row.bytes)
+                    .unwrap_or_default();
+                Ok(Answer {
+                    header: Some(LogEntry {
+                        seat: *seat,
+                        lane: *lane,
+                        opening: *opening,
+                        state: State::Running,
+                        reason: Reason::None,
+                        since: row.at_us,
+                        taken_in: *sequence,
+                        applied: 0,
+                        header: row.header,
+                        opening_envelope,
+                    }),
+                    ..given(Vec::new(), None)
+                })
+            }
+            // no entry of this release names an attachment
+            Want::Attachment { .. } => Ok(Answer::none(PageCode::NotHeld)),
+            Want::Bucket { .. } | Want::Unread { .. } => {
+                Ok(Answer::none(PageCode::NotUnderstood))
             }
         }
+    }
+
+    /// Whether a peer may have a log as it is: it owes it in full, or is its origin.
+    fn owes(&self, peer: &Peer, origin: &SeatId) -> bool {
+        peer.seats.contains(origin)
+            || words::owes_in_full(&self.directory(), &peer.identity.seat, origin)
     }
 
     /// Current records of a subject, block by block: no block is opened once per record (D27).
@@ -252,10 +323,6 @@ impl Node {
         resume: &[u8],
         limit: usize,
     ) -> Result<(Vec<Item>, Option<Vec<u8>>), StepError> {
-        // a source holds nothing but directory and receipts: nobody else's records are for it
-        if peer.identity.kind == SeatKind::Department {
-            return Ok((Vec::new(), None));
-        }
         let after: [u8; 16] = resume.try_into().unwrap_or_default();
         let rows = self
             .store()
@@ -305,13 +372,13 @@ impl Node {
     }
 }
 
-/// The head, and the sections that a standard shows to all of government.
+/// The head, whence an entry comes, and the sections that a standard shows to all of government.
 fn for_government(standard: &RecordStandard) -> u16 {
     let open = standard
         .sections
         .iter()
         .filter(|s| s.audience <= Audience::Government && s.number < 16);
-    open.fold(1, |mask, section| mask | 1 << section.number)
+    open.fold(1 | 1 << PLATFORM, |mask, section| mask | 1 << section.number)
 }
 
 /// Positions within a block as a store keeps them: 16-bit, ascending.

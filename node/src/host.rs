@@ -1,28 +1,42 @@
 //! A node as the host of sessions: answers what `runtime` asks on behalf of a peer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::directory::{Identity, SeatKind, presence};
-use protocol::envelope::Envelope;
-use protocol::frame::{CLASSES, Hello, Interest, Item, Presence, VERSIONS, Want, reason};
-use protocol::name::SeatId;
-use protocol::session::Page;
-use runtime::door::Clock;
-use runtime::link::driver::{
-    Channel, FeedRequest, Host, HostFault, Resumption, SessionEnd, WantAnswer,
+use protocol::codec;
+use protocol::frame::{
+    CLASSES, Cursor, Digest, FRAME_HIGHEST, GoodbyeCode, Health, Hello, ITEM_HIGHEST, Interest,
+    LogEntry, LogsEnd, PageCode, Presence, Resume, Scope, Token, Want, presence,
 };
+use protocol::hash::Ref;
+use protocol::id;
+use protocol::limits;
+use protocol::name::{LogName, SeatId};
+use protocol::session::{Acceptance, Answer, Page};
+use protocol::sign::Sigs;
+use protocol::statement::{Identity, SeatKind};
+use protocol::words;
+use runtime::door::Clock;
+use runtime::link::driver::SessionEnd;
+use runtime::link::host::{Beginning, Channel, FeedRequest, Given, Group, Host, HostFault};
 use runtime::link::registry::{Ask, Handle, Links};
 use runtime::trace::Trace;
-use store::PeerState;
+use store::{PeerState, SkippedRow, WantRow};
 
 use crate::error::StepError;
-use crate::intake::{Arrival, Peer, TakeInFault};
+use crate::intake::{Arrival, Peer, Scope as WantScope, TakeInFault, want_row};
 use crate::node::{Node, Tier};
 use crate::pour::Pour;
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
+/// Pause after a want was answered in vain the first time; twice as long after each further time, up to
+/// [`WANT_PAUSE_US_MAX`].
+const WANT_PAUSE_US: i64 = 5_000_000;
+/// The longest pause.
+const WANT_PAUSE_US_MAX: i64 = 600_000_000;
+/// Release of this program, for people at the other end.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// A peer with a session.
 #[derive(Debug)]
@@ -102,27 +116,36 @@ impl NodeHost {
         *Self::lock(&live.told) = generation;
     }
 
-    /// Opens the wants that the store holds, each at who can answer it. Returns how many were opened.
+    /// Opens the wants that are due, each at who can answer it, in turn if nobody had it. Returns how many were opened.
     pub async fn open_wants(&self) -> Result<usize, StepError> {
+        let now_us = self.clock.now_us();
         let mut opened = 0;
         for row in self.node.store().wants_open().await? {
-            let Ok(want) = protocol::codec::decode_want(&row.want) else {
+            let Ok(want) = codec::decode_want(&row.want) else {
                 continue;
             };
-            let Some((party, handle)) = self.answers(&want) else {
+            if Self::lock(&self.asked).contains_key(&row.id) {
+                continue;
+            }
+            if self.is_fulfilled(&want) {
+                self.node.store().want_done(row.id).await?;
+                continue;
+            }
+            if row.next_us > now_us {
+                continue;
+            }
+            let Some((party, handle)) = self.answers(&want, &row) else {
                 continue;
             };
             if Self::lock(&self.asked).insert(row.id, party).is_some() {
                 continue;
             }
-            if !handle
-                .want(Ask {
-                    id: row.id,
-                    want,
-                    resume: row.resume,
-                })
-                .await
-            {
+            let ask = Ask {
+                id: row.id,
+                want: self.as_it_stands(want),
+                resume: row.resume,
+            };
+            if !handle.want(ask).await {
                 Self::lock(&self.asked).remove(&row.id);
                 break;
             }
@@ -131,48 +154,138 @@ impl NodeHost {
         Ok(opened)
     }
 
-    /// Who answers a want: the city; at the city, for a log, whoever brings that log.
-    fn answers(&self, want: &Want) -> Option<(SeatId, Handle)> {
-        let origin = match want {
-            Want::Range { seat, .. } => Some(SeatId(*seat)),
-            Want::Subject(_) => None,
+    /// Whether what a want was for has come. Only that ends it, never an empty answer (D52). A want of a subject ends with its
+    /// last page.
+    fn is_fulfilled(&self, want: &Want) -> bool {
+        match want {
+            Want::Range {
+                seat,
+                lane,
+                opening,
+                from,
+                ..
+            } => {
+                let Some(lane) = protocol::name::Lane::from_u8(*lane) else {
+                    return false;
+                };
+                let log = LogName {
+                    seat: *seat,
+                    lane,
+                    opening: *opening,
+                };
+                self.node.position(&log).sequence >= *from && !self.node.has_ahead(&log)
+            }
+            Want::Statements(references) => {
+                let directory = self.node.directory();
+                references.iter().all(|r| directory.knows(r))
+            }
+            _ => false,
+        }
+    }
+
+    /// A range from where its log stands by now.
+    fn as_it_stands(&self, want: Want) -> Want {
+        match want {
+            Want::Range {
+                seat,
+                lane,
+                opening,
+                from,
+                to,
+            } => {
+                let log = protocol::name::Lane::from_u8(lane).map(|lane| LogName {
+                    seat,
+                    lane,
+                    opening,
+                });
+                let stands = log.map_or(0, |log| self.node.position(&log).sequence);
+                Want::Range {
+                    seat,
+                    lane,
+                    opening,
+                    from: from.max(stands + 1),
+                    to,
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Who is asked: of all that may have it, the next after those that were asked in vain. A source that is attached here
+    /// answers for itself first.
+    fn answers(&self, want: &Want, row: &WantRow) -> Option<(SeatId, Handle)> {
+        let mut parties: Vec<(u8, SeatId)> = {
+            let directory = self.node.directory();
+            let live = Self::lock(&self.live);
+            let rank = |l: &Arc<Live>| match (want, l.peer.identity.kind) {
+                (Want::Range { seat, .. } | Want::Header { seat, .. }, _)
+                    if l.peer.seats.contains(seat) =>
+                {
+                    Some(0)
+                }
+                (Want::Range { seat, .. } | Want::Header { seat, .. }, _) => {
+                    words::owes_in_full(&directory, &l.peer.identity.seat, seat).then_some(1)
+                }
+                (Want::Statements(_), _) => Some(1),
+                (_, SeatKind::City) => Some(1),
+                _ => None,
+            };
+            live.values()
+                .filter_map(|l| Some((rank(l)?, l.peer.identity.seat)))
+                .collect()
         };
-        let jurisdiction = origin.and_then(|o| {
-            Some(
-                self.node
-                    .directory()
-                    .identity(&o)?
-                    .identity()
-                    .jurisdiction
-                    .clone(),
-            )
-        });
-        let live = Self::lock(&self.live);
-        let fits = |l: &&Arc<Live>| match l.peer.identity.kind {
-            SeatKind::City => true,
-            SeatKind::District => jurisdiction.as_ref() == Some(&l.peer.identity.jurisdiction),
-            SeatKind::Department => origin.is_some_and(|o| l.peer.seats.contains(&o)),
-        };
-        // a source that is attached here answers for itself
-        let party = live
-            .values()
-            .filter(fits)
-            .max_by_key(|l| l.peer.identity.kind)?
-            .peer
-            .identity
-            .seat;
+        parties.sort();
+        if parties.is_empty() {
+            return None;
+        }
+        let (_, party) = parties[row.tries as usize % parties.len()];
         Some((party, self.links.with(&party)?))
+    }
+
+    /// A want was answered in vain: it is asked again of the next, later each time.
+    async fn asked_in_vain(&self, id: u64) -> Result<(), HostFault> {
+        let store = self.node.store();
+        let tries = store
+            .want(id)
+            .await
+            .map_err(|e| here(e.into()))?
+            .map_or(0, |row| row.tries);
+        let pause = WANT_PAUSE_US.saturating_mul(1 << tries.min(10));
+        let next_us = self.clock.now_us() + pause.min(WANT_PAUSE_US_MAX);
+        store
+            .want_in_vain(id, next_us)
+            .await
+            .map_err(|e| here(e.into()))
+    }
+
+    /// What this node holds of statements, as a sum.
+    fn digest(&self) -> Digest {
+        let directory = self.node.directory();
+        let (mut sum, mut count) = (id::Sum::ZERO, 0);
+        for reference in directory.references() {
+            sum.add(&id::statement_term(reference));
+            count += 1;
+        }
+        Digest {
+            cursor: self.node.store().feed_heads().head,
+            scope: Scope::All,
+            count,
+            sum: sum.0,
+        }
+    }
+
+    /// Whether the city is in session with this node.
+    pub fn city_is_here(&self) -> bool {
+        Self::lock(&self.live)
+            .values()
+            .any(|l| l.peer.identity.kind == SeatKind::City)
     }
 
     fn may_speak(&self, identity: &Identity) -> Result<(), String> {
         match (self.node.tier(), identity.kind) {
             (Tier::City, SeatKind::District | SeatKind::Department)
             | (Tier::District, SeatKind::City) => Ok(()),
-            (Tier::District, SeatKind::Department)
-                if identity.jurisdiction == self.node.region() =>
-            {
-                Ok(())
-            }
+            (Tier::District, SeatKind::Department) if identity.node == self.node.seat() => Ok(()),
             _ => Err(format!(
                 "「{}」不属于本节点接入的范围，请核对其接入码由谁签发",
                 identity.title
@@ -192,21 +305,22 @@ impl Host for NodeHost {
         let seat = self.node.seat();
         let signature = self.node.key().sign(&presence(&channel.exporter, &seat));
         Ok(Hello {
-            frame_min: VERSIONS.0,
-            frame_max: VERSIONS.1,
-            instance: self.node.instance().0,
-            feed: self.node.feed().0,
+            frames: FRAME_HIGHEST,
+            items: ITEM_HIGHEST,
+            instance: self.node.instance(),
+            incarnation: self.node.incarnation(),
+            release: RELEASE.to_owned(),
             seats: vec![Presence {
-                seat: seat.0,
-                signature,
+                seat,
+                signatures: Sigs::of(signature),
             }],
-            // the root is not for the hello: each side has its own
-            directory: self
+            // the first root is not for the hello: each side has its own
+            statements: self
                 .node
                 .chain()
                 .iter()
                 .skip(1)
-                .map(Envelope::to_bytes)
+                .map(protocol::envelope::Envelope::to_bytes)
                 .collect(),
         })
     }
@@ -216,44 +330,55 @@ impl Host for NodeHost {
         channel: Channel,
         hello: Hello,
     ) -> Result<(SeatId, Self::Peer), HostFault> {
-        let refuse = |text: String| HostFault::Peer {
-            code: reason::NOT_ADMITTED,
-            text,
+        let refuse = |code: GoodbyeCode, text: String| HostFault::Peer { code, text };
+        let outside = |text| refuse(GoodbyeCode::NotAdmitted, text);
+        // a scratch copy: what a hello shows counts only once it has been taken in durably (D50)
+        let mut scratch = self.node.directory().clone();
+        let believed = hello.verify(&mut scratch, &channel.exporter).map_err(|fault| {
+            let text = format!("身份验证未通过：{fault}。请确认已获准入网");
+            refuse(fault.code(), text)
+        })?;
+        let Some(identity) = believed.identities.first().cloned() else {
+            return Err(outside("未出示身份".to_owned()));
         };
-        let identities = hello
-            .verify(&mut self.node.directory_mut(), &channel.exporter)
-            .map_err(|fault| refuse(format!("身份验证未通过：{fault}。请确认已获准入网")))?;
-        let seats = identities.iter().map(|i| i.identity().seat).collect();
-        let Some(first) = identities.first() else {
-            return Err(refuse("未出示身份".to_owned()));
-        };
-        let identity = first.identity().clone();
-        for other in &identities {
-            self.may_speak(other.identity()).map_err(refuse)?;
+        for other in &believed.identities {
+            self.may_speak(other).map_err(outside)?;
         }
         // of several seats under one roof each must be welcome
-        for other in &identities {
+        for other in &believed.identities {
             let row = self
                 .node
                 .store()
-                .peer(other.identity().seat)
+                .peer(other.seat)
                 .await
                 .map_err(|e| here(e.into()))?;
-            if let Some(row) = row
-                && matches!(row.state, PeerState::Refused | PeerState::Revoked)
-            {
-                return Err(refuse(format!(
-                    "本节点已停止「{}」的接入：{}",
-                    other.identity().title,
-                    row.reason
+            let Some(row) = row else { continue };
+            if matches!(row.state, PeerState::Refused | PeerState::Revoked) {
+                let code = match row.state {
+                    PeerState::Revoked => GoodbyeCode::Revoked,
+                    _ => GoodbyeCode::NotAdmitted,
+                };
+                let text = format!("本节点已停止「{}」的接入：{}", other.title, row.reason);
+                return Err(refuse(code, text));
+            }
+            if row.tls_key != [0; 32] && row.tls_key != channel.peer_key {
+                return Err(outside(format!(
+                    "「{}」所用的连接密钥不是其入网时登记的那一把。若更换了机器或重装，请用新的接入码重新入网",
+                    other.title
                 )));
             }
         }
+        self.node
+            .publish(&believed.needed, self.clock.now_us())
+            .await
+            .map_err(fault)?;
         let seat = identity.seat;
+        let seats = believed.identities.iter().map(|i| i.seat).collect();
         let peer = Peer {
             identity,
             seats,
-            feed: hello.feed_id(),
+            incarnation: hello.incarnation,
+            release: hello.release,
         };
         let live = Live {
             peer,
@@ -262,55 +387,112 @@ impl Host for NodeHost {
         Ok((seat, Arc::new(live)))
     }
 
-    async fn resume(&self, live: &Self::Peer) -> Result<Resumption, HostFault> {
-        let rows = self
-            .node
-            .store()
-            .cursors(live.peer.identity.seat)
-            .await
-            .map_err(|e| here(e.into()))?;
+    async fn accept(&self, live: &Self::Peer) -> Result<Acceptance, HostFault> {
+        let store = self.node.store();
+        let seat = live.peer.identity.seat;
+        let rows = store.cursors(seat).await.map_err(|e| here(e.into()))?;
         let mut cursors = None;
-        for row in rows.into_iter().filter(|r| r.feed == live.peer.feed) {
+        let feed = live.peer.incarnation.feed;
+        for row in rows.into_iter().filter(|r| r.feed == feed) {
             if let Some(slot) = cursors
-                .get_or_insert([0; CLASSES])
+                .get_or_insert([Cursor::default(); CLASSES])
                 .get_mut(usize::from(row.class))
             {
-                *slot = row.offset;
+                *slot = Cursor {
+                    offset: row.offset,
+                    token: Token(row.token),
+                };
             }
         }
         let downward = live.peer.identity.kind == SeatKind::City;
         let interest = Interest {
             version: INTEREST_VERSION,
             full: !downward,
+            city_wide: downward,
             regions: if downward {
                 vec![self.node.region().to_owned()]
             } else {
                 Vec::new()
             },
-            seats: Vec::new(),
-            city_wide: downward,
+            ..Interest::default()
         };
-        Ok(Resumption { cursors, interest })
+        let words = store
+            .feed_head_of(seat)
+            .await
+            .map_err(|e| here(e.into()))?
+            .map(|row| row.bytes)
+            .into_iter()
+            .collect();
+        let logs = self.node.log_entries(&live.peer).await.map_err(here)?;
+        Ok(Acceptance {
+            cursors,
+            interest,
+            words,
+            logs,
+            without_city: self.node.tier() == Tier::District && !self.city_is_here(),
+            digest: self.digest(),
+        })
     }
 
     async fn established(
         &self,
         live: &Self::Peer,
-        _: Interest,
+        resume: Resume,
         handle: Handle,
-    ) -> Result<(), HostFault> {
+    ) -> Result<Beginning, HostFault> {
         let seat = live.peer.identity.seat;
         Self::lock(&self.live).insert(seat, live.clone());
         Self::lock(&self.asked).retain(|_, at| *at != seat);
-        self.node
-            .store()
+        let store = self.node.store();
+        store
             .peer_contact(&[seat], self.clock.now_us())
             .await
             .map_err(|e| here(e.into()))?;
+        let head = store.feed_heads().head;
+        let mut anew = false;
+        for cursor in &resume.cursors {
+            let known = cursor.offset <= head
+                && self.node.token_at(cursor.offset).await.map_err(here)? == cursor.token;
+            if !known {
+                // our feed is not the one that the peer has read: it begins anew, and what is held changes nothing
+                tracing::warn!(peer = %seat, offset = cursor.offset, head, "cursor is not one of our feed");
+                anew = true;
+            }
+        }
+        // what was refused is offered again to another release
+        store
+            .unskip(seat, Some(&live.peer.release))
+            .await
+            .map_err(|e| here(e.into()))?;
+        let skipped = store
+            .skipped(Some(seat))
+            .await
+            .map_err(|e| here(e.into()))?;
+        let skip: BTreeSet<(u8, u64)> = skipped.iter().map(|s| (s.class, s.offset)).collect();
+        handle
+            .receipts(vec![self.node.feed_head_for(seat, self.clock.now_us())])
+            .await;
         self.tell(live, &handle).await;
         self.node.wanting().ring();
+        self.node.telling().ring();
         tracing::info!(peer = %seat, title = live.peer.identity.title, "session established");
-        Ok(())
+        Ok(Beginning { anew, skip })
+    }
+
+    async fn refused(&self, live: &Self::Peer, class: u8, offset: u64, text: String) {
+        let row = SkippedRow {
+            peer: live.peer.identity.seat,
+            class,
+            offset,
+            reason: text.clone(),
+            release: live.peer.release.clone(),
+            at_us: self.clock.now_us(),
+        };
+        tracing::error!(peer = %row.peer, class, offset, text, "the peer refused an item of our feed; it is skipped");
+        if let Err(error) = self.node.store().skip(row).await {
+            tracing::error!(%error, "the refused item could not be noted; it will be refused again");
+        }
+        self.node.telling().ring();
     }
 
     async fn read_feed(&self, live: &Self::Peer, request: FeedRequest) -> Result<Page, HostFault> {
@@ -327,22 +509,16 @@ impl Host for NodeHost {
             .map_err(here)
     }
 
-    async fn take_in(
-        &self,
-        live: &Self::Peer,
-        class: u8,
-        items: Vec<Item>,
-        through: u64,
-    ) -> Result<(), HostFault> {
+    async fn take_in(&self, live: &Self::Peer, group: Group) -> Result<(), HostFault> {
         let arrival = Arrival::Feed {
-            class,
-            through,
-            interest_version: INTEREST_VERSION,
+            class: group.class,
+            through: group.through,
+            interest: group.interest,
         };
-        let storing = self.pour.storing(&items);
+        let storing = self.pour.storing(&group.items);
         let head = self
             .node
-            .take_in(&live.peer, items, arrival, self.clock.now_us())
+            .take_in(&live.peer, group.items, arrival, self.clock.now_us())
             .await
             .map_err(fault)?;
         let now_us = self.clock.now_us();
@@ -351,58 +527,144 @@ impl Host for NodeHost {
         Ok(())
     }
 
-    async fn receipts(&self, _live: &Self::Peer, receipts: Vec<Vec<u8>>) -> Result<(), HostFault> {
-        self.node.take_receipts(receipts).await.map_err(here)
+    async fn receipts(&self, live: &Self::Peer, receipts: Vec<Vec<u8>>) -> Result<(), HostFault> {
+        let from = live.peer.identity.seat;
+        self.node
+            .take_receipts(&from, receipts)
+            .await
+            .map(|_| ())
+            .map_err(here)
+    }
+
+    async fn logs(
+        &self,
+        live: &Self::Peer,
+        entries: Vec<LogEntry>,
+        _end: LogsEnd,
+    ) -> Result<(), HostFault> {
+        self.node.hear_logs(&live.peer, entries);
+        Ok(())
+    }
+
+    async fn health(&self, live: &Self::Peer, health: Vec<Health>) -> Result<(), HostFault> {
+        self.node
+            .hear_health(&live.peer, health, self.clock.now_us());
+        Ok(())
+    }
+
+    async fn digest(&self, live: &Self::Peer, theirs: Digest) -> Result<bool, HostFault> {
+        let ours = self.digest();
+        let differs = (theirs.count, theirs.sum) != (ours.count, ours.sum);
+        // agents hold their own chain only
+        Ok(differs && theirs.scope == Scope::All && live.peer.identity.kind != SeatKind::Department)
+    }
+
+    async fn serve_statements(
+        &self,
+        _live: &Self::Peer,
+        scope: Scope,
+        after: Ref,
+    ) -> Result<(Vec<Ref>, bool), HostFault> {
+        if scope != Scope::All {
+            return Ok((Vec::new(), true));
+        }
+        let directory = self.node.directory();
+        let behind = directory.references().filter(|r| **r > after);
+        let mut page: Vec<Ref> = behind.take(limits::STATEMENT_PAGE_MAX + 1).copied().collect();
+        let last = page.len() <= limits::STATEMENT_PAGE_MAX;
+        page.truncate(limits::STATEMENT_PAGE_MAX);
+        Ok((page, last))
+    }
+
+    async fn statements(
+        &self,
+        _live: &Self::Peer,
+        _scope: Scope,
+        references: Vec<Ref>,
+        _last: bool,
+    ) -> Result<(), HostFault> {
+        let missing: Vec<Ref> = {
+            let directory = self.node.directory();
+            references
+                .into_iter()
+                .filter(|r| !directory.knows(r))
+                .collect()
+        };
+        let now_us = self.clock.now_us();
+        for reference in &missing {
+            let want = Want::Statements(vec![*reference]);
+            let row = want_row(WantScope::Statement(*reference), &want, now_us);
+            self.node
+                .store()
+                .want_put(row)
+                .await
+                .map_err(|e| here(e.into()))?;
+        }
+        if !missing.is_empty() {
+            self.node.wanting().ring();
+        }
+        Ok(())
     }
 
     async fn serve_want(
         &self,
         live: &Self::Peer,
         want: Want,
-        resume: Vec<u8>,
-    ) -> Result<WantAnswer, HostFault> {
-        let (items, next) = self
-            .node
-            .want_page(&live.peer, &want, &resume)
+        place: Vec<u8>,
+    ) -> Result<Answer, HostFault> {
+        self.node
+            .want_page(&live.peer, &want, &place)
             .await
-            .map_err(here)?;
-        Ok(WantAnswer { items, next })
+            .map_err(here)
     }
 
     async fn want_page(
         &self,
         live: &Self::Peer,
-        id: u64,
-        items: Vec<Item>,
-        next: Option<Vec<u8>>,
+        number: u64,
+        given: Given,
     ) -> Result<Option<Ask>, HostFault> {
-        if !items.is_empty() {
+        let gave = !given.items.is_empty();
+        if gave {
             let now = self.clock.now_us();
-            self.node
+            let items = given.items.into_iter().map(|item| (0, item)).collect();
+            let taken = self
+                .node
                 .take_in(&live.peer, items, Arrival::Want, now)
-                .await
-                .map_err(fault)?;
+                .await;
+            if let Err(error) = taken {
+                // somebody else may have it
+                Self::lock(&self.asked).remove(&number);
+                self.asked_in_vain(number).await?;
+                return Err(fault(error));
+            }
         }
         let store = self.node.store();
-        let Some(next) = next else {
-            store.want_done(id).await.map_err(|e| here(e.into()))?;
-            Self::lock(&self.asked).remove(&id);
+        let row = store.want(number).await.map_err(|e| here(e.into()))?;
+        let want = row.and_then(|w| codec::decode_want(&w.want).ok());
+        let (Some(want), Some(next)) = (&want, given.next) else {
+            let answered = given.code == PageCode::Given;
+            let done = match &want {
+                None => true,
+                Some(Want::Subject(_)) => answered,
+                Some(want) => self.is_fulfilled(want),
+            };
+            if done {
+                store.want_done(number).await.map_err(|e| here(e.into()))?;
+            } else {
+                self.asked_in_vain(number).await?;
+            }
+            Self::lock(&self.asked).remove(&number);
+            self.node.wanting().ring();
             return Ok(None);
         };
         store
-            .want_progress(id, &next)
+            .want_progress(number, &next)
             .await
             .map_err(|e| here(e.into()))?;
-        let row = store
-            .wants_open()
-            .await
-            .map_err(|e| here(e.into()))?
-            .into_iter()
-            .find(|w| w.id == id);
-        let want = row.and_then(|w| protocol::codec::decode_want(&w.want).ok());
-        Ok(want.map(|want| Ask {
-            id,
-            want,
+        Ok(Some(Ask {
+            id: number,
+            want: want.clone(),
             resume: next,
         }))
     }
@@ -429,14 +691,20 @@ impl Host for NodeHost {
 }
 
 fn fault(fault: TakeInFault) -> HostFault {
+    let text = fault.to_string();
     match fault {
+        TakeInFault::Item { class, offset, .. } => HostFault::Item {
+            class,
+            offset,
+            text,
+        },
         TakeInFault::Peer(_) => HostFault::Peer {
-            code: reason::MISBEHAVED,
-            text: fault.to_string(),
+            code: GoodbyeCode::Misbehaved,
+            text,
         },
         TakeInFault::Jurisdiction { .. } => HostFault::Peer {
-            code: reason::JURISDICTION,
-            text: fault.to_string(),
+            code: GoodbyeCode::Jurisdiction,
+            text,
         },
         TakeInFault::Step(error) => here(error),
     }

@@ -36,8 +36,8 @@ pub struct Storing(Option<Pour>);
 
 impl Pour {
     /// A group is about to be stored.
-    pub fn storing(&self, items: &[Item]) -> Storing {
-        let large = items.iter().map(Item::weight).sum::<u64>() >= LARGE_BYTES;
+    pub fn storing(&self, items: &[(u64, Item)]) -> Storing {
+        let large = items.iter().map(|(_, item)| item.weight()).sum::<u64>() >= LARGE_BYTES;
         if large {
             self.lock().storing += 1;
         }

@@ -1,13 +1,14 @@
-//! Receipts: our own signed word on logs that we hold, and the words of nodes above us on their way down (D17, D18).
+//! Receipts: our own signed word on logs that we owe in full, and the words of nodes above us on their way down (D17, D18, D60).
 
 use std::collections::HashMap;
 
-use protocol::directory::{LogName, SeatKind};
-use protocol::envelope::Envelope;
-use protocol::hash::Hash;
-use protocol::name::{Lane, SeatId};
-use protocol::receipt::{self, Position, Receipt};
-use store::{ReceiptRow, Store, StoreError};
+use protocol::envelope::{Envelope, kind};
+use protocol::feed_head::{self, FeedHead};
+use protocol::name::{Lane, LogName, Position, SeatId};
+use protocol::receipt::{self, Receipt};
+use protocol::statement::SeatKind;
+use protocol::words;
+use store::{FeedHeadRow, ReceiptRow, Store, StoreError};
 
 use crate::error::StepError;
 use crate::intake::Peer;
@@ -33,8 +34,8 @@ pub struct Ledger {
     logs: HashMap<LogName, Entry>,
     /// Grows with every receipt that sessions may want to pass on.
     generation: u64,
-    /// Latest receipts per (log, node): bytes and the generation they came in.
-    latest: HashMap<(LogName, SeatId), (u64, Vec<u8>)>,
+    /// Latest receipts per (log, node): the receipt, its bytes and the generation it came in.
+    latest: HashMap<(LogName, SeatId), (u64, Receipt, Vec<u8>)>,
 }
 
 impl Ledger {
@@ -49,7 +50,10 @@ impl Ledger {
                 lane,
                 opening: row.opening,
             };
-            ledger.logs.entry(log).or_default().durable = (row.sequence, row.last_hash);
+            ledger.logs.entry(log).or_default().durable = Position {
+                sequence: row.sequence,
+                header: row.last,
+            };
         }
         for row in store.receipts(None).await? {
             let Some(receipt) = Envelope::from_bytes(&row.bytes)
@@ -59,18 +63,22 @@ impl Ledger {
                 continue;
             };
             ledger.generation += 1;
-            ledger
-                .latest
-                .insert((receipt.log, receipt.node), (ledger.generation, row.bytes));
+            ledger.latest.insert(
+                (receipt.log, receipt.holder),
+                (ledger.generation, receipt, row.bytes),
+            );
         }
         Ok(ledger)
     }
 
+    /// Notes how far logs are durable. Never goes back: a want and the feed may bring one log at once.
     pub(crate) fn note_durable(&mut self, positions: &[(LogName, Position)], now_us: i64) {
         for (log, position) in positions {
             let entry = self.logs.entry(*log).or_default();
-            entry.durable = *position;
-            entry.changed_at = now_us;
+            if position.sequence > entry.durable.sequence {
+                entry.durable = *position;
+                entry.changed_at = now_us;
+            }
         }
     }
 }
@@ -81,21 +89,29 @@ impl Node {
         let mut due = Vec::new();
         let mut wait: Option<i64> = None;
         {
+            let directory = self.directory();
             let mut ledger = self.ledger();
             let parent_holds = self.parent_positions(&ledger);
             let tier = self.tier();
-            let own: std::collections::HashSet<SeatId> = self.full_logs(&ledger);
             for (log, entry) in &mut ledger.logs {
                 // the city's own second failure domain is a verified off-machine backup; a district's is the city
                 if tier == Tier::District
                     && let Some(position) = parent_holds.get(log)
-                    && position.0 > entry.safeguarded.0
+                    && position.sequence > entry.safeguarded.sequence
                 {
                     entry.safeguarded = *position;
                     entry.changed_at = now_us;
                 }
-                let say = (entry.durable, entry.safeguarded);
-                if entry.said == Some(say) || say.0.0 == 0 || !own.contains(&log.seat) {
+                // what is held elsewhere and not yet here is no promise of ours
+                let safeguarded = match entry.safeguarded.sequence <= entry.durable.sequence {
+                    true => entry.safeguarded,
+                    false => entry.durable,
+                };
+                let say = (entry.durable, safeguarded);
+                if entry.said == Some(say)
+                    || say.0.sequence == 0
+                    || !words::owes_in_full(&directory, &self.seat(), &log.seat)
+                {
                     continue;
                 }
                 let ready = (entry.said_at + SPACING_US).min(entry.changed_at + SILENCE_US);
@@ -111,95 +127,144 @@ impl Node {
         if due.is_empty() {
             return Ok(wait);
         }
-        let mut rows = Vec::with_capacity(due.len());
+        let mut kept = Vec::with_capacity(due.len());
         for (log, (durable, safeguarded)) in due {
             let receipt = Receipt {
+                holder: self.seat(),
+                identity: self.identity_ref(),
+                incarnation: self.incarnation(),
                 log,
                 durable,
+                // no entry of this release names an attachment that it could lack
+                attached: durable,
                 safeguarded,
-                node: self.seat(),
-                incarnation: self.feed(),
                 at: now_us,
             };
-            rows.push(row(&receipt, receipt.sign(self.key()).to_bytes()));
+            let bytes = receipt.sign(self.key()).to_bytes();
+            kept.push((receipt, bytes));
         }
-        self.keep_receipts(rows).await?;
+        self.keep_receipts(&self.seat(), kept).await?;
         Ok(wait)
     }
 
-    /// Seats whose logs this node holds in full and so signs for (D17): all at the city, those of its own at a district.
-    fn full_logs(&self, ledger: &Ledger) -> std::collections::HashSet<SeatId> {
-        let directory = self.directory();
-        let is_own = |seat: &SeatId| {
-            directory
-                .identity(seat)
-                .is_some_and(|i| i.identity().jurisdiction == self.region())
-        };
-        ledger
-            .logs
-            .keys()
-            .map(|l| l.seat)
-            .filter(|s| self.tier() == Tier::City || is_own(s))
-            .collect()
-    }
-
+    /// How far the city holds logs, by its own receipts.
     fn parent_positions(&self, ledger: &Ledger) -> HashMap<LogName, Position> {
         let directory = self.directory();
+        let is_city = |node: &SeatId| {
+            *node != self.seat()
+                && directory
+                    .newest_identity(node)
+                    .is_some_and(|i| i.identity().kind == SeatKind::City)
+        };
         ledger
             .latest
             .iter()
-            .filter(|((_, node), _)| {
-                *node != self.seat()
-                    && directory
-                        .identity(node)
-                        .is_some_and(|i| i.identity().kind == SeatKind::City)
-            })
-            .filter_map(|((log, _), (_, bytes))| {
-                let receipt = Receipt::from_bytes(&Envelope::from_bytes(bytes).ok()?.bytes).ok()?;
-                Some((*log, receipt.durable))
-            })
+            .filter(|((_, node), _)| is_city(node))
+            .map(|((log, _), (_, receipt, _))| (*log, receipt.durable))
             .collect()
     }
 
-    /// Receipts that came from above: checked, kept, passed on to whom they concern. A receipt that does not verify is
-    /// told in the log and otherwise ignored: it lets nobody forget anything.
-    pub async fn take_receipts(&self, receipts: Vec<Vec<u8>>) -> Result<(), StepError> {
-        let mut rows = Vec::new();
-        for bytes in receipts {
-            let verified = Envelope::from_bytes(&bytes)
+    /// Receipts and feed heads that came: checked, kept, passed on to whom they concern. One that does not verify is told in
+    /// the log and otherwise ignored: it lets nobody forget anything. Returns how many were ignored.
+    pub async fn take_receipts(
+        &self,
+        from: &SeatId,
+        words: Vec<Vec<u8>>,
+    ) -> Result<usize, StepError> {
+        let (mut kept, mut ignored) = (Vec::new(), 0);
+        for bytes in words {
+            let envelope = Envelope::from_bytes(&bytes);
+            let of_feed = envelope.as_ref().is_ok_and(|e| e.kind == kind::FEED_HEAD);
+            if of_feed {
+                ignored += usize::from(!self.take_feed_head(envelope.ok()).await?);
+                continue;
+            }
+            let verified = envelope
                 .map_err(Into::into)
                 .and_then(|envelope| receipt::verify(&self.directory(), &envelope));
             match verified {
-                Ok(verified) => rows.push(row(verified.receipt(), bytes)),
-                Err(fault) => tracing::warn!(%fault, "receipt ignored"),
+                Ok(verified) => kept.push((
+                    verified.receipt().clone(),
+                    verified.envelope().to_bytes(),
+                )),
+                Err(fault) => {
+                    tracing::warn!(%fault, "receipt ignored");
+                    ignored += 1;
+                }
             }
         }
-        self.keep_receipts(rows).await?;
+        self.keep_receipts(from, kept).await?;
         self.receipting().ring();
-        Ok(())
+        Ok(ignored)
     }
 
-    async fn keep_receipts(&self, rows: Vec<ReceiptRow>) -> Result<(), StepError> {
-        if rows.is_empty() {
+    async fn take_feed_head(&self, envelope: Option<Envelope>) -> Result<bool, StepError> {
+        let Some(envelope) = envelope else {
+            return Ok(false);
+        };
+        let verified = feed_head::verify(&self.directory(), &envelope);
+        match verified {
+            Ok(verified) => {
+                let head = verified.head();
+                let row = FeedHeadRow {
+                    node: head.node,
+                    incarnation: head.incarnation,
+                    head: head.head,
+                    bytes: verified.envelope().to_bytes(),
+                    at_us: head.at,
+                };
+                self.store().feed_head_put(row).await?;
+                Ok(true)
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "feed head ignored");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Our signed word to a peer on the head of our feed.
+    pub fn feed_head_for(&self, peer: SeatId, now_us: i64) -> Vec<u8> {
+        let head = FeedHead {
+            node: self.seat(),
+            identity: self.identity_ref(),
+            incarnation: self.incarnation(),
+            head: self.store().feed_heads().head,
+            peer,
+            at: now_us,
+        };
+        head.sign(self.key()).to_bytes()
+    }
+
+    async fn keep_receipts(
+        &self,
+        from: &SeatId,
+        kept: Vec<(Receipt, Vec<u8>)>,
+    ) -> Result<(), StepError> {
+        if kept.is_empty() {
             return Ok(());
         }
-        self.store().receipt_put(rows.clone()).await?;
+        let rows = kept
+            .iter()
+            .map(|(receipt, bytes)| row(receipt, bytes.clone()))
+            .collect();
+        self.store().receipt_put(rows).await?;
         {
+            // the same rule as in the table, in memory: no clock, and nothing goes back within an incarnation
             let mut ledger = self.ledger();
-            for row in rows {
-                let Some(lane) = Lane::from_u8(row.lane) else {
-                    continue;
-                };
-                let log = LogName {
-                    seat: row.seat,
-                    lane,
-                    opening: row.opening,
-                };
-                ledger.generation += 1;
-                let generation = ledger.generation;
-                ledger
+            for (receipt, bytes) in kept {
+                let place = (receipt.log, receipt.holder);
+                let newer = ledger
                     .latest
-                    .insert((log, row.node), (generation, row.bytes));
+                    .get(&place)
+                    .is_none_or(|(_, known, _)| {
+                        receipt.replaces(known, receipt.holder == *from, |_, _| false)
+                    });
+                if newer {
+                    ledger.generation += 1;
+                    let generation = ledger.generation;
+                    ledger.latest.insert(place, (generation, receipt, bytes));
+                }
             }
         }
         self.ring_sessions();
@@ -207,26 +272,35 @@ impl Node {
     }
 
     /// Receipts newer than `since` for what a peer sent us, and the generation to ask from next time. A department hears
-    /// of its own seats; a district of every log of its jurisdiction; the city hears none.
+    /// of its own seats; a district of every log that it owes in full; the city hears none.
     pub fn receipts_for(&self, peer: &Peer, since: u64) -> (Vec<Vec<u8>>, u64) {
         let directory = self.directory();
         let ledger = self.ledger();
         let concerns = |log: &LogName| match peer.identity.kind {
             SeatKind::City => false,
-            SeatKind::District => directory
-                .identity(&log.seat)
-                .is_some_and(|i| i.identity().jurisdiction == peer.identity.jurisdiction),
+            SeatKind::District => {
+                words::owes_in_full(&directory, &peer.identity.seat, &log.seat)
+                    || log.seat == peer.identity.seat
+            }
             SeatKind::Department => peer.seats.contains(&log.seat),
         };
         let fresh = ledger
             .latest
             .iter()
-            .filter(|((log, node), (generation, _))| {
+            .filter(|((log, node), (generation, ..))| {
                 *generation > since && *node != peer.identity.seat && concerns(log)
             })
-            .map(|(_, (_, bytes))| bytes.clone())
+            .map(|(_, (_, _, bytes))| bytes.clone())
             .collect();
         (fresh, ledger.generation)
+    }
+
+    /// The latest receipt of a node for a log.
+    pub fn receipt_of(&self, log: &LogName, node: &SeatId) -> Option<Receipt> {
+        self.ledger()
+            .latest
+            .get(&(*log, *node))
+            .map(|(_, receipt, _)| receipt.clone())
     }
 
     /// How far a log is held here.
@@ -234,7 +308,7 @@ impl Node {
         self.ledger()
             .logs
             .get(log)
-            .map_or((0, Hash::ZERO), |e| e.durable)
+            .map_or(Position::START, |e| e.durable)
     }
 }
 
@@ -243,10 +317,11 @@ fn row(receipt: &Receipt, bytes: Vec<u8>) -> ReceiptRow {
         seat: receipt.log.seat,
         lane: receipt.log.lane as u8,
         opening: receipt.log.opening,
-        node: receipt.node,
+        node: receipt.holder,
         incarnation: receipt.incarnation,
-        durable_sequence: receipt.durable.0,
-        safeguarded_sequence: receipt.safeguarded.0,
+        durable_sequence: receipt.durable.sequence,
+        attached_sequence: receipt.attached.sequence,
+        safeguarded_sequence: receipt.safeguarded.sequence,
         bytes,
         at_us: receipt.at,
     }

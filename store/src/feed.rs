@@ -294,18 +294,25 @@ impl Store {
                 args![],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(EnvelopeRow {
-                    reference: row.reference(0)?,
-                    kind: row.small(1, "envelope")?,
-                    seat: row.seat(2)?,
-                    class: row.small(3, "envelope")?,
-                    read: row.int(4)? != 0,
-                    bytes: row.blob(5)?,
-                })
-            })
-            .collect()
+        rows.iter().map(envelope).collect()
+    }
+
+    /// Statements by their references, in order of arrival; unknown ones are left out.
+    pub async fn envelopes(&self, references: &[Ref]) -> Result<Vec<EnvelopeRow>, StoreError> {
+        let packed: Vec<u8> = references.iter().flat_map(Ref::to_bytes).collect();
+        if packed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let length = packed.len();
+        let sql = format!(
+            "SELECT t.ref, t.kind, t.seat, t.class, t.is_read, t.bytes FROM n CROSS JOIN envelope t \
+             WHERE t.ref = {} ORDER BY t.arrival",
+            part(0, REF_BYTES)
+        );
+        let rows = self
+            .rows(strided(REF_BYTES, &sql), args![packed, length])
+            .await?;
+        rows.iter().map(envelope).collect()
     }
 
     /// How far each log is held.
@@ -469,6 +476,17 @@ fn name_regions(regions: &[String], args: &mut Vec<Arg>) -> String {
         .map(|n| format!("${n}"))
         .collect::<Vec<_>>()
         .join(",")
+}
+
+fn envelope(row: &Row) -> Result<EnvelopeRow, StoreError> {
+    Ok(EnvelopeRow {
+        reference: row.reference(0)?,
+        kind: row.small(1, "envelope")?,
+        seat: row.seat(2)?,
+        class: row.small(3, "envelope")?,
+        read: row.int(4)? != 0,
+        bytes: row.blob(5)?,
+    })
 }
 
 fn size(row: &Row) -> Result<(i64, usize), StoreError> {
