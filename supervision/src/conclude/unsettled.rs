@@ -22,7 +22,7 @@ pub enum Unsettled {
     DivisionUnknown = 1 << 4,
     /// A division code of elsewhere.
     DivisionForeign = 1 << 5,
-    /// A division that was split among several.
+    /// A division that was split among several, or ended with nothing known to be in its place.
     DivisionSplit = 1 << 6,
     /// Nothing says where the entity belongs.
     NoDivision = 1 << 7,
@@ -79,7 +79,7 @@ impl Unsettled {
             Self::NameOnly => "只有名称，没有任何代码",
             Self::DivisionUnknown => "区划代码不在区划表内",
             Self::DivisionForeign => "区划代码不属本市",
-            Self::DivisionSplit => "区划已拆分，无法确定归属",
+            Self::DivisionSplit => "区划已拆分或撤销，无法确定归属",
             Self::NoDivision => "没有可用于确定归属的信息",
         }
     }

@@ -151,7 +151,7 @@ impl RecordStandard {
             },
             // present but not even text: the code cannot be right
             (FieldKind::Uscc, _) => say(
-                reason::USCC_CHARACTER,
+                reason::UNREADABLE,
                 Severity::Refuse,
                 "内容无法识别".to_owned(),
             ),
@@ -284,7 +284,8 @@ impl RecordStandard {
 pub(super) fn uscc_reason(fault: &UsccFault) -> Reason {
     match fault {
         UsccFault::Absent | UsccFault::Length { .. } => reason::USCC_LENGTH,
-        UsccFault::Character { .. } | UsccFault::Structure { .. } => reason::USCC_CHARACTER,
+        UsccFault::Character { .. } => reason::USCC_CHARACTER,
+        UsccFault::Structure { .. } => reason::USCC_STRUCTURE,
         UsccFault::Placeholder => reason::USCC_PLACEHOLDER,
         UsccFault::CheckCharacter { .. } => reason::USCC_CHECK,
     }

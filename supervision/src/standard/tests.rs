@@ -81,6 +81,16 @@ fn codes_decide_on_acceptance() {
         &[NAME, ("uscc", "91310115MA1K3BTPIB")],
         "refused name:上海某某有限公司 R-USCC-03",
     );
+    for code in [
+        "B1310115MA1K3BTP2B",
+        "90310115MA1K3BTP2B",
+        "9131A115MA1K3BTP2B",
+    ] {
+        check(
+            &[NAME, ("uscc", code)],
+            "refused name:上海某某有限公司 R-USCC-08",
+        );
+    }
     check(
         &[NAME, ("uscc", "000000000000000000")],
         "refused name:上海某某有限公司 R-USCC-04",
@@ -381,7 +391,7 @@ fn oversized_and_unreadable_records_are_refused() {
             Err(refused) => format!("refused {}", codes(&refused.findings)),
         }
     };
-    assert_eq!(raw(2), "refused R-USCC-03");
+    assert_eq!(raw(2), "refused R-RAW-01");
     assert_eq!(raw(4), "refused R-RAW-01");
     assert_eq!(raw(19), "ok R-RAW-01");
     assert_eq!(raw(400), "ok R-FIELD-01");
