@@ -38,7 +38,7 @@ impl RecordStandard {
         today: Option<CivilDate>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut present = [0u64; (FIELD_NUMBER_MAX + 1) / 64];
+        let mut present = [false; FIELD_NUMBER_MAX + 1];
         for (number, value) in fields {
             let Some(field) = self.field(*number) else {
                 findings.push(self.finding(
@@ -53,13 +53,13 @@ impl RecordStandard {
                 continue;
             };
             if value.is_present() {
-                present[usize::from(*number) / 64] |= 1 << (number % 64);
+                present[usize::from(*number)] = true;
                 self.check_value(field, value, today, &mut findings);
             }
         }
         let mut satisfied = [false; GROUPS_MAX];
         for field in &self.fields {
-            let there = present[usize::from(field.number) / 64] >> (field.number % 64) & 1 == 1;
+            let there = present[usize::from(field.number)];
             match field.obligation {
                 Obligation::Required if !there => findings.push(self.finding(
                     reason::REQUIRED,
