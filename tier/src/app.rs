@@ -20,7 +20,6 @@ use runtime::tls::InstanceIdentity;
 use runtime::worker::Workers;
 use runtime::{control, worker};
 use store::Store;
-use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
 
@@ -52,10 +51,8 @@ pub async fn open<P: Program>(
         .find(|i| i.identity().kind == protocol::directory::SeatKind::City)
         .map(|i| i.identity().jurisdiction.clone())
         .unwrap_or_default();
-    let table = DivisionTable::builtin();
-    let city = table
-        .city(&city_code)
-        .ok_or_else(|| format!("区划表中没有城市 {city_code}"))?;
+    let table = home.divisions()?;
+    let city = table.city(&city_code)?;
     let standards = Standards::builtin();
     let store = Store::open(&config.store(home.database())?).await?;
     let feed = match store

@@ -36,7 +36,7 @@ pub enum UsccFault {
         guess: Option<Uscc>,
     },
     /// Registering authority, category or division digits cannot be.
-    #[error("第 {position} 位「{found}」不符合代码结构")]
+    #[error("第 {position} 位「{found}」{}", place(*.position))]
     Structure {
         /// Position from 1.
         position: usize,
@@ -157,6 +157,15 @@ impl fmt::Debug for Uscc {
 impl From<Uscc> for OrganisationCode {
     fn from(code: Uscc) -> Self {
         Self::inner(code)
+    }
+}
+
+/// What belongs at a place of the code that has a structure of its own.
+fn place(position: usize) -> &'static str {
+    match position {
+        1 => "不是登记管理部门代码（1 至 9、A、N、Y）",
+        2 => "不是机构类别代码（1 至 9）",
+        _ => "不是数字（第 3 至 8 位为登记机关行政区划）",
     }
 }
 

@@ -81,6 +81,16 @@ fn codes_decide_on_acceptance() {
         &[NAME, ("uscc", "91310115MA1K3BTPIB")],
         "refused name:上海某某有限公司 R-USCC-03",
     );
+    for code in [
+        "B1310115MA1K3BTP2B",
+        "90310115MA1K3BTP2B",
+        "9131A115MA1K3BTP2B",
+    ] {
+        check(
+            &[NAME, ("uscc", code)],
+            "refused name:上海某某有限公司 R-USCC-08",
+        );
+    }
     check(
         &[NAME, ("uscc", "000000000000000000")],
         "refused name:上海某某有限公司 R-USCC-04",
@@ -189,7 +199,20 @@ fn dates_are_checked() {
     with("op_to", "9999-09-09", &format!("ok {uscc}"));
     with("op_from", "长期", &format!("ok {uscc} R-DATE-02"));
     with("staff", "约30人", &format!("ok {uscc} R-NUM-01"));
+    with("op_from", "2201-03-05", &format!("ok {uscc}"));
+    with("est_date", "2025-09-18", &format!("ok {uscc}"));
+    with(
+        "est_date",
+        "2025-09-19",
+        &format!("refused {uscc} R-DATE-01"),
+    );
+    with("staff", "12", &format!("ok {uscc}"));
     with("division", "31011", &format!("ok {uscc} R-DIV-01"));
+    with("division", "31011x", &format!("ok {uscc} R-DIV-01"));
+    with("division", "310115", &format!("ok {uscc}"));
+    with("division", "310115001", &format!("ok {uscc}"));
+    with("division", "310115001002", &format!("ok {uscc}"));
+    with("tax_no", "110108600037342", &format!("ok {uscc} R-TAX-01"));
     let entry = map(&[
         NAME,
         ("uscc", CODE),
@@ -200,6 +223,177 @@ fn dates_are_checked() {
     assert_eq!(entry.head.event_date, CivilDate::new(2018, 7, 27));
     let entry = map(&[NAME, ("uscc", CODE), ("est_date", "1899-12-31")]).expect("accepted");
     assert_eq!(entry.head.event_date, None, "a placeholder is no date");
+}
+
+/// The findings of a node on values that no agent of this release states: field name, value, then code and message.
+fn check_at_node(field: &str, value: Value, expected: &str) {
+    let standard = registration();
+    let entry = map(&[NAME, ("uscc", CODE)]).expect("accepted");
+    let mut fields = read_fields(&entry.sections[0].1).expect("decodes");
+    let number = standard.field_named(field).expect("a field").number;
+    fields.retain(|(n, _)| *n != number);
+    fields.push((number, value.clone()));
+    fields.sort_by_key(|(n, _)| *n);
+    let actual: Vec<String> = standard
+        .check(&entry.head, &fields)
+        .iter()
+        .map(|f| format!("{:?} {} {} {}", f.severity, f.code, f.label, f.message))
+        .collect();
+    assert_eq!(actual.join("; "), expected, "{field} {value:?}");
+}
+
+#[test]
+fn a_node_says_what_is_wrong_with_a_value_of_another_kind() {
+    let text = |text: &str| Value::from_text(text);
+    let date = CivilDate::new(2018, 7, 27).expect("a day");
+    check_at_node("op_to", text("长期"), "");
+    check_at_node(
+        "op_to",
+        text("三年"),
+        "Warning R-DATE-02 经营（驻在）期限至 「三年」不是日期",
+    );
+    check_at_node(
+        "est_date",
+        text("长期"),
+        "Warning R-DATE-02 成立日期 「长期」不是日期",
+    );
+    check_at_node(
+        "est_date",
+        Value::Raw("二〇一八年".into()),
+        "Warning R-DATE-02 成立日期 「二〇一八年」不是日期",
+    );
+    check_at_node(
+        "est_date",
+        Value::Raw(vec![b'x'; 41]),
+        &format!("Warning R-DATE-02 成立日期 「{}」不是日期", "x".repeat(40)),
+    );
+    // a node has no today
+    let far = CivilDate::new(2201, 3, 5).expect("a day");
+    check_at_node("est_date", Value::Date(far), "");
+    check_at_node("staff", Value::Integer(12), "");
+    check_at_node(
+        "staff",
+        text("十二"),
+        "Warning R-NUM-01 从业人数 「十二」不是数字",
+    );
+    check_at_node(
+        "staff",
+        text(&"九".repeat(21)),
+        &format!("Warning R-NUM-01 从业人数 「{}」不是数字", "九".repeat(20)),
+    );
+    check_at_node(
+        "reg_no",
+        text("310141000157097"),
+        "Warning R-REGNO-01 注册号 校验位不符，如前 14 位无误，末位应为 6",
+    );
+    check_at_node("reg_no", Value::Date(date), "");
+    check_at_node("capital", text("50(万元人民币)"), "");
+    check_at_node(
+        "scope",
+        Value::Raw(vec![0xff]),
+        "Warning R-RAW-01 经营范围 内容无法识别",
+    );
+    check_at_node(
+        "uscc",
+        Value::Date(date),
+        "Refuse R-RAW-01 统一社会信用代码 内容无法识别; Refuse R-SUBJ-01 市场主体登记信息 条目头所写主体与字段内容不一致",
+    );
+    check_at_node(
+        "name",
+        Value::Empty,
+        "Refuse R-REQ-01 企业（机构）名称 未填写",
+    );
+}
+
+#[test]
+fn a_node_holds_the_head_s_subject_against_the_fields() {
+    let standard = registration();
+    for (field, text, subject) in [
+        ("uscc", CODE, Subject::Uscc(CODE.to_owned())),
+        (
+            "reg_no",
+            "310141000157097",
+            Subject::RegistrationNumber("310141000157097".to_owned()),
+        ),
+        (
+            "org_code",
+            "MA1K3BTP2",
+            Subject::OrganisationCode("MA1K3BTP2".to_owned()),
+        ),
+        (
+            "tax_no",
+            "310115MA1K3BTP2",
+            Subject::TaxNumber("310115MA1K3BTP2".to_owned()),
+        ),
+        (
+            "entity_id",
+            "P001",
+            Subject::NameOnly("上海某某有限公司".to_owned()),
+        ),
+    ] {
+        let entry = map(&[NAME, (field, text)]).expect("accepted");
+        assert_eq!(entry.head.subject, subject);
+        let fields = read_fields(&entry.sections[0].1).expect("decodes");
+        let says = |subject: Subject| {
+            let mut head = entry.head.clone();
+            head.subject = subject;
+            !codes(&standard.check(&head, &fields)).contains("R-SUBJ-01")
+        };
+        assert!(says(subject), "{field}");
+        assert!(!says(Subject::NameOnly(text.to_owned())), "{field}");
+        assert!(!says(Subject::Uscc("91110000600037341L".to_owned())));
+        assert!(!says(Subject::None), "{field}");
+    }
+    // what is no valid tax number, or too long for a subject, names nobody
+    check(
+        &[NAME, ("entity_id", "P001"), ("tax_no", "310115MA1K3BTP3")],
+        "ok name:上海某某有限公司 R-TAX-01",
+    );
+    let subject_of = |bytes: usize| {
+        let name = "x".repeat(bytes);
+        let entry = map(&[("name", &name), ("entity_id", "P001")]).expect("accepted");
+        entry.head.subject
+    };
+    assert_eq!(subject_of(512), Subject::NameOnly("x".repeat(512)));
+    assert_eq!(subject_of(513), Subject::None);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let messages = |row: &[(&str, &str)]| {
+        let refused = map(row).expect_err("refused");
+        let of = |f: &Finding| format!("{} {} {}", f.field, f.label, f.message);
+        refused
+            .findings
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    assert_eq!(
+        messages(&[NAME]),
+        "0 市场主体登记信息 主体身份代码、统一社会信用代码、注册号、组织机构代码、税务登记号均未填写"
+    );
+    assert_eq!(messages(&[("uscc", CODE)]), "4 企业（机构）名称 未填写");
+    // the highest number that a field may have, and a kind that registrations do not use
+    let text = include_str!("../../standards/refusal.toml");
+    let text = text
+        .replace("number = 4,", "number = 511,")
+        .replace("number = 7,", "number = 64,")
+        .replace("type = \"integer\"", "type = \"decimal\"");
+    let standard = RecordStandard::from_toml(&text).expect("sound");
+    let found = |fields: &[(u16, Value)]| codes(&standard.check_fields(fields, None));
+    let one = Value::from_text("1");
+    let mut fields: Vec<(u16, Value)> = [1, 2, 6].map(|n| (n, one.clone())).to_vec();
+    assert_eq!(found(&fields), "R-REQ-01 R-REQ-01");
+    fields.push((64, Value::Decimal("1.5".into())));
+    assert_eq!(found(&fields), "R-REQ-01");
+    fields.push((511, one.clone()));
+    assert_eq!(found(&fields), "");
+    fields[3].1 = Value::Integer(1);
+    assert_eq!(found(&fields), "");
+    fields[3].1 = one;
+    assert_eq!(found(&fields), "R-NUM-01");
 }
 
 #[test]
@@ -219,10 +413,22 @@ fn date_forms() {
         "2018年7月27日",
         "2018年07月27日 10:00",
         " 2018-07-27 ",
+        &format!("2018-07-27 {}", "0".repeat(29)),
     ] {
         assert_eq!(parse_date(text), day, "{text}");
     }
+    assert_eq!(parse_date("2018-7-2"), CivilDate::new(2018, 7, 2));
     for text in [
+        &format!("2018-07-27 {}", "0".repeat(30)) as &str,
+        "201-07-27",
+        "20180-7-27",
+        "2018-007-27",
+        "2018-7-027",
+        "2018--27",
+        "2018-07-27x00:00",
+        "2018-07-27 十点",
+        "2018072",
+        "2018x07x27",
         "",
         "2018",
         "201807",
@@ -240,11 +446,26 @@ fn date_forms() {
     ] {
         assert_eq!(parse_date(text), None, "{text}");
     }
-    for (y, m, d) in [(2099, 12, 31), (9999, 9, 9), (9999, 12, 31)] {
+    for (y, m, d, open_ended, fake) in [
+        (2099, 12, 31, true, false),
+        (9999, 9, 9, true, false),
+        (9999, 12, 31, true, false),
+        (2099, 12, 30, false, false),
+        (2098, 12, 31, false, false),
+        (1900, 1, 1, false, true),
+        (1899, 12, 30, false, true),
+        (1899, 12, 31, false, true),
+        (1, 1, 1, false, true),
+        (1899, 12, 29, false, false),
+        (1900, 1, 2, false, false),
+    ] {
         let date = CivilDate::new(y, m, d).expect("a day");
-        assert!(is_open_ended(&Value::Date(date)));
+        assert_eq!(is_open_ended(&Value::Date(date)), open_ended, "{date}");
+        assert_eq!(is_fake(date), fake, "{date}");
     }
-    assert!(is_fake(CivilDate::new(1899, 12, 31).expect("a day")));
+    assert!(is_open_ended(&Value::from_text("长期")));
+    assert!(!is_open_ended(&Value::from_text("永久")));
+    assert!(!is_open_ended(&Value::Integer(2099)));
 }
 
 #[test]
@@ -276,6 +497,43 @@ fn values_are_cleaned_by_kind() {
             Value::Raw(b"0000-00-00".to_vec()),
         ),
         ("op_to", text("永久"), text("长期")),
+        ("op_to", text("三年"), Value::Raw("三年".into())),
+        ("op_from", text("永久"), Value::Raw("永久".into())),
+        (
+            "est_date",
+            Value::Integer(99_999_999),
+            Value::Raw(b"99999999".to_vec()),
+        ),
+        ("est_date", Value::Null, Value::Null),
+        ("name", text("\u{feff}某某公司"), text("某某公司")),
+        (
+            "capital",
+            text("-1,000.5"),
+            Value::Decimal("-1000.5".into()),
+        ),
+        ("capital", text("1000,000"), text("1000,000")),
+        ("staff", text("1,2000"), text("1,2000")),
+        (
+            "staff",
+            Value::Decimal("1.5".into()),
+            Value::Decimal("1.5".into()),
+        ),
+        (
+            "staff",
+            Value::Date(date(2018, 7, 27)),
+            Value::Date(date(2018, 7, 27)),
+        ),
+        (
+            "reg_no",
+            Value::Decimal("310141000157096".into()),
+            text("310141000157096"),
+        ),
+        (
+            "reg_no",
+            Value::Decimal("3.1".into()),
+            Value::Decimal("3.1".into()),
+        ),
+        ("reg_no", Value::Null, Value::Null),
         ("capital", text("50(万元人民币)"), text("50(万元人民币)")),
         (
             "capital",
@@ -381,7 +639,7 @@ fn oversized_and_unreadable_records_are_refused() {
             Err(refused) => format!("refused {}", codes(&refused.findings)),
         }
     };
-    assert_eq!(raw(2), "refused R-USCC-03");
+    assert_eq!(raw(2), "refused R-RAW-01");
     assert_eq!(raw(4), "refused R-RAW-01");
     assert_eq!(raw(19), "ok R-RAW-01");
     assert_eq!(raw(400), "ok R-FIELD-01");
