@@ -5,12 +5,14 @@
     reason = "each test program that takes this in uses another part of it"
 )]
 
-use protocol::batch::{self, Draft, LogState, Sealed};
+use protocol::batch::{self, Draft, Group, Header, LogState, Sealed};
 use protocol::directory::Directory;
 use protocol::entry::{Head, Hint, Key, Provenance, Subject, put_fields};
 use protocol::envelope::{Envelope, kind};
-use protocol::hash::Ref;
+use protocol::hash::{self, Hash, Ref};
+use protocol::merkle;
 use protocol::name::{HybridTime, InstanceId, Lane, SeatId};
+use protocol::opening::Opening;
 use protocol::sign::{Keys, SigningKey, Sigs};
 use protocol::standard_hash::StandardHash;
 use protocol::statement::{BindsFrom, EpochOpening, Identity, Root, SeatKind, possession_hash};
@@ -259,4 +261,59 @@ pub fn batches(city: &City) -> Vec<(LogState, Sealed)> {
         out.push((before, sealed));
     }
     out
+}
+
+/// A batch that no sealer of ours would make, well signed: groups of (hint, entries). The body has everything open.
+pub fn forged(city: &City, groups: &[(Hint, Vec<Draft>)]) -> (Envelope, Vec<u8>) {
+    let log = city.log();
+    let mut body = vec![1];
+    body.extend((groups.len() as u16).to_be_bytes());
+    let mut table = Vec::new();
+    for (n, (hint, drafts)) in groups.iter().enumerate() {
+        body.extend((n as u16).to_be_bytes());
+        body.push(0);
+        let mut leaves = Vec::new();
+        for draft in drafts {
+            // a whole opening is a form byte, a salt and what a draft consists of
+            let opening = [&[0], [9; 16].as_slice(), draft.as_bytes()].concat();
+            leaves.push(Opening::from_bytes(&opening).expect("an opening").leaf());
+            body.extend((opening.len() as u32).to_be_bytes());
+            body.extend(opening);
+        }
+        table.push(Group {
+            hint: hint.to_bytes(),
+            count: drafts.len() as u32,
+            root: merkle::root(&leaves),
+        });
+    }
+    let header = header_over(&log, table, reference(&city.department));
+    let envelope = Envelope::signed(kind::HEADER, 1, header.to_bytes(), &city.department_key);
+    (envelope, body)
+}
+
+/// The next header of a log over a table; count and root follow from it.
+pub fn header_over(log: &LogState, groups: Vec<Group>, identity: Ref) -> Header {
+    Header {
+        seat: log.log.seat,
+        lane: log.log.lane,
+        counter: log.counter,
+        opening: log.log.opening,
+        sequence: log.sequence + 1,
+        previous: log.last,
+        history: log.history.root(),
+        time: HybridTime(1),
+        identity,
+        count: groups.iter().map(|g| g.count).sum(),
+        root: table_root(&groups),
+        groups,
+    }
+}
+
+/// Root over an audience table.
+pub fn table_root(groups: &[Group]) -> Hash {
+    let tops: Vec<Hash> = groups
+        .iter()
+        .map(|g| hash::group(&g.hint, g.count, &g.root))
+        .collect();
+    merkle::root(&tops)
 }
