@@ -272,7 +272,14 @@ impl Node {
                 }
                 let headers = self
                     .store()
-                    .log_page(*seat, *lane, *opening, sequence.saturating_sub(1), *sequence, 1)
+                    .log_page(
+                        *seat,
+                        *lane,
+                        *opening,
+                        sequence.saturating_sub(1),
+                        *sequence,
+                        1,
+                    )
                     .await?;
                 let Some((_, row)) = headers.into_iter().next() else {
                     return Ok(Answer::none(PageCode::NotHeld));
@@ -303,9 +310,7 @@ impl Node {
             }
             // no entry of this release names an attachment
             Want::Attachment { .. } => Ok(Answer::none(PageCode::NotHeld)),
-            Want::Bucket { .. } | Want::Unread { .. } => {
-                Ok(Answer::none(PageCode::NotUnderstood))
-            }
+            Want::Bucket { .. } | Want::Unread { .. } => Ok(Answer::none(PageCode::NotUnderstood)),
         }
     }
 
@@ -378,7 +383,9 @@ fn for_government(standard: &RecordStandard) -> u16 {
         .sections
         .iter()
         .filter(|s| s.audience <= Audience::Government && s.number < 16);
-    open.fold(1 | 1 << PLATFORM, |mask, section| mask | 1 << section.number)
+    open.fold(1 | 1 << PLATFORM, |mask, section| {
+        mask | 1 << section.number
+    })
 }
 
 /// Positions within a block as a store keeps them: 16-bit, ascending.

@@ -334,10 +334,12 @@ impl Host for NodeHost {
         let outside = |text| refuse(GoodbyeCode::NotAdmitted, text);
         // a scratch copy: what a hello shows counts only once it has been taken in durably (D50)
         let mut scratch = self.node.directory().clone();
-        let believed = hello.verify(&mut scratch, &channel.exporter).map_err(|fault| {
-            let text = format!("身份验证未通过：{fault}。请确认已获准入网");
-            refuse(fault.code(), text)
-        })?;
+        let believed = hello
+            .verify(&mut scratch, &channel.exporter)
+            .map_err(|fault| {
+                let text = format!("身份验证未通过：{fault}。请确认已获准入网");
+                refuse(fault.code(), text)
+            })?;
         let Some(identity) = believed.identities.first().cloned() else {
             return Err(outside("未出示身份".to_owned()));
         };
@@ -556,7 +558,11 @@ impl Host for NodeHost {
         let ours = self.digest();
         let differs = (theirs.count, theirs.sum) != (ours.count, ours.sum);
         // agents hold their own chain only
-        Ok(differs && theirs.scope == Scope::All && live.peer.identity.kind != SeatKind::Department)
+        Ok(
+            differs
+                && theirs.scope == Scope::All
+                && live.peer.identity.kind != SeatKind::Department,
+        )
     }
 
     async fn serve_statements(
@@ -570,7 +576,10 @@ impl Host for NodeHost {
         }
         let directory = self.node.directory();
         let behind = directory.references().filter(|r| **r > after);
-        let mut page: Vec<Ref> = behind.take(limits::STATEMENT_PAGE_MAX + 1).copied().collect();
+        let mut page: Vec<Ref> = behind
+            .take(limits::STATEMENT_PAGE_MAX + 1)
+            .copied()
+            .collect();
         let last = page.len() <= limits::STATEMENT_PAGE_MAX;
         page.truncate(limits::STATEMENT_PAGE_MAX);
         Ok((page, last))

@@ -217,7 +217,8 @@ impl Node {
                 opening: row.opening,
                 sequence: row.sequence,
                 reason: reason::OPENING_UNKNOWN,
-                detail: "数据库中该日志的位置或其开启声明已损坏，请用 verify 检查并从备份恢复".into(),
+                detail: "数据库中该日志的位置或其开启声明已损坏，请用 verify 检查并从备份恢复"
+                    .into(),
                 at_us: 0,
             };
             tracing::error!(seat = %row.seat, lane = row.lane, "stored position of a log is damaged");
@@ -442,10 +443,12 @@ impl Node {
 
     /// How far a log is held.
     pub fn position(&self, log: &LogName) -> Position {
-        self.logs().get(log).map_or(Position::START, |state| Position {
-            sequence: state.sequence,
-            header: state.last,
-        })
+        self.logs()
+            .get(log)
+            .map_or(Position::START, |state| Position {
+                sequence: state.sequence,
+                header: state.last,
+            })
     }
 
     /// Rung when the state of a log or seat may have changed: sessions are to be told.
@@ -501,14 +504,10 @@ impl Node {
 
     /// Counts groups applied since the start; grows with every one.
     pub fn applied_groups(&self) -> u64 {
-        self.0
-            .applied_sequence
-            .load(Ordering::Relaxed)
+        self.0.applied_sequence.load(Ordering::Relaxed)
     }
     pub(crate) fn count_applied(&self) {
-        self.0
-            .applied_sequence
-            .fetch_add(1, Ordering::Relaxed);
+        self.0.applied_sequence.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -183,10 +183,9 @@ impl Node {
                 .map_err(Into::into)
                 .and_then(|envelope| receipt::verify(&self.directory(), &envelope));
             match verified {
-                Ok(verified) => kept.push((
-                    verified.receipt().clone(),
-                    verified.envelope().to_bytes(),
-                )),
+                Ok(verified) => {
+                    kept.push((verified.receipt().clone(), verified.envelope().to_bytes()))
+                }
                 Err(fault) => {
                     tracing::warn!(%fault, "receipt ignored");
                     ignored += 1;
@@ -254,12 +253,9 @@ impl Node {
             let mut ledger = self.ledger();
             for (receipt, bytes) in kept {
                 let place = (receipt.log, receipt.holder);
-                let newer = ledger
-                    .latest
-                    .get(&place)
-                    .is_none_or(|(_, known, _)| {
-                        receipt.replaces(known, receipt.holder == *from, |_, _| false)
-                    });
+                let newer = ledger.latest.get(&place).is_none_or(|(_, known, _)| {
+                    receipt.replaces(known, receipt.holder == *from, |_, _| false)
+                });
                 if newer {
                     ledger.generation += 1;
                     let generation = ledger.generation;

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use protocol::name::SeatId;
 use protocol::value::{CivilDate, Value};
 use supervision::division::DivisionTable;
-use supervision::judge::{Judge, Verdict};
-use supervision::standard::{Context, Severity, Standards};
+use supervision::judge::{AtHand, Judge, Verdict};
+use supervision::standard::{Audience, Context, Severity, Standards};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -76,12 +77,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     .collect();
                 bytes += sections.iter().map(|(_, b)| b.len()).sum::<usize>();
                 let start = Instant::now();
-                let judged = judge.judge(&entry.head, &sections);
+                let judged = judge.judge(
+                    &entry.head,
+                    AtHand {
+                        open: &sections,
+                        closed: &[],
+                        entitled: Audience::SourceAndCity,
+                    },
+                );
                 judging += start.elapsed();
                 if judged.verdict != Verdict::Accepted {
                     count(format!("JUDGED OTHERWISE {:?}", judged.verdict));
                 }
-                let tagged = entry.head.subject.tagged();
+                let tagged = entry.head.subject.text(
+                    &SeatId::default(),
+                    &entry.head.record_type,
+                    &entry.head.key,
+                );
                 count(format!(
                     "subject {}",
                     tagged.split(':').next().unwrap_or("")

@@ -174,7 +174,7 @@ pub enum Link {
     ByItself(Uscc),
     /// By the matching order, over candidates; see [`matching::match_entity`].
     ToMatch,
-    /// A name and nothing else: matched only with further agreeing facts, and confirmed by a person before it counts.
+    /// At most a name: matched only with further agreeing facts, and confirmed by a person before it counts.
     NameOnly,
     /// About no entity, or about a natural person.
     Not,
@@ -190,7 +190,7 @@ pub fn link(subject: &Subject) -> Link {
         Subject::RegistrationNumber(_) | Subject::OrganisationCode(_) | Subject::TaxNumber(_) => {
             Link::ToMatch
         }
-        Subject::NameOnly(_) => Link::NameOnly,
+        Subject::Unidentified => Link::NameOnly,
         Subject::None | Subject::Person { .. } => Link::Not,
     }
 }

@@ -24,6 +24,20 @@ pub struct Judgement {
     pub conclusion: Option<Jurisdiction>,
     /// By what its entity is found, if the record says that.
     pub search: Option<SearchFacts>,
+    /// Whether its origin goes by another text of the standard than we do under the same name and version: it is judged by
+    /// ours, flagged, and its origin told.
+    pub other_text: bool,
+}
+
+/// What of an image is at hand, and what its holder is entitled to.
+#[derive(Debug, Clone, Copy)]
+pub struct AtHand<'a> {
+    /// Open sections, number and bytes, head not among them.
+    pub open: &'a [(u8, &'a [u8])],
+    /// Numbers of the sections that are closed, and not by an erasure.
+    pub closed: &'a [u8],
+    /// Widest audience whose sections this holder is entitled to.
+    pub entitled: Audience,
 }
 
 /// Whether a record stands.
@@ -91,23 +105,30 @@ impl Judge {
         &self.city
     }
 
-    /// Judges an image by its head and the sections at hand (number and bytes, head not among them).
-    pub fn judge(&self, head: &Head, sections: &[(u8, &[u8])]) -> Judgement {
+    /// Judges an image by its head and the sections at hand. A section that is closed although this holder is entitled to it
+    /// leaves the image unknown, never refused: it is the relay's doing, or on its way (D48).
+    pub fn judge(&self, head: &Head, at_hand: AtHand<'_>) -> Judgement {
+        let sections = at_hand.open;
         let mut judgement = Judgement {
             verdict: Verdict::Unknown,
             subject: head.subject.clone(),
             event_date: head.event_date,
             conclusion: None,
             search: None,
+            other_text: false,
         };
         let Some(standard) = self.standards.get(&head.standard, head.standard_version) else {
             return judgement;
         };
+        judgement.other_text = head.standard_hash != standard.hash;
         if head.operation != Operation::State {
             judgement.verdict = Verdict::Accepted;
             return judgement;
         }
-        if is_withheld(standard, sections) {
+        let mut closed = at_hand.closed.iter();
+        let entitled = |n: &u8| standard.audience(*n) <= at_hand.entitled;
+        let obliged = |n: &u8| standard.obliged_section().is_some_and(|s| s.number == *n);
+        if closed.any(|n| entitled(n) || obliged(n)) {
             return judgement;
         }
         let mut fields = match read_sections(standard, head, sections) {
@@ -174,13 +195,6 @@ pub fn read_sections(
         return Err(fault(format!("字段 {} 重复", pair[0].0)));
     }
     Ok(all)
-}
-
-/// Whether the section with the obliged fields may have been withheld from this holder. A public section never is.
-fn is_withheld(standard: &RecordStandard, sections: &[(u8, &[u8])]) -> bool {
-    standard.obliged_section().is_some_and(|obliged| {
-        obliged.audience != Audience::Public && sections.iter().all(|(n, _)| *n != obliged.number)
-    })
 }
 
 /// Takes what search needs out of the fields; several names in one text are cut apart.

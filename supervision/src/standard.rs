@@ -12,7 +12,9 @@ pub mod refusal;
 
 use std::sync::Arc;
 
+use protocol::entry::PLATFORM;
 use protocol::name::Lane;
+use protocol::standard_hash::{Check, FieldForm, SectionForm, StandardForm, StandardHash};
 use protocol::value::{CivilDate, Value};
 
 /// One version of one record standard.
@@ -24,6 +26,8 @@ pub struct RecordStandard {
     pub version: u16,
     /// Record type that follows it.
     pub record_type: String,
+    /// Hash over what decides: heads carry it, so that two texts of one (name, version) are noticed.
+    pub hash: StandardHash,
     /// Title for people.
     pub title: String,
     /// Lane in which its entries travel.
@@ -134,6 +138,27 @@ pub struct Field {
     pub open_ended: bool,
     /// Names under which departments' databases have it.
     pub columns: Vec<String>,
+}
+
+impl FieldKind {
+    /// As the standard's text writes it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Names => "names",
+            Self::Code => "code",
+            Self::Uscc => "uscc",
+            Self::RegNo => "reg_no",
+            Self::OrgCode => "org_code",
+            Self::TaxNo => "tax_no",
+            Self::PersonId => "person_id",
+            Self::Division => "division",
+            Self::Date => "date",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Amount => "amount",
+        }
+    }
 }
 
 /// What a field's values are.
@@ -257,6 +282,60 @@ pub struct ConclusionInputs<'a> {
 }
 
 impl RecordStandard {
+    /// What of the standard decides, as its hash is made over it.
+    fn form(&self) -> StandardForm<'_> {
+        let fields = self.fields.iter().map(|f| {
+            let mut checks = Vec::new();
+            if f.past {
+                checks.push((Check::Past, ""));
+            }
+            if f.open_ended {
+                checks.push((Check::OpenEnded, ""));
+            }
+            let (obligation, group) = match f.obligation {
+                Obligation::Optional => (protocol::standard_hash::Obligation::Optional, ""),
+                Obligation::Required => (protocol::standard_hash::Obligation::Required, ""),
+                Obligation::OneOf(group) => (
+                    protocol::standard_hash::Obligation::OneOf,
+                    self.groups
+                        .get(usize::from(group))
+                        .map_or("", String::as_str),
+                ),
+            };
+            FieldForm {
+                number: f.number,
+                section: f.section,
+                name: &f.name,
+                kind: f.kind.word(),
+                obligation,
+                group,
+                codes: "",
+                checks,
+            }
+        });
+        StandardForm {
+            name: &self.name,
+            version: self.version,
+            record_type: &self.record_type,
+            lane: self.lane as u8,
+            concludes: self.concludes,
+            publicity: self.publicity as u8,
+            key: self.key.clone(),
+            subject: self.subject.clone(),
+            event_date: self.event_date.clone(),
+            sections: self
+                .sections
+                .iter()
+                .map(|s| SectionForm {
+                    number: s.number,
+                    audience: s.audience as u8,
+                    personal: s.personal,
+                })
+                .collect(),
+            fields: fields.collect(),
+        }
+    }
+
     /// All fields, by number.
     pub fn fields(&self) -> &[Field] {
         &self.fields
@@ -285,8 +364,12 @@ impl RecordStandard {
             .or_else(|| self.fields.iter().find(|f| f.label == column))
     }
 
-    /// Who may have a section; a section that the standard does not name goes to nobody but source and city.
+    /// Who may have a section; a section that the standard does not name goes to nobody but source and city. The platform's own
+    /// section is for government, whatever the standard.
     pub fn audience(&self, section: u8) -> Audience {
+        if section == PLATFORM {
+            return Audience::Government;
+        }
         self.sections
             .iter()
             .find(|s| s.number == section)

@@ -162,7 +162,16 @@ impl Node {
             Err(HeaderFault::Unread) => {
                 let class = place.at.map_or(2, |(class, _)| class);
                 return self
-                    .keep_unread_slice(place, &envelope, header_bytes, packed, class, peer, now_us, work)
+                    .keep_unread_slice(
+                        place,
+                        &envelope,
+                        header_bytes,
+                        packed,
+                        class,
+                        peer,
+                        now_us,
+                        work,
+                    )
                     .map(|()| None);
             }
             Err(HeaderFault::UnknownIdentity(missing)) => {
@@ -172,9 +181,7 @@ impl Node {
                 work.group
                     .wants
                     .push(want_row(Scope::Statement(missing), &want, now_us));
-                work.group
-                    .held
-                    .push(held(front, reason::IDENTITY_UNKNOWN));
+                work.group.held.push(held(front, reason::IDENTITY_UNKNOWN));
                 return Ok(None);
             }
             Err(HeaderFault::UnknownOpening(missing)) => {
@@ -202,7 +209,14 @@ impl Node {
                     sequence: header.sequence,
                 };
                 let what = "所用密钥在此位置已不再有效";
-                stop(front, reason::KEY_NO_LONGER_BINDS, what, &envelope, now_us, work);
+                stop(
+                    front,
+                    reason::KEY_NO_LONGER_BINDS,
+                    what,
+                    &envelope,
+                    now_us,
+                    work,
+                );
                 return Ok(None);
             }
         };
@@ -261,7 +275,14 @@ impl Node {
             Ok(slice) => Ok(Some(Brought { slice, packed })),
             Err(SliceFault::Relay(what)) => Err(place.refused(what)),
             Err(SliceFault::Origin(what)) => {
-                stop(front, reason::SEALED_WRONGLY, what, &canonical, now_us, work);
+                stop(
+                    front,
+                    reason::SEALED_WRONGLY,
+                    what,
+                    &canonical,
+                    now_us,
+                    work,
+                );
                 Ok(None)
             }
         }
@@ -321,9 +342,7 @@ impl Node {
         front: &HeaderPlace,
     ) -> Result<(), TakeInFault> {
         let pushed = matches!(arrival, Arrival::Feed { .. });
-        if pushed
-            && peer.identity.kind == SeatKind::Department
-            && !peer.seats.contains(&front.seat)
+        if pushed && peer.identity.kind == SeatKind::Department && !peer.seats.contains(&front.seat)
         {
             return Err(TakeInFault::Jurisdiction {
                 seat: front.seat,
@@ -346,9 +365,7 @@ impl Node {
             return Err(TakeInFault::Peer("主体归属的变更不得作为答复发送".into()));
         };
         if peer.identity.kind != SeatKind::City {
-            return Err(TakeInFault::Peer(
-                "主体归属的变更只能由市级节点推送".into(),
-            ));
+            return Err(TakeInFault::Peer("主体归属的变更只能由市级节点推送".into()));
         }
         if routed.to == self.region() {
             for subject in &routed.subjects {

@@ -180,12 +180,7 @@ impl Node {
             let log = state.log;
             let rows = self
                 .store()
-                .whole_headers_at(
-                    log.seat,
-                    log.lane as u8,
-                    log.opening,
-                    state.sequence + 1,
-                )
+                .whole_headers_at(log.seat, log.lane as u8, log.opening, state.sequence + 1)
                 .await
                 .map_err(StepError::Store)?;
             let mut next = None;
@@ -216,9 +211,7 @@ fn erased_in<'d>(
     sequence: u64,
 ) -> impl Fn(u32, &Hash, u8) -> bool + use<'d> {
     let (log, any) = (*log, directory.erasures(&log.seat).next().is_some());
-    move |index, leaf, section| {
-        any && directory.is_erased(&log, sequence, index, leaf, section)
-    }
+    move |index, leaf, section| any && directory.is_erased(&log, sequence, index, leaf, section)
 }
 
 /// Adds a block for what a slice brings beyond what is held; `false` if that is nothing.

@@ -107,8 +107,7 @@ impl Node {
                     | reason::TWO_OPENINGS
                     | reason::COUNTER_SKIPPED
             );
-            let stands =
-                self.directory().opening_standing(&row.opening) == OpeningStanding::Stands;
+            let stands = self.directory().opening_standing(&row.opening) == OpeningStanding::Stands;
             let Some(lane) = Lane::from_u8(row.lane).filter(|_| waits && stands) else {
                 continue;
             };

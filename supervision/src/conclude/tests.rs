@@ -265,10 +265,7 @@ fn only_a_valid_code_links_by_itself() {
         of(Subject::RegistrationNumber("310141000157096".into())),
         Link::ToMatch
     );
-    assert_eq!(
-        of(Subject::NameOnly("上海某某有限公司".into())),
-        Link::NameOnly
-    );
+    assert_eq!(of(Subject::Unidentified), Link::NameOnly);
     assert_eq!(of(Subject::None), Link::Not);
 }
 

@@ -181,7 +181,7 @@ mod tests {
             "U-ID-03",
         );
         check(
-            Subject::NameOnly("某公司".into()),
+            Subject::Unidentified,
             [None, None, None],
             "U-ID-04 U-DIV-04",
         );

@@ -44,12 +44,22 @@ fn pudong() -> MappedEntry {
 }
 
 fn judged(entry: &MappedEntry) -> Judgement {
+    held(entry, &[], Audience::SourceAndCity)
+}
+
+/// Judged by a holder that is entitled to so much and to whom these sections are closed.
+fn held(entry: &MappedEntry, closed: &[u8], entitled: Audience) -> Judgement {
     let sections: Vec<(u8, &[u8])> = entry
         .sections
         .iter()
         .map(|(n, b)| (*n, b.as_slice()))
         .collect();
-    judge().judge(&entry.head, &sections)
+    let at_hand = AtHand {
+        open: &sections,
+        closed,
+        entitled,
+    };
+    judge().judge(&entry.head, at_hand)
 }
 
 /// Verdict in one word, reason codes behind it.
@@ -89,12 +99,47 @@ fn a_registration_concludes_and_is_found() {
 
 #[test]
 fn what_is_withheld_does_not_refuse() {
-    let mut withheld = pudong();
-    withheld.sections.retain(|(n, _)| *n == 1);
-    assert_eq!(verdict(&judged(&withheld)), "accepted");
-    // without the public section there is no registration
-    withheld.sections.clear();
-    assert_eq!(verdict(&judged(&withheld)), "refused R-REQ-01 R-KEY-01");
+    let full = pudong();
+    let numbers: Vec<u8> = full.sections.iter().map(|(n, _)| *n).collect();
+    let check = |closed: &[u8], entitled, expected: &str| {
+        let mut entry = full.clone();
+        entry.sections.retain(|(n, _)| !closed.contains(n));
+        let verdict = verdict(&held(&entry, closed, entitled));
+        assert_eq!(
+            verdict, expected,
+            "{closed:?} of {numbers:?} for {entitled:?}"
+        );
+    };
+    use Audience::{Government, Public, SourceAndCity};
+    check(&[], SourceAndCity, "accepted");
+    // what the standard keeps from this holder is not for here
+    check(&[3], Government, "accepted");
+    check(&[2, 3], Public, "accepted");
+    // what it is entitled to and does not have is unknown, never its source's fault
+    check(&[3], SourceAndCity, "unknown");
+    check(&[2], Government, "unknown");
+    check(&[1], Public, "unknown");
+    check(&[1, 2, 3], SourceAndCity, "unknown");
+    check(&[15], Government, "unknown");
+    check(&[15], Public, "accepted");
+    // a section that nobody closed is one that its source left out
+    let mut bare = full.clone();
+    bare.sections.clear();
+    assert_eq!(verdict(&judged(&bare)), "refused R-REQ-01 R-KEY-01");
+}
+
+#[test]
+fn another_text_under_the_same_name_is_judged_by_ours_and_flagged() {
+    let mut entry = pudong();
+    assert!(!judged(&entry).other_text);
+    entry.head.standard_hash.0[0] ^= 1;
+    let j = judged(&entry);
+    assert_eq!((verdict(&j).as_str(), j.other_text), ("accepted", true));
+    entry.head.operation = Operation::Retract;
+    assert!(judged(&entry).other_text);
+    // of a standard that is not known there is no text of ours
+    entry.head.standard_version = 9;
+    assert!(!judged(&entry).other_text);
 }
 
 #[test]
@@ -145,12 +190,16 @@ fn a_judge_says_what_it_goes_by() {
 
 #[test]
 fn only_what_is_about_an_entity_concludes() {
-    // a name too long for a subject leaves a registration about nobody
+    // without a code there is nothing to be named by but the record itself
     let long = "某".repeat(200);
     let entry = entry(&[(1, "P1"), (4, &long), (26, "310115")]);
-    assert_eq!(entry.head.subject, Subject::None);
+    assert_eq!(entry.head.subject, Subject::Unidentified);
     let j = judged(&entry);
     assert_eq!(verdict(&j), "accepted");
+    assert!(j.conclusion.is_some() && j.search.is_some());
+    let mut nobody = entry.clone();
+    nobody.head.subject = Subject::None;
+    let j = judged(&nobody);
     assert_eq!((j.conclusion, j.search), (None, None));
     // a refusal names an entity and concludes nothing about it
     let standards = Standards::builtin();
@@ -194,5 +243,8 @@ fn retractions_and_refusals_conclude_nothing() {
     assert_eq!((j.conclusion, j.search), (None, None));
     // a district that is given the refusal without its section cannot judge it
     entry.sections.clear();
-    assert_eq!(verdict(&judged(&entry)), "unknown");
+    assert_eq!(
+        verdict(&held(&entry, &[3], Audience::Government)),
+        "unknown"
+    );
 }

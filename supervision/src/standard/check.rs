@@ -214,7 +214,8 @@ impl RecordStandard {
             Some((FieldKind::RegNo, text)) => Subject::RegistrationNumber(text.to_owned()),
             Some((FieldKind::OrgCode, text)) => Subject::OrganisationCode(text.to_owned()),
             Some((FieldKind::TaxNo, text)) => Subject::TaxNumber(text.to_owned()),
-            Some((_, text)) => Subject::NameOnly(text.to_owned()),
+            // a name names nobody: two businesses may bear it
+            Some(_) => Subject::Unidentified,
         }
     }
 
@@ -224,11 +225,11 @@ impl RecordStandard {
             (Some((FieldKind::Uscc, text)), Subject::Uscc(s))
             | (Some((FieldKind::RegNo, text)), Subject::RegistrationNumber(s))
             | (Some((FieldKind::OrgCode, text)), Subject::OrganisationCode(s))
-            | (Some((FieldKind::TaxNo, text)), Subject::TaxNumber(s))
-            | (
-                Some((FieldKind::Text | FieldKind::Names | FieldKind::Code, text)),
-                Subject::NameOnly(s),
-            ) => text == s,
+            | (Some((FieldKind::TaxNo, text)), Subject::TaxNumber(s)) => text == s,
+            (
+                Some((FieldKind::Text | FieldKind::Names | FieldKind::Code, _)),
+                Subject::Unidentified,
+            ) => true,
             _ => false,
         }
     }
@@ -237,13 +238,15 @@ impl RecordStandard {
         self.subject.iter().find_map(|number| {
             let field = self.field(*number)?;
             let text = value_of(fields, *number)?.as_text()?;
-            let fits = text.len() <= protocol::limits::SUBJECT_BYTES_MAX
-                && match field.kind {
-                    FieldKind::Uscc => Uscc::parse_clean(text).is_ok(),
-                    FieldKind::OrgCode => OrganisationCode::parse_clean(text).is_ok(),
-                    FieldKind::TaxNo => TaxNumber::parse_clean(text).is_ok(),
-                    _ => true,
-                };
+            let short = text.len() <= protocol::limits::SUBJECT_BYTES_MAX;
+            let fits = match field.kind {
+                FieldKind::Uscc => short && Uscc::parse_clean(text).is_ok(),
+                FieldKind::OrgCode => short && OrganisationCode::parse_clean(text).is_ok(),
+                FieldKind::TaxNo => short && TaxNumber::parse_clean(text).is_ok(),
+                FieldKind::RegNo => short,
+                // it is no part of the subject's name
+                _ => true,
+            };
             fits.then_some((field.kind, text))
         })
     }

@@ -67,6 +67,7 @@ impl RecordStandard {
                     key,
                     self.name.as_str(),
                     self.version,
+                    self.hash,
                 );
                 head.subject = subject;
                 head.event_date = event_date;

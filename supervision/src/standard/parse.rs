@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use protocol::entry::STANDARD_SECTION_MAX;
+use protocol::entry::builtin::lane_of;
 use protocol::limits;
 use protocol::name::Lane;
+use protocol::standard_hash::StandardHash;
 use serde::Deserialize;
 
 use super::{
@@ -134,6 +137,9 @@ impl File {
             }
         }
         let lane = Lane::from_u8(self.lane).ok_or_else(|| fault("lane", "没有这条通道"))?;
+        if lane != lane_of(&self.record_type) {
+            return Err(fault("lane", "与该记录类型的通道不一致"));
+        }
         let sections = self.sections(&fault)?;
         let (fields, groups) = self.fields(&sections, &fault)?;
         let number = |place: &'static str, name: &String| {
@@ -198,9 +204,10 @@ impl File {
         for (at, field) in fields.iter().enumerate() {
             by_number[usize::from(field.number)] = at as u16;
         }
-        Ok(RecordStandard {
+        let mut read = RecordStandard {
             name: self.name,
             version: self.version,
+            hash: StandardHash::default(),
             record_type: self.record_type,
             title: self.title,
             lane,
@@ -216,7 +223,10 @@ impl File {
             subject,
             event_date,
             groups,
-        })
+        };
+        let hash = read.form().hash();
+        read.hash = hash.map_err(|_| fault("field", "名称过长或数量过多"))?;
+        Ok(read)
     }
 
     fn sections(
@@ -234,9 +244,9 @@ impl File {
             })
             .collect();
         sections.sort_by_key(|s| s.number);
-        let last = limits::SECTIONS_MAX as u8 - 1;
+        let last = STANDARD_SECTION_MAX;
         if let Some(s) = sections.iter().find(|s| s.number == 0 || s.number > last) {
-            return Err(fault(&s.title, "分节编号须为 1 至 15"));
+            return Err(fault(&s.title, "分节编号须为 1 至 14"));
         }
         if let Some(pair) = sections.windows(2).find(|p| p[0].number == p[1].number) {
             return Err(fault(&pair[1].title, "分节编号重复"));

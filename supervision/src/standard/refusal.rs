@@ -2,9 +2,11 @@
 //! values; and its retraction when the record is accepted.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use protocol::entry::{Head, Key, Operation, Subject, builtin, put_fields, read_fields};
 use protocol::hash::sha256;
+use protocol::standard_hash::StandardHash;
 use protocol::value::Value;
 
 use super::map::{MappedEntry, Refused};
@@ -96,11 +98,12 @@ pub fn refusal_entry(
         refusal_key(&refused.record_type, key),
         STANDARD,
         VERSION,
+        hash_of_standard(),
     );
     head.event_date = Some(at.today);
     head.subject = match &refused.subject {
-        // a name is a value of the refused row
-        Subject::NameOnly(_) => Subject::None,
+        // what has no name but its record's key is not the subject of another record
+        Subject::Unidentified => Subject::None,
         other => other.clone(),
     };
     MappedEntry {
@@ -117,10 +120,11 @@ pub fn closes(record_type: &str, key: &Key, subject: Subject) -> MappedEntry {
         refusal_key(record_type, key),
         STANDARD,
         VERSION,
+        hash_of_standard(),
     );
     head.operation = Operation::Retract;
     head.subject = match subject {
-        Subject::NameOnly(_) => Subject::None,
+        Subject::Unidentified => Subject::None,
         other => other,
     };
     MappedEntry {
@@ -128,6 +132,16 @@ pub fn closes(record_type: &str, key: &Key, subject: Subject) -> MappedEntry {
         sections: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// Hash of the standard of refusals, which is built in.
+fn hash_of_standard() -> StandardHash {
+    static HASH: OnceLock<StandardHash> = OnceLock::new();
+    *HASH.get_or_init(|| {
+        Standards::builtin()
+            .get(STANDARD, VERSION)
+            .map_or_else(StandardHash::default, |standard| standard.hash)
+    })
 }
 
 /// What a refusal says, read back.

@@ -1,7 +1,7 @@
 //! Standards, mapping and checking, as data.
 
 use proptest::prelude::*;
-use protocol::entry::{Head, Key, Operation, Subject, read_fields};
+use protocol::entry::{Head, Key, Operation, Subject, SubjectName, read_fields};
 use protocol::value::{CivilDate, CivilTime, Value};
 
 use super::clean::{clean, is_fake, is_open_ended, parse_date};
@@ -44,17 +44,25 @@ fn codes(findings: &[Finding]) -> String {
         .join(" ")
 }
 
+/// The subject in words: `own` if nothing names it but its record.
+fn tagged(subject: &Subject) -> String {
+    match subject {
+        Subject::Unidentified => "own".to_owned(),
+        other => SubjectName::Identified(other.clone()).to_string(),
+    }
+}
+
 /// Maps a row and compares subject and reason codes: `ok` or `refused`, tagged subject, codes.
 fn check(row: &[(&str, &str)], expected: &str) {
     let actual = match map(row) {
         Ok(entry) => format!(
             "ok {} {}",
-            entry.head.subject.tagged(),
+            tagged(&entry.head.subject),
             codes(&entry.warnings)
         ),
         Err(refused) => format!(
             "refused {} {}",
-            refused.subject.tagged(),
+            tagged(&refused.subject),
             codes(&refused.findings)
         ),
     };
@@ -71,29 +79,23 @@ fn codes_decide_on_acceptance() {
     // present and wrong refuses, with the fault's own reason
     check(
         &[NAME, ("uscc", "91310115MA1K3BTP2C")],
-        "refused name:上海某某有限公司 R-USCC-02",
+        "refused own R-USCC-02",
     );
-    check(
-        &[NAME, ("uscc", "9131011")],
-        "refused name:上海某某有限公司 R-USCC-01",
-    );
+    check(&[NAME, ("uscc", "9131011")], "refused own R-USCC-01");
     check(
         &[NAME, ("uscc", "91310115MA1K3BTPIB")],
-        "refused name:上海某某有限公司 R-USCC-03",
+        "refused own R-USCC-03",
     );
     for code in [
         "B1310115MA1K3BTP2B",
         "90310115MA1K3BTP2B",
         "9131A115MA1K3BTP2B",
     ] {
-        check(
-            &[NAME, ("uscc", code)],
-            "refused name:上海某某有限公司 R-USCC-08",
-        );
+        check(&[NAME, ("uscc", code)], "refused own R-USCC-08");
     }
     check(
         &[NAME, ("uscc", "000000000000000000")],
-        "refused name:上海某某有限公司 R-USCC-04",
+        "refused own R-USCC-04",
     );
     check(
         &[
@@ -115,10 +117,10 @@ fn codes_decide_on_acceptance() {
     );
     check(
         &[NAME, ("entity_id", "P001"), ("org_code", "MA1K3BTP-3")],
-        "ok name:上海某某有限公司 R-ORG-01",
+        "ok own R-ORG-01",
     );
-    check(&[NAME, ("entity_id", "P001")], "ok name:上海某某有限公司");
-    check(&[NAME], "refused name:上海某某有限公司 R-KEY-01");
+    check(&[NAME, ("entity_id", "P001")], "ok own");
+    check(&[NAME], "refused own R-KEY-01");
     check(&[("uscc", CODE)], &format!("refused uscc:{CODE} R-REQ-01"));
     check(
         &[("uscc", CODE), ("name", "N/A")],
@@ -325,11 +327,7 @@ fn a_node_holds_the_head_s_subject_against_the_fields() {
             "310115MA1K3BTP2",
             Subject::TaxNumber("310115MA1K3BTP2".to_owned()),
         ),
-        (
-            "entity_id",
-            "P001",
-            Subject::NameOnly("上海某某有限公司".to_owned()),
-        ),
+        ("entity_id", "P001", Subject::Unidentified),
     ] {
         let entry = map(&[NAME, (field, text)]).expect("accepted");
         assert_eq!(entry.head.subject, subject);
@@ -340,22 +338,21 @@ fn a_node_holds_the_head_s_subject_against_the_fields() {
             !codes(&standard.check(&head, &fields)).contains("R-SUBJ-01")
         };
         assert!(says(subject), "{field}");
-        assert!(!says(Subject::NameOnly(text.to_owned())), "{field}");
+        assert_eq!(says(Subject::Unidentified), field == "entity_id", "{field}");
         assert!(!says(Subject::Uscc("91110000600037341L".to_owned())));
         assert!(!says(Subject::None), "{field}");
     }
     // what is no valid tax number, or too long for a subject, names nobody
     check(
         &[NAME, ("entity_id", "P001"), ("tax_no", "310115MA1K3BTP3")],
-        "ok name:上海某某有限公司 R-TAX-01",
+        "ok own R-TAX-01",
     );
     let subject_of = |bytes: usize| {
         let name = "x".repeat(bytes);
         let entry = map(&[("name", &name), ("entity_id", "P001")]).expect("accepted");
         entry.head.subject
     };
-    assert_eq!(subject_of(512), Subject::NameOnly("x".repeat(512)));
-    assert_eq!(subject_of(513), Subject::None);
+    assert_eq!(subject_of(513), Subject::Unidentified);
 }
 
 #[test]
