@@ -128,8 +128,14 @@ fn close_to_others(folder: &Path, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// What lies in every data folder that a program of ours has used.
-const OWN_FILES: [&str; 4] = [LOCK, "instance.pem", "signing.key", "statements"];
+/// What lies in a data folder that a program of ours has used: some of it in every one.
+const OWN_FILES: [&str; 5] = [
+    LOCK,
+    crate::control::SOCKET,
+    "instance.pem",
+    "signing.key",
+    "statements",
+];
 /// File name of a folder's lock.
 const LOCK: &str = "lock";
 /// How often a held lock is tried again, for somebody may only have looked at it.

@@ -18,6 +18,7 @@ mod fold;
 mod intake;
 mod keeper;
 mod migrate;
+mod private;
 mod receipt;
 mod record;
 mod refusal;
