@@ -93,6 +93,12 @@ impl World {
         self.running.clear();
     }
 
+    /// Hands out one process that runs, by its name.
+    pub fn take(&mut self, name: &str) -> Running {
+        let at = self.running.iter().position(|r| r.name() == name);
+        self.running.remove(at.expect("it runs"))
+    }
+
     /// Starts city and districts again.
     pub async fn start_nodes(&mut self) {
         for (program, name, site) in [
