@@ -7,6 +7,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
 use crate::admission::{self, Desk};
 use crate::door::{Clock, random_u64};
 use crate::recurring::Recurring;
@@ -141,13 +144,14 @@ pub async fn serve<H: Host, D: Desk>(
     let shutdown = workers.shutdown();
     let attempts = Attempts::new(clock.clone());
     let strangers = Arc::new(Mutex::new(Recurring::default()));
+    let served = TaskTracker::new();
     while let Some(Some(arrival)) = unless(&shutdown, listener.accept()).await {
         match arrival {
             Arrival::Session(carrier) => {
                 let (host, links) = (host.clone(), links.clone());
                 let (clock, shutdown) = (clock.clone(), shutdown.clone());
                 let strangers = strangers.clone();
-                workers.once(async move {
+                workers.once(served.track_future(async move {
                     let remote = carrier.remote.clone();
                     let end = driver::run(carrier, host, links, clock.clone(), shutdown).await;
                     if end.party.is_some() {
@@ -164,15 +168,18 @@ pub async fn serve<H: Host, D: Desk>(
                         tracing::info!(%remote, by_peer = end.by_peer, code = end.code, text = %end.text, times,
                             "sessions ended before it was known with whom, this is the last of them");
                     }
-                });
+                }));
             }
             Arrival::Join(exchange) => {
                 let (desk, attempts, shutdown) = (desk.clone(), attempts.clone(), shutdown.clone());
-                workers.once(attend(exchange, desk, attempts, shutdown));
+                workers.once(served.track_future(attend(exchange, desk, attempts, shutdown)));
             }
         }
     }
+    listener.refuse_new();
     // sessions that stand hear the same word and say goodbye first
+    served.close();
+    let _ = timeout(LEAVE_TIME_MAX, served.wait()).await;
     listener.close().await;
 }
 
@@ -236,6 +243,9 @@ pub async fn keep_session<H: Host>(
     keep_connected(shutdown, connect, told).await;
 }
 
+/// When the listener closes, sessions get this long to say goodbye; what they themselves allow for it.
+const LEAVE_TIME_MAX: Duration =
+    Duration::from_millis(3 * driver::STOP_TIME_MAX.as_millis() as u64);
 const LASTING: Duration = Duration::from_secs(30);
 /// Less than this is no link: a peer that ends every session at once is not asked more often for it.
 const WORTH_HAVING: Duration = Duration::from_secs(1);

@@ -255,16 +255,13 @@ impl Listener {
         self.arrivals.close();
     }
 
-    /// Lets the connections that stand end by themselves (their sessions have been told to stop), then ends the rest.
+    /// Ends the connections that still stand, this also ends the accepting task and frees the socket. Sessions have said
+    /// goodbye before.
     pub async fn close(mut self) {
         self.refuse_new();
-        let left = timeout(LEAVE_TIME_MAX, self.endpoint.wait_idle()).await;
-        // this also ends the accepting task and frees the socket
         self.endpoint.close(VarInt::from_u32(0), b"");
-        if left.is_err() {
-            // a peer that never answers must not hold up our end
-            let _ = timeout(CLOSE_TIME_MAX, self.endpoint.wait_idle()).await;
-        }
+        // a peer that never answers must not hold up our end
+        let _ = timeout(CLOSE_TIME_MAX, self.endpoint.wait_idle()).await;
     }
 }
 
@@ -585,8 +582,6 @@ fn handshake(address: &str, detail: String) -> DialError {
 }
 
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-zongheng-1";
-/// When the listener closes, sessions get this long to say goodbye; a little more than they take.
-const LEAVE_TIME_MAX: Duration = Duration::from_millis(1_200);
 /// Our last word is on its way at once; this long it is waited for that the other side has heard it.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(300);
 /// Addresses of one name that are tried.

@@ -17,9 +17,13 @@ const AT_MOST: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(60);
 
 fn stops(running: Running, what: &str) {
+    stops_with(0, running, what);
+}
+
+fn stops_with(code: i32, running: Running, what: &str) {
     let ended = running.terminate(AT_MOST).expect(what);
     let said = ended.stderr.join("\n");
-    assert!(ended.status.success(), "{what}: {said}");
+    assert_eq!(ended.status.code(), Some(code), "{what}: {said}");
     assert!(!said.contains("did not end in time"), "{what}: {said}");
 }
 
@@ -54,6 +58,10 @@ async fn every_program_stops_at_once_whatever_its_links_do() {
     let mut world = World::new().await;
     let (_legacy, path) = world.legacy("bureau", &[row(1, "济南泉一有限公司")]).await;
     let site = world.agent("bureau", &path, Program::District, &[]);
+    let (newcomer, joining) = (
+        world.stranger("newcomer", &path),
+        world.code("newcomer", Program::District, &[]),
+    );
     let agent = || {
         host()
             .start(Program::Agent, "bureau", site.command("run"))
@@ -88,6 +96,12 @@ async fn every_program_stops_at_once_whatever_its_links_do() {
     up(&site.data()).await;
     let hole = black_hole(world.here.link);
     stops(running, "agent, its district a black hole");
+    drop(hole);
+    let joins = host()
+        .start(Program::Agent, "newcomer", newcomer.join(&joining))
+        .expect("started");
+    let hole = black_hole(world.here.link);
+    stops_with(3, joins, "newcomer, its district a black hole");
     drop(hole);
     let district = start_district(&world.here);
     up(&world.here.data()).await;
