@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::name::{FeedId, InstanceId};
+use runtime::control;
 use runtime::door::{self, Clock, TestMarker};
 use runtime::link::endpoint::{Dialer, EndpointError, Settings};
 use runtime::link::registry::Links;
-use runtime::link::{LinkEnd, driver, keep_connected};
+use runtime::link::{LinkEnd, keep_session};
+use runtime::recurring::Recurring;
 use runtime::status::{Page, Status, StatusError};
 use runtime::telemetry::Metrics;
 use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::trace::Trace;
-use runtime::worker::{Bell, Shutdown, Step, Workers, chain};
-use runtime::{control, worker};
+use runtime::worker::{Bell, Shutdown, Step, Workers, chain, unless};
 use store::seat::{OpenSeatError, SeatError, SeatStore};
 use supervision::standard::Standards;
 
@@ -203,9 +204,10 @@ fn clock(config: &Config) -> Clock {
 fn keep_sealing(workers: &Workers, sealer: Sealer, links: Links, bell: Bell, teller: &Teller) {
     let progress = sealer.progress();
     let sealer = Arc::new(tokio::sync::Mutex::new(sealer));
-    let (teller, ring) = (teller.clone(), bell.clone());
+    let (teller, ring, shutdown) = (teller.clone(), bell.clone(), workers.shutdown());
     workers.step("seal", bell, AT_LEAST, move || {
         let (sealer, links, ring) = (sealer.clone(), links.clone(), ring.clone());
+        let shutdown = shutdown.clone();
         let (teller, progress) = (teller.clone(), progress.clone());
         async move {
             let now_ms = teller.clock.now_us() / 1_000;
@@ -222,7 +224,7 @@ fn keep_sealing(workers: &Workers, sealer: Sealer, links: Links, bell: Bell, tel
                     Step::Again
                 }
                 SealStep::Wait(rest) => {
-                    ring.heard_within(rest).await;
+                    unless(&shutdown, ring.heard_within(rest)).await;
                     Step::Again
                 }
                 SealStep::Idle => Step::Idle,
@@ -242,30 +244,23 @@ fn keep_link(
     let (clock, shutdown) = (clock.clone(), workers.shutdown());
     workers.once(async move {
         let noting = uplink.clone();
-        let connect = || {
-            let (uplink, dialer, address) = (uplink.clone(), dialer.clone(), address.clone());
-            let (links, clock, shutdown) = (links.clone(), clock.clone(), shutdown.clone());
-            async move {
-                let Some(dialled) = worker::unless(&shutdown, dialer.session(&address)).await
-                else {
-                    return (LinkEnd::Broken("正在停止".to_owned()), Duration::ZERO);
-                };
-                match dialled {
-                    Ok(carrier) => {
-                        let end =
-                            driver::run(carrier, Arc::new(uplink), links, clock, shutdown).await;
-                        (end.link_end(), end.stood)
-                    }
-                    Err(error) => (LinkEnd::Broken(chain(&error)), Duration::ZERO),
-                }
-            }
-        };
-        keep_connected(&shutdown, connect, |end, wait| {
+        let mut faults = Recurring::default();
+        let since = clock.clone();
+        let told = |end: &LinkEnd, wait: Option<Duration>| {
             let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
             noting.note_trouble(text);
-            tracing::warn!(address, reason = text, ?wait, "link to {address} ended");
-        })
-        .await;
+            if let Some(times) = faults.note(text, since.since_start()) {
+                tracing::warn!(
+                    address,
+                    reason = text,
+                    times,
+                    ?wait,
+                    "link to {address} ended"
+                );
+            }
+        };
+        let host = Arc::new(uplink);
+        keep_session(&dialer, &address, host, links, clock, &shutdown, told).await;
     });
 }
 

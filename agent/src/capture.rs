@@ -121,13 +121,39 @@ impl Capturer {
         rows_max: usize,
         now: Now,
     ) -> Result<Taken, CaptureError> {
+        let page = self
+            .read_page(source, store, position, rows_max, now)
+            .await?;
+        Ok(self.keep_page(page, source, store, position, now).await?)
+    }
+
+    /// The first half of [`Capturer::take_page`]: reads, and may be given up at any moment.
+    pub async fn read_page(
+        &self,
+        source: &mut LegacySource,
+        store: &SeatStore,
+        position: &[u8],
+        rows_max: usize,
+        now: Now,
+    ) -> Result<Page, ReadError> {
         let context = ReadContext {
             rows_max,
             now_ms: now.ms,
             memory: store,
             source: self.source,
         };
-        let page = source.read_page(position, &context).await?;
+        source.read_page(position, &context).await
+    }
+
+    /// The second half: stores what the page states, and moves the position behind it.
+    pub async fn keep_page(
+        &self,
+        page: Page,
+        source: &mut LegacySource,
+        store: &SeatStore,
+        position: &mut Vec<u8>,
+        now: Now,
+    ) -> Result<Taken, SeatError> {
         let more = page.more;
         let note = page.note.clone();
         let next = page.position.clone();

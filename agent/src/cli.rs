@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use runtime::door::Clock;
 use runtime::worker::{Shutdown, chain};
-use runtime::{control, say, telemetry, worker};
+use runtime::{control, files, say, telemetry, worker};
 use serde_json::{Value, json};
 use store::seat::{OpenSeatError, SeatStore};
 use supervision::standard::Standards;
@@ -143,7 +143,10 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli.command)) {
+    let ended = runtime.block_on(run(cli.command));
+    // what must be finished is finished; a name that is being looked up or a copy on a slow share is not waited for
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             say::complaint(format_args!("错误：{}", chain(error.as_ref())));
@@ -259,7 +262,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                     file,
                 } => {
                     let rows = refused(&common.config, source.as_deref(), u64::MAX).await?;
-                    std::fs::write(&file, rejects::to_csv(&rows)?)?;
+                    export(&file, &rejects::to_csv(&rows)?)?;
                     say::line(format_args!(
                         "已导出 {} 行到 {}",
                         rows.len(),
@@ -270,6 +273,18 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Whole rows of a department's database: for whoever exports them only, and over nothing that is there.
+fn export(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    files::write_new(file, bytes).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => format!(
+            "{} 已存在，未覆盖；请换一个文件名，或先移走原文件",
+            file.display()
+        )
+        .into(),
+        _ => format!("{} 无法写入，请检查路径与权限：{error}", file.display()).into(),
+    })
 }
 
 async fn dry_run(
@@ -328,6 +343,17 @@ async fn ask(config: &Config, request: Value) -> Result<Option<Value>, Failure> 
     }
 }
 
+/// Opens the database of an agent that does not answer. One that somebody holds nevertheless is being started or stopped.
+async fn own_store(folder: &Path) -> Result<SeatStore, Failure> {
+    SeatStore::open(folder).await.map_err(|error| match error {
+        OpenSeatError::InUse { holder, .. } => control::ControlError::Starting {
+            holder: format!("（{holder}）"),
+        }
+        .into(),
+        error => error.into(),
+    })
+}
+
 async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     let config = Config::load(path)?;
     if let Some(answer) = ask(&config, json!({ "command": "status" })).await? {
@@ -340,7 +366,7 @@ async fn status(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     }
     let home = Home::at(&config.agent.folder)?;
     let admission = home.admission()?;
-    let store = SeatStore::open(&home.database()).await?;
+    let store = own_store(&home.database()).await?;
     let mut report = Report::read(&store, Clock::system().now_us() / 1_000).await?;
     report.receipts = uplink::kept_receipts(&store, &admission.directory).await?;
     report.title.clone_from(&admission.own().title);
@@ -368,7 +394,7 @@ async fn refused(path: &Path, source: Option<&str>, limit: u64) -> Result<Vec<Va
             Some(answer) => answer,
             None => {
                 if store.is_none() {
-                    store = Some(SeatStore::open(&app::database(&config)).await?);
+                    store = Some(own_store(&app::database(&config)).await?);
                 }
                 let Some(store) = &store else { break };
                 let found = store

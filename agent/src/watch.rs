@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::door::Clock;
+use runtime::recurring::Recurring;
 use runtime::telemetry::{Counter, Metrics};
 use runtime::trace::Trace;
-use runtime::worker::{Bell, Shutdown, chain};
+use runtime::worker::{Bell, Shutdown, chain, unless};
 use store::seat::{SeatError, SeatStore};
 use supervision::division::DivisionTable;
 use supervision::standard::Standards;
@@ -131,6 +132,8 @@ pub struct Watch {
     read: Counter,
     stated: Counter,
     noted: Option<(Option<String>, Option<String>)>,
+    faults: Recurring,
+    full: Recurring,
 }
 
 /// What all watches of a process share.
@@ -220,6 +223,8 @@ impl Watch {
             trace: shared.trace.clone(),
             captured: shared.captured.clone(),
             noted: None,
+            faults: Recurring::default(),
+            full: Recurring::default(),
         })
     }
 
@@ -281,16 +286,25 @@ impl Watch {
                 return Ok(());
             }
             let now = Now::from_ms(self.now_ms());
-            let taken = self
-                .capturer
-                .take_page(
-                    &mut self.source,
-                    &self.store,
-                    &mut self.position,
-                    self.config.page_rows,
-                    now,
-                )
-                .await;
+            let reading = self.capturer.read_page(
+                &mut self.source,
+                &self.store,
+                &self.position,
+                self.config.page_rows,
+                now,
+            );
+            // a source that is locked is waited for for seconds, and one on a share may hang
+            let Some(read) = unless(shutdown, reading).await else {
+                return Ok(());
+            };
+            let taken = match read {
+                Ok(page) => self
+                    .capturer
+                    .keep_page(page, &mut self.source, &self.store, &mut self.position, now)
+                    .await
+                    .map_err(CaptureError::Store),
+                Err(error) => Err(CaptureError::Read(error)),
+            };
             match taken {
                 Ok(taken) => {
                     self.read.add(taken.read);
@@ -300,6 +314,14 @@ impl Watch {
                         let now_us = self.clock.now_us();
                         self.trace.note("captured", before + taken.stated, now_us);
                         self.sealing.ring();
+                    }
+                    if let Some(untold) = self.faults.over() {
+                        tracing::info!(
+                            source = self.config.name,
+                            untold,
+                            "source {} can be read again",
+                            self.config.name
+                        );
                     }
                     if !taken.more {
                         return self.note(None, taken.note, now.ms).await;
@@ -311,12 +333,15 @@ impl Watch {
                 Err(CaptureError::Store(error)) => return Err(error),
                 Err(CaptureError::Read(error)) => {
                     let text = chain(&error);
-                    tracing::warn!(
-                        source = self.config.name,
-                        error = text,
-                        "source {} cannot be read",
-                        self.config.name
-                    );
+                    if let Some(times) = self.faults.note(&text, self.clock.since_start()) {
+                        tracing::warn!(
+                            source = self.config.name,
+                            error = text,
+                            times,
+                            "source {} cannot be read",
+                            self.config.name
+                        );
+                    }
                     return self.note(Some(text), None, now.ms).await;
                 }
             }
@@ -324,14 +349,18 @@ impl Watch {
     }
 
     /// Waits while the outbox is at its cap. `false`: stop.
-    async fn wait_for_room(&self, shutdown: &Shutdown) -> bool {
+    async fn wait_for_room(&mut self, shutdown: &Shutdown) -> bool {
         if self.store.queued_bytes() < self.outbox_max {
             return true;
         }
-        tracing::warn!(
-            source = self.config.name,
-            "outbox at its cap, capture pauses"
-        );
+        // it fills again as soon as there is room, many times an hour
+        if let Some(times) = self.full.note("", self.clock.since_start()) {
+            tracing::warn!(
+                source = self.config.name,
+                times,
+                "outbox at its cap, capture pauses"
+            );
+        }
         self.board
             .note(&self.config.name, |doing| doing.paused = true);
         // taken up again with some room, so that it does not go on and off with every batch

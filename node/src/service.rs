@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::door::Clock;
-use runtime::link;
 use runtime::link::endpoint::{Dialer, Listener};
-use runtime::worker::{Bell, Shutdown, Step, Workers};
-use store::StoreError;
+use runtime::link::{self, LinkEnd};
+use runtime::recurring::Recurring;
+use runtime::worker::{Bell, Shutdown, Step, Workers, unless};
+use store::{PeerState, StoreError};
 
 use crate::command::admission;
 use crate::error::StepError;
@@ -37,17 +38,19 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
     let node = host.node().clone();
     let (at, bell, trace) = (clock.clone(), node.applying().clone(), host.trace().clone());
     let pour = host.pour().clone();
+    let stop = workers.shutdown();
     let again = Arc::new(AtomicBool::new(false));
     workers.step("apply", bell.clone(), AT_LEAST, move || {
         let (node, at, trace) = (node.clone(), at.clone(), trace.clone());
         let (pour, bell, again) = (pour.clone(), bell.clone(), again.clone());
+        let stop = stop.clone();
         async move {
             // what arrived here is to be durable above, too, before it is understood here
             if !again.swap(false, Ordering::Relaxed) && node.tier() == Tier::District {
                 pause(APPLY_LETS_PASS).await;
             }
             if let Some(wait) = pour.stands_back(at.now_us()) {
-                bell.heard_within(wait).await;
+                unless(&stop, bell.heard_within(wait)).await;
                 return Ok(Step::Again);
             }
             let applied = node.apply_step(at.now_us()).await?;
@@ -105,14 +108,16 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         clock.clone(),
         host.node().receipting().clone(),
     );
+    let stop = workers.shutdown();
     workers.step("receipts", bell.clone(), AT_LEAST, move || {
         let (host, now, bell) = (host_.clone(), at.now_us(), bell.clone());
+        let stop = stop.clone();
         async move {
             let wait = host.node().write_receipts(now).await?;
             host.distribute_receipts().await;
             if let Some(wait) = wait {
-                bell.heard_within(Duration::from_micros(wait.clamp(0, 1_000_000) as u64))
-                    .await;
+                let wait = Duration::from_micros(wait.clamp(0, 1_000_000) as u64);
+                unless(&stop, bell.heard_within(wait)).await;
                 return Ok::<_, StepError>(Step::Again);
             }
             Ok(Step::Idle)
@@ -146,8 +151,17 @@ async fn pause(how_long: Duration) {
     Bell::new().heard_within(how_long).await;
 }
 
-/// Serves whoever arrives at the listener until shutdown.
+/// Serves whoever arrives at the listener until shutdown. Peers that were let in before are known to it, so that strangers
+/// do not keep them out.
 pub async fn listen(host: NodeHost, listener: Listener, workers: Workers, clock: Clock) {
+    match host.node().store().peers().await {
+        Ok(peers) => {
+            let admitted = peers.into_iter().filter(|p| p.state == PeerState::Approved);
+            listener.known_keys().extend(admitted.map(|p| p.tls_key));
+        }
+        // they get in as anybody does, and are known from then on
+        Err(error) => tracing::warn!(%error, "keys of peers could not be read"),
+    }
     let desk = Arc::new(admission::Desk::new(host.node().clone(), clock.clone()));
     let links = host.links().clone();
     link::serve(listener, Arc::new(host), desk, links, &workers, clock).await;
@@ -162,16 +176,14 @@ pub async fn dial(
     shutdown: Shutdown,
 ) {
     let links = host.links().clone();
-    link::keep_session(
-        &dialer,
-        &address,
-        Arc::new(host),
-        links,
-        clock,
-        &shutdown,
-        |end, wait| {
-            tracing::warn!(address, ?end, ?wait, "link to parent ended");
-        },
-    )
-    .await;
+    let mut faults = Recurring::default();
+    let since = clock.clone();
+    let told = |end: &LinkEnd, wait: Option<Duration>| {
+        let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
+        if let Some(times) = faults.note(text, since.since_start()) {
+            tracing::warn!(address, reason = text, times, ?wait, "link to parent ended");
+        }
+    };
+    let host = Arc::new(host);
+    link::keep_session(&dialer, &address, host, links, clock, &shutdown, told).await;
 }

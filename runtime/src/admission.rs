@@ -25,7 +25,7 @@ use protocol::sign::{PublicKey, SigningKey};
 
 use crate::link::endpoint::{DialError, Dialer};
 use crate::link::exchange::{EXCHANGE_BYTES_MAX, Exchange, ExchangeError};
-use crate::worker::Shutdown;
+use crate::worker::{Shutdown, unless};
 
 pub mod code;
 #[cfg(test)]
@@ -114,7 +114,7 @@ pub enum Answer {
 /// Who stands at the desk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applicant {
-    /// Where it is; rate limits go by this.
+    /// Where it is; limits go by this.
     pub remote: SocketAddr,
     /// SHA-256 of its TLS key.
     pub peer_key: [u8; 32],
@@ -126,7 +126,7 @@ pub trait Desk: Send + Sync + 'static {
     fn prove(&self, exporter: &[u8; 32]) -> impl Future<Output = Result<Proof, String>> + Send;
 
     /// Decides. Called again with the same request by who is pending or has lost the answer, so it must be idempotent;
-    /// the secret's single use and the limit of wrong secrets per address are decided here.
+    /// the secret's single use is decided here. Exchanges and wrong secrets per address are limited before.
     fn judge(&self, from: Applicant, request: Request) -> impl Future<Output = Answer> + Send;
 }
 
@@ -185,7 +185,12 @@ pub async fn join_until_decided(
 ) -> Result<Option<Answer>, JoinError> {
     let mut was_pending = false;
     loop {
-        match join(dialer, address, request, key, &verify).await {
+        let asked = join(dialer, address, request, key, &verify);
+        // an answer that is lost is given again
+        let Some(asked) = unless(shutdown, asked).await else {
+            return Ok(None);
+        };
+        match asked {
             Ok(Answer::Pending(text)) => {
                 told(&text);
                 was_pending = true;

@@ -14,6 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::door::Clock;
+use crate::files;
+use crate::recurring::Recurring;
 use crate::worker::{Workers, caught, chain};
 
 /// Bytes of a request.
@@ -33,6 +36,12 @@ pub enum ControlError {
     NotRunning {
         /// The socket.
         path: PathBuf,
+    },
+    /// Somebody has the folder, but does not listen yet, or not any more.
+    #[error("程序正在启动（或正在停止）{holder}，暂不能答复。请稍候再执行本命令")]
+    Starting {
+        /// What the holder wrote about itself, ready to be shown.
+        holder: String,
     },
     /// The socket cannot be made or used.
     #[error("控制接口 {} 无法使用，请检查目录权限", path.display())]
@@ -95,7 +104,9 @@ where
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
     let answer = Arc::new(answer);
     let shutdown = workers.shutdown();
+    let clock = Clock::system();
     workers.once(async move {
+        let mut faults = Recurring::default();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -108,7 +119,10 @@ where
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "control socket cannot accept");
+                        let text = error.to_string();
+                        if let Some(times) = faults.note(&text, clock.since_start()) {
+                            tracing::warn!(%error, times, "control socket cannot accept");
+                        }
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
                 },
@@ -168,7 +182,10 @@ pub async fn ask(folder: &Path, request: &str) -> Result<String, ControlError> {
         Err(error) => {
             use io::ErrorKind::{ConnectionRefused, NotFound};
             return Err(match error.kind() {
-                NotFound | ConnectionRefused => ControlError::NotRunning { path },
+                NotFound | ConnectionRefused => match files::holder(folder) {
+                    Some(holder) => ControlError::Starting { holder },
+                    None => ControlError::NotRunning { path },
+                },
                 _ => ControlError::Io {
                     path,
                     source: error,

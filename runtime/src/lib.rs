@@ -10,6 +10,7 @@ pub mod door;
 pub mod files;
 pub mod link;
 pub mod memory;
+pub mod recurring;
 pub mod say;
 pub mod status;
 pub mod telemetry;

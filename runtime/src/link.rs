@@ -4,21 +4,31 @@
 //! What is said over a link is the protocol's; who may say it is decided by the host of the session.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::admission::{self, Desk};
 use crate::door::{Clock, random_u64};
-use crate::worker::{Shutdown, Workers};
+use crate::recurring::Recurring;
+use crate::worker::{Shutdown, Workers, unless};
+use attempts::{Attempts, LimitedDesk};
+use carrier::CloseCode;
 use endpoint::{Arrival, Dialer, Listener};
+use exchange::Exchange;
 use host::Host;
+use places::Origin;
 use registry::Links;
 
+mod attempts;
 pub mod carrier;
 pub mod driver;
 pub mod endpoint;
 pub mod exchange;
 pub mod host;
+pub mod places;
 pub mod registry;
 
 #[cfg(test)]
@@ -132,31 +142,76 @@ pub async fn serve<H: Host, D: Desk>(
     clock: Clock,
 ) {
     let shutdown = workers.shutdown();
-    loop {
-        let arrival = tokio::select! {
-            () = shutdown.begun() => break,
-            arrival = listener.accept() => arrival,
-        };
+    let attempts = Attempts::new(clock.clone());
+    let strangers = Arc::new(Mutex::new(Recurring::default()));
+    let served = TaskTracker::new();
+    while let Some(Some(arrival)) = unless(&shutdown, listener.accept()).await {
         match arrival {
-            Some(Arrival::Session(carrier)) => {
+            Arrival::Session(carrier) => {
                 let (host, links) = (host.clone(), links.clone());
                 let (clock, shutdown) = (clock.clone(), shutdown.clone());
-                workers.once(async move {
+                let strangers = strangers.clone();
+                workers.once(served.track_future(async move {
                     let remote = carrier.remote.clone();
-                    let end = driver::run(carrier, host, links, clock, shutdown).await;
-                    tracing::info!(%remote, peer = ?end.party, by_peer = end.by_peer, code = end.code,
-                        text = %end.text, "session ended");
-                });
+                    let end = driver::run(carrier, host, links, clock.clone(), shutdown).await;
+                    if end.party.is_some() {
+                        tracing::info!(%remote, peer = ?end.party, by_peer = end.by_peer, code = end.code,
+                            text = %end.text, "session ended");
+                        return;
+                    }
+                    // anybody can cause this as often as he likes
+                    let told = strangers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .note("session", clock.since_start());
+                    if let Some(times) = told {
+                        tracing::info!(%remote, by_peer = end.by_peer, code = end.code, text = %end.text, times,
+                            "sessions ended before it was known with whom, this is the last of them");
+                    }
+                }));
             }
-            Some(Arrival::Join(exchange)) => {
-                let desk = desk.clone();
-                workers.once(async move { admission::serve(exchange, &*desk).await });
+            Arrival::Join(exchange) => {
+                let (desk, attempts, shutdown) = (desk.clone(), attempts.clone(), shutdown.clone());
+                workers.once(served.track_future(attend(exchange, desk, attempts, shutdown)));
             }
-            None => break,
         }
     }
+    listener.refuse_new();
     // sessions that stand hear the same word and say goodbye first
+    served.close();
+    let _ = timeout(LEAVE_TIME_MAX, served.wait()).await;
     listener.close().await;
+}
+
+/// Serves one newcomer, in its address's turn, until its exchange is over, its place is lost, or shutdown.
+async fn attend<D: Desk>(
+    mut exchange: Exchange,
+    desk: Arc<D>,
+    attempts: Attempts,
+    shutdown: Shutdown,
+) {
+    let closer = exchange.closer();
+    let exchange = async {
+        let origin = Origin::of(exchange.remote.ip());
+        // who says nothing takes no turn
+        if let Err(error) = exchange.await_first().await {
+            tracing::debug!(remote = %exchange.remote, %error, "newcomer said nothing");
+            return;
+        }
+        let _turn = tokio::select! {
+            turn = attempts.turn(origin) => turn,
+            () = closer.closed() => return,
+        };
+        admission::serve(exchange, &LimitedDesk::new(desk, attempts)).await;
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        () = &mut exchange => return,
+        () = shutdown.begun() => closer.close(CloseCode::Stopping),
+        () = closer.displaced() => closer.close(CloseCode::Busy),
+    }
+    // it cannot wait for the newcomer any more; what is being stored is stored
+    exchange.await;
 }
 
 /// Keeps the session with the upper tier up, until shutdown. `told` as in [`keep_connected`].
@@ -170,7 +225,10 @@ pub async fn keep_session<H: Host>(
     told: impl FnMut(&LinkEnd, Option<Duration>),
 ) {
     let connect = || async {
-        match dialer.session(address).await {
+        let Some(dialled) = unless(shutdown, dialer.session(address)).await else {
+            return (LinkEnd::Broken("正在停止".to_owned()), Duration::ZERO);
+        };
+        match dialled {
             Ok(carrier) => {
                 let (host, links) = (host.clone(), links.clone());
                 let end = driver::run(carrier, host, links, clock.clone(), shutdown.clone()).await;
@@ -185,6 +243,9 @@ pub async fn keep_session<H: Host>(
     keep_connected(shutdown, connect, told).await;
 }
 
+/// When the listener closes, sessions get this long to say goodbye; what they themselves allow for it.
+const LEAVE_TIME_MAX: Duration =
+    Duration::from_millis(3 * driver::STOP_TIME_MAX.as_millis() as u64);
 const LASTING: Duration = Duration::from_secs(30);
 /// Less than this is no link: a peer that ends every session at once is not asked more often for it.
 const WORTH_HAVING: Duration = Duration::from_secs(1);

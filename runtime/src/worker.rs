@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::door::Clock;
 use crate::link::Backoff;
+use crate::recurring::Recurring;
 use crate::telemetry::Metrics;
 
 /// The word to stop. Clones are the same word; once said it stays said.
@@ -160,6 +161,7 @@ impl Workers {
         self.tracker.spawn(async move {
             let mut backoff = Backoff::new();
             let clock = Clock::system();
+            let mut faults = Recurring::default();
             while !this.shutdown.has_begun() {
                 this.note(&name, Health::Running);
                 let began = clock.since_start();
@@ -178,8 +180,10 @@ impl Workers {
                             backoff.reset();
                         }
                         let wait = backoff.next(crate::door::random_u64());
-                        tracing::error!(worker = %name, error = %why, wait_ms = wait.as_millis() as u64,
-                            "worker {name} failed, will be restarted");
+                        if let Some(times) = faults.note(&why, clock.since_start()) {
+                            tracing::error!(worker = %name, error = %why, times, wait_ms = wait.as_millis() as u64,
+                                "worker {name} failed, will be restarted");
+                        }
                         this.failed(&name, why);
                         if !this.shutdown.pause(wait).await {
                             break;
@@ -208,6 +212,8 @@ impl Workers {
         let this = self.clone();
         self.tracker.spawn(async move {
             let mut backoff = Backoff::new();
+            let clock = Clock::system();
+            let mut faults = Recurring::default();
             this.note(&name, Health::Running);
             let mut healthy = true;
             while !this.shutdown.has_begun() {
@@ -216,7 +222,8 @@ impl Workers {
                         if !healthy {
                             healthy = true;
                             backoff.reset();
-                            tracing::info!(worker = %name, "worker {name} works again");
+                            let untold = faults.over();
+                            tracing::info!(worker = %name, untold, "worker {name} works again");
                             this.note(&name, Health::Running);
                         }
                         match found {
@@ -233,11 +240,15 @@ impl Workers {
                     }
                     Ok(Err(error)) => {
                         let why = chain(&error);
-                        tracing::error!(worker = %name, error = %why, "step of worker {name} failed");
+                        if let Some(times) = faults.note(&why, clock.since_start()) {
+                            tracing::error!(worker = %name, error = %why, times, "step of worker {name} failed");
+                        }
                         this.failed(&name, why);
                     }
                     Err(panic) => {
-                        tracing::error!(worker = %name, error = %panic, "step of worker {name} panicked");
+                        if let Some(times) = faults.note(&panic, clock.since_start()) {
+                            tracing::error!(worker = %name, error = %panic, times, "step of worker {name} panicked");
+                        }
                         this.failed(&name, panic);
                     }
                 }
@@ -299,6 +310,25 @@ pub async fn unless<T>(shutdown: &Shutdown, future: impl Future<Output = T>) -> 
     tokio::select! {
         done = future => Some(done),
         () = shutdown.begun() => None,
+    }
+}
+
+/// Waits for a future at most `how_long`, and once the word to stop is said at most `grace` more. `None`: time is up.
+pub async fn within<T>(
+    shutdown: &Shutdown,
+    how_long: Duration,
+    grace: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let stopping = async {
+        shutdown.begun().await;
+        sleep(grace).await;
+    };
+    tokio::select! {
+        biased;
+        done = future => Some(done),
+        () = stopping => None,
+        () = sleep(how_long) => None,
     }
 }
 

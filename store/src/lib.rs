@@ -19,6 +19,7 @@ mod held;
 mod intake;
 mod keeper;
 mod migrate;
+mod private;
 mod receipt;
 mod record;
 mod refusal;

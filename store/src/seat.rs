@@ -21,6 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::keeper::Keeper;
+use crate::private;
 
 pub use capture::{
     Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated, Told,
@@ -88,9 +89,10 @@ impl SeatStore {
             folder: folder.to_owned(),
             source,
         };
-        std::fs::create_dir_all(folder).map_err(trouble)?;
+        private::folder(folder).map_err(trouble)?;
         let lock = lock(folder).await?;
         let file = folder.join(DATABASE_FILE);
+        private::database(&file).map_err(trouble)?;
         let opened = async {
             let options = SqliteConnectOptions::new()
                 .filename(&file)

@@ -183,14 +183,19 @@ async fn serve_console(
     );
     let shutdown = workers.shutdown();
     workers.once(async move {
-        if let Err(error) =
-            console::serve(listener, router, async move { shutdown.begun().await }).await
-        {
+        let word = shutdown.clone();
+        let serving = console::serve(listener, router, async move { word.begun().await });
+        // whoever has sent half a request is not waited for
+        let served = worker::within(&shutdown, Duration::MAX, CONSOLE_GRACE, serving).await;
+        if let Some(Err(error)) = served {
             tracing::error!(%error, "console ended");
         }
     });
     Ok(address)
 }
+
+/// Once the program stops, requests that are being answered get this long.
+const CONSOLE_GRACE: Duration = Duration::from_millis(800);
 
 impl Running {
     /// Serves until a signal asks to stop.

@@ -183,7 +183,10 @@ pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli.command)) {
+    let ended = runtime.block_on(run(cli.command));
+    // what must be finished is finished; a name that is being looked up is not waited for
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::complaint(format_args!("错误：{}", worker::chain(error.as_ref())));

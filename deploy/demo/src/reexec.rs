@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use runtime::{memory, say};
+use runtime::{files, memory, say};
 
 /// The first argument that turns a binary into a program.
 pub const AS: &str = "--as";
@@ -92,6 +92,7 @@ pub fn dispatch() -> Option<ExitCode> {
         return Some(ExitCode::from(2));
     };
     memory::confine();
+    files::private_by_default();
     // the demonstration itself reads what people type: it is no program of this kind
     if std::env::var_os(WITH_PARENT).is_some() {
         std::thread::spawn(end_with_parent);

@@ -107,9 +107,9 @@ pub async fn join(
         told,
         shutdown,
     )
-    .await?;
+    .await;
     dialer.close().await;
-    match answer {
+    match answer? {
         None | Some(Answer::Pending(_)) => Err(NotAdmitted::Interrupted),
         Some(Answer::Refused { reason, contact }) => Err(NotAdmitted::Refused { reason, contact }),
         Some(Answer::Approved(envelopes)) => {

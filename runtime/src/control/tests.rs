@@ -93,6 +93,14 @@ async fn who_asks_in_vain_is_told_why() {
     drop(UnixListener::bind(&path).expect("bound"));
     assert!(path.exists());
     assert!(matches!(refused().await, ControlError::NotRunning { .. }));
+    // somebody has the folder and does not listen yet
+    let lock = crate::files::FolderLock::take(folder.path()).expect("free");
+    let error = refused().await;
+    assert!(matches!(error, ControlError::Starting { .. }));
+    let (said, pid) = (error.to_string(), std::process::id().to_string());
+    assert!(said.contains("正在启动") && said.contains(&pid), "{said}");
+    drop(lock);
+    assert!(matches!(refused().await, ControlError::NotRunning { .. }));
     // one who hangs up
     std::fs::remove_file(&path).expect("removed");
     let listener = UnixListener::bind(&path).expect("bound");

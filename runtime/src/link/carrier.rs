@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use protocol::limits::FRAME_BYTES_MAX;
 use quinn::{ConnectionError, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::endpoint::{Role, Settings, proof};
+use super::places::Probation;
 
 mod quic;
 
@@ -251,10 +252,11 @@ impl Carrier {
         connection: quinn::Connection,
         role: Role,
         settings: &Settings,
-        place: Option<OwnedSemaphorePermit>,
+        probation: Option<Probation>,
     ) -> Result<Self, String> {
         let (peer_key, exporter) = proof(&connection)?;
         let remote = connection.remote_address().to_string();
+        let watched = probation.as_ref().map(|p| (p.deadline, p.place.lost()));
         let control = Control(Arc::new(Shared {
             ended: watch::Sender::new(None),
             clean: AtomicU8::new(0),
@@ -262,10 +264,13 @@ impl Carrier {
                 connection: connection.clone(),
                 window: settings.connection_window,
                 trusted: watch::Sender::new(false),
-                place: Mutex::new(place),
+                probation: Mutex::new(probation),
                 consumed: watch::Sender::new(false),
             },
         }));
+        if let Some((deadline, lost)) = watched {
+            tokio::spawn(quic::watch(deadline, lost, Arc::downgrade(&control.0)));
+        }
         let mut outgoing = Vec::with_capacity(PRIORITIES);
         for priority in 0..PRIORITIES as u8 {
             let mut stream = connection.open_uni().await.map_err(|e| e.to_string())?;
@@ -400,19 +405,22 @@ impl Control {
         self.0.ended()
     }
 
-    /// The peer has proven who it is: it may now send as much as a peer may.
+    /// The peer has proven who it is: it may now send as much as a peer may, and its key is known from now on.
     pub fn trust(&self) {
         if let Wire::Quic {
             connection,
             window,
             trusted,
-            place,
+            probation,
             ..
         } = &self.0.wire
         {
             connection.set_receive_window(VarInt::from_u32(*window));
-            place.lock().unwrap_or_else(PoisonError::into_inner).take();
             trusted.send_replace(true);
+            let mut probation = probation.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(probation) = probation.take() {
+                probation.passed();
+            }
         }
     }
 
@@ -491,7 +499,7 @@ enum Wire {
         connection: quinn::Connection,
         window: u32,
         trusted: watch::Sender<bool>,
-        place: Mutex<Option<OwnedSemaphorePermit>>,
+        probation: Mutex<Option<Probation>>,
         consumed: watch::Sender<bool>,
     },
     Memory {

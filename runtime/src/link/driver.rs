@@ -23,7 +23,7 @@ use super::carrier::{Carrier, CloseCode, Closed, Control, Frame, Incoming, Outgo
 pub use super::host::{Channel, FeedRequest, Host, HostFault, Resumption, WantAnswer};
 use super::registry::{Ask, Command, Inbox, Links, Place};
 use crate::door::Clock;
-use crate::worker::Shutdown;
+use crate::worker::{Shutdown, within};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,9 @@ mod tests;
 pub const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 /// At the end of a session, what is being stored and what was sent gets this long.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// But each of them no longer than this once the program stops: a peer that does not answer must not hold up our end, and
+/// what it has not heard it hears in the next session.
+pub const STOP_TIME_MAX: Duration = Duration::from_millis(400);
 /// About so many bytes are stored in one call of [`Host::take_in`].
 pub const TAKE_BYTES_MAX: u64 = 2 << 20;
 /// Pages of a peer's wants that are being made or wait to be sent.
@@ -129,8 +132,9 @@ pub async fn run<H: Host>(
         acknowledged: [0; CLASSES],
         closing: false,
         goodbye: None,
+        shutdown,
     };
-    let end = driver.talk(incoming, shutdown).await;
+    let end = driver.talk(incoming).await;
     if let Some((_, peer)) = &driver.peer {
         driver.host.closed(peer, &end).await;
     }
@@ -169,6 +173,7 @@ struct Driver<H: Host> {
     closing: bool,
     /// How the conversation ended, and whether the peer said so.
     goodbye: Option<(Goodbye, bool)>,
+    shutdown: Shutdown,
 }
 
 /// Groups of one class that wait for the group being stored.
@@ -216,7 +221,8 @@ enum Turn<P> {
 }
 
 impl<H: Host> Driver<H> {
-    async fn talk(&mut self, mut incoming: Incoming, shutdown: Shutdown) -> SessionEnd {
+    async fn talk(&mut self, mut incoming: Incoming) -> SessionEnd {
+        let shutdown = self.shutdown.clone();
         let mut greeting = std::pin::pin!(sleep(GREETING_TIME_MAX));
         let mut broken = None;
         while self.goodbye.is_none() && broken.is_none() {
@@ -247,7 +253,9 @@ impl<H: Host> Driver<H> {
                     // the session has noted the fault and says goodbye
                     if let Err(fault) = self.session.handle_frame(now, &frame.bytes) {
                         self.closing = true;
-                        tracing::warn!(peer = %self.name(), error = %fault, "peer misbehaves");
+                        if self.peer.is_some() {
+                            tracing::warn!(peer = %self.name(), error = %fault, "peer misbehaves");
+                        }
                     }
                 }
                 Turn::Frame(Ok(None)) => {
@@ -447,7 +455,10 @@ impl<H: Host> Driver<H> {
         let outcome = match done {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(HostFault::Peer { code, text })) => {
-                tracing::warn!(peer = %self.name(), error = %text, "session ended: the peer is at fault");
+                // what strangers do is told by who let them in, for they may do it as often as they like
+                if self.peer.is_some() {
+                    tracing::warn!(peer = %self.name(), error = %text, "session ended: the peer is at fault");
+                }
                 return self.close(code, text);
             }
             Ok(Err(HostFault::Here(why))) => {
@@ -544,6 +555,7 @@ impl<H: Host> Driver<H> {
 
     /// Before a stop: lets what is being stored come to its end and be acknowledged.
     async fn settle(&mut self) {
+        let shutdown = self.shutdown.clone();
         let storing = |driver: &Self| driver.classes.iter().any(|taking| taking.busy);
         let settle = async {
             while storing(self)
@@ -553,17 +565,22 @@ impl<H: Host> Driver<H> {
             }
         };
         // what is not stored by now is not acknowledged either, and comes again
-        let _ = timeout(DRAIN_TIME_MAX, settle).await;
+        let _ = within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, settle).await;
     }
 
     /// After the conversation: what was said is delivered, the connection closes, what is being stored is stored.
     async fn finish(&mut self, incoming: Incoming, broken: Option<Closed>) -> SessionEnd {
         let end = self.end(broken);
+        let shutdown = self.shutdown.clone();
+        // who has something to say to this session need not wait for its end
+        self.inbox.commands.close();
+        self.inbox.wants.close();
         // whom we fence has left this connection long ago, as a rule; nobody waits for it
         let fenced = !end.by_peer && end.code == Some(reason::FENCED);
         if self.goodbye.is_some() && !fenced {
-            let farewell = timeout(DRAIN_TIME_MAX, self.farewell(incoming, end.by_peer));
-            if let Ok(Err(closed)) = farewell.await
+            let farewell = self.farewell(incoming, end.by_peer);
+            let farewell = within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, farewell);
+            if let Some(Err(closed)) = farewell.await
                 && closed.code != CloseCode::Done
             {
                 tracing::debug!(peer = %self.remote, error = %closed, "farewell cut short");
@@ -578,7 +595,10 @@ impl<H: Host> Driver<H> {
         };
         self.control.close(code, &end.text);
         let rest = async { while self.work.join_next().await.is_some() {} };
-        if timeout(DRAIN_TIME_MAX, rest).await.is_err() {
+        if within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, rest)
+            .await
+            .is_none()
+        {
             tracing::warn!(peer = %self.remote, "host is still busy with a session that is over");
         }
         // a transaction under way is left to end by itself, never cut off

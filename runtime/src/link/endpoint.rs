@@ -5,17 +5,19 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ConnectionError, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::carrier::Carrier;
-use super::exchange::Exchange;
-use crate::door;
+use super::exchange::{EXCHANGE_TIME_MAX, Exchange};
+use super::places::{Bounds, Holder, Kind, KnownKeys, Origin, Place, Places, Probation};
+use crate::door::{self, Clock};
+use crate::recurring::Recurring;
 use crate::tls::{self, InstanceIdentity};
 
 /// ALPN of sessions.
@@ -24,7 +26,7 @@ pub const ALPN_SESSION: &[u8] = b"zongheng/1";
 pub const ALPN_JOIN: &[u8] = b"zongheng-join/1";
 
 /// Bounds of an endpoint's connections. The memory that quinn may hold is about trusted connections × (connection window
-/// + send window) + strangers × [`Settings::UNTRUSTED_WINDOW`].
+/// + send window) + places of strangers × [`Settings::UNTRUSTED_WINDOW`].
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Bytes that a peer may send ahead on one stream.
@@ -35,12 +37,26 @@ pub struct Settings {
     pub send_window: u32,
     /// The socket's receive and send buffers; the system may give less.
     pub socket_buffer: usize,
-    /// Connections at once.
+    /// Connections at once of every kind, those that are being closed included; a quarter of them is kept for addresses
+    /// of known parties.
     pub connections_max: usize,
-    /// Connections at once whose other side has not proven who it is.
-    pub untrusted_max: usize,
-    /// A handshake must be done within this.
+    /// Connections whose handshake is under way.
+    pub handshakes: Bounds,
+    /// The same, from addresses of known parties.
+    pub known_handshakes: Bounds,
+    /// Newcomers.
+    pub joins: Bounds,
+    /// Sessions whose other side has not proven who it is.
+    pub strangers: Bounds,
+    /// The same, with the TLS key of a known party; the share is that of a key.
+    pub known: Bounds,
+    /// A handshake that we begin must be done within this.
     pub handshake_time_max: Duration,
+    /// Who comes must have proven within this who it is, or have said the first word of its exchange; whatever it sends
+    /// meanwhile does not make it longer.
+    pub greeting_time_max: Duration,
+    /// The same for who has the TLS key of a known party.
+    pub known_time_max: Duration,
     /// A connection is given up after this much silence.
     pub idle: Duration,
     /// The dialling side breaks silence after this.
@@ -79,9 +95,30 @@ impl Default for Settings {
             connection_window: 32 << 20,
             send_window: 16 << 20,
             socket_buffer: 4 << 20,
-            connections_max: 512,
-            untrusted_max: 64,
+            connections_max: 2_048,
+            handshakes: Bounds {
+                places: 128,
+                share: 16,
+            },
+            known_handshakes: Bounds {
+                places: 128,
+                share: 64,
+            },
+            joins: Bounds {
+                places: 64,
+                share: 16,
+            },
+            strangers: Bounds {
+                places: 64,
+                share: 8,
+            },
+            known: Bounds {
+                places: 256,
+                share: 2,
+            },
             handshake_time_max: Duration::from_secs(10),
+            greeting_time_max: Duration::from_secs(5),
+            known_time_max: Duration::from_secs(20),
             idle: Duration::from_secs(45),
             keep_alive: Duration::from_secs(10),
             find_larger_packets: true,
@@ -157,10 +194,11 @@ pub struct Listener {
     endpoint: quinn::Endpoint,
     address: SocketAddr,
     arrivals: mpsc::Receiver<Arrival>,
+    known: KnownKeys,
 }
 
 impl Listener {
-    /// Listens. Must be called within the asynchronous runtime.
+    /// Listens. [`Listener::known_keys`] is empty at first. Must be called within the asynchronous runtime.
     pub fn listen(
         address: SocketAddr,
         identity: &InstanceIdentity,
@@ -173,7 +211,7 @@ impl Listener {
         let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         config
             .transport_config(Arc::new(settings.transport(false)))
-            .max_incoming(settings.untrusted_max * 2)
+            .max_incoming(settings.handshakes.places + settings.known_handshakes.places)
             .incoming_buffer_size(64 << 10)
             .incoming_buffer_size_total(8 << 20);
         let endpoint = open(address, Some(config), identity, settings.socket_buffer)?;
@@ -181,12 +219,24 @@ impl Listener {
             .local_addr()
             .map_err(|source| EndpointError::Bind { address, source })?;
         let (sender, arrivals) = mpsc::channel(16);
-        tokio::spawn(accept(endpoint.clone(), settings, sender));
+        let known = KnownKeys::new();
+        tokio::spawn(accept(
+            endpoint.clone(),
+            Arc::new(settings),
+            known.clone(),
+            sender,
+        ));
         Ok(Self {
             endpoint,
             address,
             arrivals,
+            known,
         })
+    }
+
+    /// The keys of parties that always get in. Whoever proves itself in a session is added.
+    pub fn known_keys(&self) -> KnownKeys {
+        self.known.clone()
     }
 
     /// Where it listens, for a configured port 0.
@@ -205,16 +255,13 @@ impl Listener {
         self.arrivals.close();
     }
 
-    /// Lets the connections that stand end by themselves (their sessions have been told to stop), then ends the rest.
+    /// Ends the connections that still stand, this also ends the accepting task and frees the socket. Sessions have said
+    /// goodbye before.
     pub async fn close(mut self) {
         self.refuse_new();
-        let left = timeout(LEAVE_TIME_MAX, self.endpoint.wait_idle()).await;
-        // this also ends the accepting task and frees the socket
         self.endpoint.close(VarInt::from_u32(0), b"");
-        if left.is_err() {
-            // a peer that never answers must not hold up our end
-            let _ = timeout(Duration::from_secs(3), self.endpoint.wait_idle()).await;
-        }
+        // a peer that never answers must not hold up our end
+        let _ = timeout(CLOSE_TIME_MAX, self.endpoint.wait_idle()).await;
     }
 }
 
@@ -303,13 +350,9 @@ impl Dialer {
                 Err(_) | Ok(Err(ConnectionError::TimedOut)) => DialError::Silent {
                     address: address.to_owned(),
                 },
-                Ok(Err(ConnectionError::ConnectionClosed(close)))
-                    if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED =>
-                {
-                    DialError::Refused {
-                        address: address.to_owned(),
-                    }
-                }
+                Ok(Err(error)) if is_refusal(&error) => DialError::Refused {
+                    address: address.to_owned(),
+                },
                 Ok(Err(error)) => handshake(address, error.to_string()),
             };
         }
@@ -321,7 +364,7 @@ impl Dialer {
         for endpoint in [&self.v4, &self.v6].into_iter().flatten() {
             endpoint.close(VarInt::from_u32(0), b"");
             // a peer that never answers must not hold up our end
-            let _ = timeout(Duration::from_secs(3), endpoint.wait_idle()).await;
+            let _ = timeout(CLOSE_TIME_MAX, endpoint.wait_idle()).await;
         }
     }
 }
@@ -382,37 +425,61 @@ fn open(
     quinn::Endpoint::new(lasting(identity), server, socket, runtime).map_err(bind)
 }
 
-async fn accept(endpoint: quinn::Endpoint, settings: Settings, arrivals: mpsc::Sender<Arrival>) {
-    let settings = Arc::new(settings);
-    let untrusted = Arc::new(Semaphore::new(settings.untrusted_max));
+async fn accept(
+    endpoint: quinn::Endpoint,
+    settings: Arc<Settings>,
+    known: KnownKeys,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let places = Places::new([
+        settings.handshakes,
+        settings.known_handshakes,
+        settings.joins,
+        settings.strangers,
+        settings.known,
+    ]);
+    let unproven = Arc::new(Mutex::new(Recurring::default()));
     while let Some(incoming) = endpoint.accept().await {
-        if endpoint.open_connections() >= settings.connections_max {
+        let origin = Origin::of(incoming.remote_address().ip());
+        let (kind, connections_max) = if known.knows_origin(&origin) {
+            (Kind::KnownAddress, settings.connections_max)
+        } else {
+            (Kind::Handshake, settings.connections_max / 4 * 3)
+        };
+        if endpoint.open_connections() >= connections_max {
             incoming.refuse();
             continue;
         }
         // under pressure, who is not really at the address it names gets nothing
-        let pressed = untrusted.available_permits() < settings.untrusted_max / 2;
-        if pressed && !incoming.remote_address_validated() && incoming.may_retry() {
+        if places.is_pressed(kind) && !incoming.remote_address_validated() && incoming.may_retry() {
             // `retry` fails only where `may_retry` says no
             let _ = incoming.retry();
             continue;
         }
-        let Ok(place) = untrusted.clone().try_acquire_owned() else {
-            incoming.refuse();
-            continue;
-        };
+        let place = places.enter(kind, Holder::Origin(origin));
         let (settings, arrivals) = (settings.clone(), arrivals.clone());
+        let (known, unproven) = (known.clone(), unproven.clone());
         tokio::spawn(async move {
             let remote = incoming.remote_address();
-            let greeted = timeout(
-                settings.handshake_time_max,
-                greet(incoming, &settings, place),
-            );
-            match greeted.await {
-                // nobody accepts any more: dropping the arrival closes it
-                Ok(Ok(arrival)) => drop(arrivals.send(arrival).await),
-                Ok(Err(error)) => tracing::info!(%remote, %error, "handshake failed"),
-                Err(_) => tracing::info!(%remote, "handshake not done in time"),
+            let deadline = sleep(settings.greeting_time_max).deadline();
+            let lost = place.lost();
+            let why = tokio::select! {
+                greeted = timeout_at(deadline, greet(incoming, &settings, place, deadline, known)) => match greeted {
+                    Ok(Ok(arrival)) => {
+                        // nobody accepts any more: dropping the arrival closes it
+                        let _ = arrivals.send(arrival).await;
+                        return;
+                    }
+                    Ok(Err(error)) => error,
+                    Err(_) => "not done in time".to_owned(),
+                },
+                () = lost.cancelled() => "its place has gone to another".to_owned(),
+            };
+            tracing::debug!(%remote, error = %why, "handshake failed");
+            // anybody can cause this as often as he likes
+            let told = lock(&unproven).note("handshake", Clock::system().since_start());
+            if let Some(times) = told {
+                tracing::info!(%remote, error = %why, times, "handshakes failed, this is the last of them");
             }
         });
     }
@@ -421,22 +488,64 @@ async fn accept(endpoint: quinn::Endpoint, settings: Settings, arrivals: mpsc::S
 async fn greet(
     incoming: quinn::Incoming,
     settings: &Settings,
-    place: OwnedSemaphorePermit,
+    mut place: Place,
+    deadline: Instant,
+    known: KnownKeys,
 ) -> Result<Arrival, String> {
     let connection = incoming.await.map_err(|error| error.to_string())?;
     let alpn = connection
         .handshake_data()
         .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
         .and_then(|data| data.protocol);
+    let (key, _) = proof(&connection)?;
+    let origin = Origin::of(connection.remote_address().ip());
+    let is_session = alpn.as_deref() == Some(ALPN_SESSION);
+    let mut deadline = deadline;
     match alpn.as_deref() {
-        Some(ALPN_SESSION) => Carrier::over(connection, Role::Accepted, settings, Some(place))
-            .await
-            .map(Arrival::Session),
-        Some(ALPN_JOIN) => Exchange::accepted(connection, place)
-            .await
-            .map(Arrival::Join),
-        _ => Err("no protocol in common".to_owned()),
+        Some(ALPN_SESSION) if known.knows(&key) => {
+            place.move_to(Kind::KnownKey, Holder::Key(key));
+            deadline += settings
+                .known_time_max
+                .saturating_sub(settings.greeting_time_max);
+        }
+        Some(ALPN_SESSION) => place.move_to(Kind::Session, Holder::Origin(origin)),
+        Some(ALPN_JOIN) => place.move_to(Kind::Join, Holder::Origin(origin)),
+        _ => return Err("no protocol in common".to_owned()),
     }
+    let probation = Probation {
+        place,
+        deadline,
+        key,
+        origin,
+        known,
+    };
+    if is_session {
+        Carrier::over(connection, Role::Accepted, settings, Some(probation))
+            .await
+            .map(Arrival::Session)
+    } else {
+        let rest = EXCHANGE_TIME_MAX.saturating_sub(settings.greeting_time_max);
+        Exchange::accepted(connection, probation, deadline + rest)
+            .await
+            .map(Arrival::Join)
+    }
+}
+
+/// Whether the other side closed of its own will before the handshake was done: it has no place for us now.
+fn is_refusal(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::ApplicationClosed(_) => true,
+        ConnectionError::ConnectionClosed(close) => matches!(
+            close.error_code,
+            quinn::TransportErrorCode::CONNECTION_REFUSED
+                | quinn::TransportErrorCode::APPLICATION_ERROR
+        ),
+        _ => false,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The peer's key and the exporter value of a connection.
@@ -473,7 +582,7 @@ fn handshake(address: &str, detail: String) -> DialError {
 }
 
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-zongheng-1";
-/// When the listener closes, sessions get this long to say goodbye; a little more than they take.
-const LEAVE_TIME_MAX: Duration = Duration::from_secs(12);
+/// Our last word is on its way at once; this long it is waited for that the other side has heard it.
+const CLOSE_TIME_MAX: Duration = Duration::from_millis(300);
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;

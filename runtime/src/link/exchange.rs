@@ -6,15 +6,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use quinn::VarInt;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use super::carrier::CloseCode;
 use super::endpoint::proof;
+use super::places::Probation;
 
 /// Bytes of one frame.
 pub const EXCHANGE_BYTES_MAX: usize = 64 << 10;
-/// Within this a frame must have arrived.
-pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Within this the whole exchange must be done.
+pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(20);
+/// At the end, the other side has this long to take what was said last.
+const FINISH_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Why an exchange stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +32,7 @@ pub enum ExchangeError {
     )]
     TooLong(usize),
     /// The other side was silent for too long.
-    #[error("对端 {} 秒内没有应答", EXCHANGE_TIME_MAX.as_secs())]
+    #[error("对端没有在 {} 秒内完成应答", EXCHANGE_TIME_MAX.as_secs())]
     Silent,
 }
 
@@ -43,27 +47,58 @@ pub struct Exchange {
     connection: quinn::Connection,
     send: quinn::SendStream,
     receive: quinn::RecvStream,
-    _place: Option<OwnedSemaphorePermit>,
+    /// The end of the whole exchange.
+    deadline: Instant,
+    /// The first frame, if it was waited for.
+    first: Option<Vec<u8>>,
+    /// The stranger's place, until the exchange is over.
+    probation: Option<Probation>,
+}
+
+/// Ends an exchange from beside it.
+pub(super) struct Closer {
+    connection: quinn::Connection,
+    lost: CancellationToken,
+}
+
+impl Closer {
+    /// Reading and writing fail from now on.
+    pub(super) fn close(&self, code: CloseCode) {
+        self.connection.close(VarInt::from_u32(code.number()), b"");
+    }
+
+    /// Waits until the connection has ended.
+    pub(super) async fn closed(&self) {
+        self.connection.closed().await;
+    }
+
+    /// Waits until the exchange has lost its place to another.
+    pub(super) async fn displaced(&self) {
+        self.lost.cancelled().await;
+    }
 }
 
 impl Exchange {
     pub(super) async fn dialled(connection: quinn::Connection) -> Result<Self, String> {
+        let deadline = sleep(EXCHANGE_TIME_MAX).deadline();
         let streams = connection.open_bi().await.map_err(|e| e.to_string())?;
-        Self::over(connection, streams, None)
+        Self::over(connection, streams, deadline, None)
     }
 
     pub(super) async fn accepted(
         connection: quinn::Connection,
-        place: OwnedSemaphorePermit,
+        probation: Probation,
+        deadline: Instant,
     ) -> Result<Self, String> {
         let streams = connection.accept_bi().await.map_err(|e| e.to_string())?;
-        Self::over(connection, streams, Some(place))
+        Self::over(connection, streams, deadline, Some(probation))
     }
 
     fn over(
         connection: quinn::Connection,
         (send, receive): (quinn::SendStream, quinn::RecvStream),
-        place: Option<OwnedSemaphorePermit>,
+        deadline: Instant,
+        probation: Option<Probation>,
     ) -> Result<Self, String> {
         let (peer_key, exporter) = proof(&connection)?;
         Ok(Self {
@@ -73,8 +108,28 @@ impl Exchange {
             connection,
             send,
             receive,
-            _place: place,
+            deadline,
+            first: None,
+            probation,
         })
+    }
+
+    /// Ends it from beside it.
+    pub(super) fn closer(&self) -> Closer {
+        let lost = self.probation.as_ref().map(|p| p.place.lost());
+        Closer {
+            connection: self.connection.clone(),
+            lost: lost.unwrap_or_default(),
+        }
+    }
+
+    /// Waits for the first frame, which the next [`Exchange::receive`] gives. A stranger has less time for it than for the
+    /// whole.
+    pub(super) async fn await_first(&mut self) -> Result<(), ExchangeError> {
+        let by = self.probation.as_ref().map(|p| p.deadline);
+        let first = self.receive_by(by.unwrap_or(self.deadline)).await?;
+        self.first = Some(first);
+        Ok(())
     }
 
     /// Sends one frame. More than [`EXCHANGE_BYTES_MAX`] bytes are the caller's mistake and are not sent.
@@ -85,7 +140,7 @@ impl Exchange {
         let mut frame = Vec::with_capacity(4 + bytes.len());
         frame.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
         frame.extend_from_slice(bytes);
-        match timeout(EXCHANGE_TIME_MAX, self.send.write_all(&frame)).await {
+        match timeout_at(self.deadline, self.send.write_all(&frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ExchangeError::Lost(error.to_string())),
             Err(_) => Err(ExchangeError::Silent),
@@ -94,6 +149,13 @@ impl Exchange {
 
     /// The next frame.
     pub async fn receive(&mut self) -> Result<Vec<u8>, ExchangeError> {
+        match self.first.take() {
+            Some(first) => Ok(first),
+            None => self.receive_by(self.deadline).await,
+        }
+    }
+
+    async fn receive_by(&mut self, deadline: Instant) -> Result<Vec<u8>, ExchangeError> {
         let read = async {
             let lost = |error: quinn::ReadExactError| ExchangeError::Lost(error.to_string());
             let mut len = [0; 4];
@@ -106,7 +168,7 @@ impl Exchange {
             self.receive.read_exact(&mut bytes).await.map_err(lost)?;
             Ok(bytes)
         };
-        match timeout(EXCHANGE_TIME_MAX, read).await {
+        match timeout_at(deadline, read).await {
             Ok(read) => read,
             Err(_) => Err(ExchangeError::Silent),
         }
@@ -116,7 +178,8 @@ impl Exchange {
     pub async fn finish(mut self) {
         // both can only fail when the connection is gone already
         let _ = self.send.finish();
-        let _ = timeout(EXCHANGE_TIME_MAX, self.send.stopped()).await;
+        let by = self.deadline.min(sleep(FINISH_TIME_MAX).deadline());
+        let _ = timeout_at(by, self.send.stopped()).await;
         self.connection.close(VarInt::from_u32(0), b"");
     }
 }

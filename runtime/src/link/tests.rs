@@ -9,9 +9,11 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::carrier::{Carrier, CloseCode, Closed, Frame, QUEUE_FRAMES_MAX, SendError};
-use super::endpoint::{ALPN_SESSION, Arrival, DialError, Dialer, Listener, Role, Settings};
+use super::endpoint::{ALPN_SESSION, Arrival, Dialer, Listener, Role, Settings};
 use super::*;
 use crate::tls::InstanceIdentity;
+
+mod strangers;
 
 const AT_MOST: Duration = Duration::from_secs(20);
 
@@ -269,16 +271,22 @@ async fn a_carrier_dropped_in_the_middle_is_no_clean_end() {
 
 /// A client of our TLS with streams of its own, to send what our software does not.
 async fn raw(world: &World, dials: &InstanceIdentity) -> (quinn::Endpoint, quinn::Connection) {
-    let tls = dials.client_config(&[ALPN_SESSION]).expect("tls");
-    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("quic")));
-    let endpoint =
-        quinn::Endpoint::client("127.0.0.1:0".parse().expect("address")).expect("endpoint");
-    let connection = endpoint
-        .connect_with(config, world.listener.address(), "x")
-        .expect("connecting")
-        .await
-        .expect("connected");
+    let from = "127.0.0.1:0".parse().expect("address");
+    let endpoint = quinn::Endpoint::client(from).expect("endpoint");
+    let connecting = begin(&endpoint, dials, world.listener.address(), ALPN_SESSION);
+    let connection = connecting.await.expect("connected");
     (endpoint, connection)
+}
+
+fn begin(
+    endpoint: &quinn::Endpoint,
+    dials: &InstanceIdentity,
+    to: std::net::SocketAddr,
+    alpn: &[u8],
+) -> quinn::Connecting {
+    let tls = dials.client_config(&[alpn]).expect("tls");
+    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("quic")));
+    endpoint.connect_with(config, to, "x").expect("connecting")
 }
 
 async fn check_violation(streams: &[&[u8]], expected: &str) {
@@ -346,26 +354,6 @@ async fn a_stranger_is_heard_only_in_what_introductions_need() {
     ];
     got.sort_by_key(|frame| frame.as_ref().map(|frame| frame.priority));
     assert_eq!(got, [Some(frame(0, 7, 2 << 20)), Some(frame(1, 1, 1))]);
-}
-
-#[tokio::test]
-async fn strangers_take_only_their_own_places() {
-    let mut world = World::with(Settings {
-        untrusted_max: 2,
-        ..Settings::default()
-    });
-    let (_a, _a_accepted, _d1) = world.connect(Settings::default()).await;
-    let (_b, b_accepted, _d2) = world.connect(Settings::default()).await;
-    let dialer = Dialer::new(&world.dials, Settings::default()).expect("dialling");
-    let address = world.address();
-    let refused = within(dialer.session(&address)).await;
-    assert!(
-        matches!(refused, Err(DialError::Refused { .. })),
-        "{:?}",
-        refused.err()
-    );
-    b_accepted.control().trust();
-    let (_c, _c_accepted, _d3) = world.connect(Settings::default()).await;
 }
 
 #[tokio::test]

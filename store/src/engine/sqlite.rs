@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 
 use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
 use crate::keeper::Keeper;
-use crate::{Heads, OpenError, StoreError, migrate};
+use crate::{Heads, OpenError, StoreError, migrate, private};
 
 /// Pages of the log at which the writer itself brings home what [`SqliteStore::checkpoint`] has not: a group of random
 /// updates must not checkpoint at every commit.
@@ -50,7 +50,7 @@ impl SqliteStore {
             folder: folder.to_owned(),
             source,
         };
-        std::fs::create_dir_all(folder).map_err(unusable)?;
+        private::folder(folder).map_err(unusable)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -73,8 +73,10 @@ impl SqliteStore {
                 Err(TryLockError::Error(source)) => return Err(unusable(source)),
             }
         }
+        let file = folder.join("store.db");
+        private::database(&file).map_err(unusable)?;
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("store.db"))
+            .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

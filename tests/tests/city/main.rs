@@ -1,15 +1,18 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
-//! may not, run into; programs that nobody listens to; and a city that nobody prepared.
+//! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep; and a city that
+//! nobody prepared.
 
 mod any_city;
 mod clock;
 mod desk;
+mod folders;
 mod hostile;
 mod journey;
 mod limits;
 mod pipe;
 mod sources;
+mod stop;
 mod world;
 
 use std::process::Command;

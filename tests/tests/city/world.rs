@@ -93,6 +93,12 @@ impl World {
         self.running.clear();
     }
 
+    /// Hands out one process that runs, by its name.
+    pub fn take(&mut self, name: &str) -> Running {
+        let at = self.running.iter().position(|r| r.name() == name);
+        self.running.remove(at.expect("it runs"))
+    }
+
     /// Starts city and districts again.
     pub async fn start_nodes(&mut self) {
         for (program, name, site) in [
@@ -124,6 +130,14 @@ impl World {
     /// A bureau's agent, joined at the district or the city and not running yet. `words` are further arguments of the
     /// invitation.
     pub fn agent(&self, name: &str, database: &Path, at: Program, words: &[&str]) -> AgentSite {
+        let site = self.stranger(name, database);
+        let joining = self.code(name, at, words);
+        run(&host(), Program::Agent, name, &site.join(&joining)).expect("joined");
+        site
+    }
+
+    /// A bureau's agent that nobody has let in.
+    pub fn stranger(&self, name: &str, database: &Path) -> AgentSite {
         let source = SourceSite {
             name: "登记库",
             path: database,
@@ -133,8 +147,11 @@ impl World {
             columns: &COLUMNS,
             page_rows: PAGE_ROWS,
         };
-        let site = AgentSite::write(&self.folder().join(name), &source, &self.ports)
-            .expect("an agent on disk");
+        AgentSite::write(&self.folder().join(name), &source, &self.ports).expect("an agent on disk")
+    }
+
+    /// A code for a bureau's agent.
+    pub fn code(&self, name: &str, at: Program, words: &[&str]) -> String {
         let mut all = vec!["--title", name, "--department", "区市场监管局"];
         all.extend(words);
         let node = match at {
@@ -144,9 +161,7 @@ impl World {
             }
             _ => &self.here,
         };
-        let joining = invite(&host(), at, node, &all).expect("a code");
-        run(&host(), Program::Agent, name, &site.join(&joining)).expect("joined");
-        site
+        invite(&host(), at, node, &all).expect("a code")
     }
 
     /// Starts an agent, which ends with this world.

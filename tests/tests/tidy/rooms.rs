@@ -5,11 +5,12 @@
 use crate::tree::{File, files, hold};
 
 /// A foreign crate and the paths below which it may be named.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("sqlx", &["store/", "agent/src/connector", "deploy/demo/"]),
     ("quinn", &["runtime/"]),
     ("rustls", &["runtime/"]),
     ("rcgen", &["runtime/"]),
+    ("rustix", &["runtime/"]),
     ("askama", &["console/"]),
     ("axum", &["console/"]),
     ("ring", &["protocol/", "runtime/"]),
@@ -21,11 +22,12 @@ const CRATES: [(&str, &[&str]); 8] = [
 ];
 
 /// Manifests that may list a foreign crate, by room. What is not named here is free.
-const MANIFESTS: [(&str, &[&str]); 9] = [
+const MANIFESTS: [(&str, &[&str]); 10] = [
     ("sqlx", &["store", "agent", "tests", "deploy/demo"]),
     ("quinn", &["runtime"]),
     ("rustls", &["runtime"]),
     ("rcgen", &["runtime"]),
+    ("rustix", &["runtime"]),
     ("askama", &["console"]),
     ("axum", &["console"]),
     ("ring", &["protocol", "runtime"]),

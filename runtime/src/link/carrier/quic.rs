@@ -2,6 +2,9 @@
 
 use std::sync::Weak;
 
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 /// First byte of the stream by which a peer says that it has taken everything.
@@ -103,6 +106,20 @@ async fn read(
         if queue.send(frame).await.is_err() {
             return;
         }
+    }
+}
+
+/// Ends the connection of a stranger that has not proven by the deadline who it is, or whose place has gone to another.
+pub(super) async fn watch(deadline: Instant, lost: CancellationToken, shared: Weak<Shared>) {
+    let (code, reason) = tokio::select! {
+        biased;
+        // or it is over
+        _ = trusted(&shared) => return,
+        () = lost.cancelled() => (CloseCode::Busy, "等待验证身份的连接过多，请稍后重试"),
+        () = sleep_until(deadline) => (CloseCode::Silent, "未能及时完成身份验证"),
+    };
+    if let Some(shared) = shared.upgrade() {
+        shared.close(code, reason);
     }
 }
 
