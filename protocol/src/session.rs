@@ -671,6 +671,7 @@ impl Session {
             // the sender goes back when it has not heard our ack: we say it again
             Heard::Again => self.say_acks[usize::from(class)] = true,
             Heard::Elsewhere => return self.out_of_turn("a step that does not follow"),
+            Heard::Beyond => return self.out_of_turn("more under way than was granted"),
         }
         self.deliver();
         Ok(())

@@ -85,7 +85,10 @@ fn bodies_are_those_of_bincode() {
         relayed: h.relayed,
     });
     let body = Vec::from(body);
-    assert_eq!(encode(&Frame::Health(said.to_vec()))[5..], bincode_of(&body));
+    assert_eq!(
+        encode(&Frame::Health(said.to_vec()))[5..],
+        bincode_of(&body)
+    );
 
     let said = crate::frame::Logs {
         end: crate::frame::LogsEnd::Complete,

@@ -119,7 +119,10 @@ impl Hello {
         // the chain says who speaks; openings and closings of who speaks say where his logs are
         admitted.retain(|new| {
             chain.contains(&new.reference)
-                || new.envelope.seat().is_some_and(|seat| seats.contains(&seat))
+                || new
+                    .envelope
+                    .seat()
+                    .is_some_and(|seat| seats.contains(&seat))
         });
         Ok(Believed {
             identities,

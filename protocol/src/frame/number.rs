@@ -208,7 +208,12 @@ mod tests {
     /// The lists of the specification, in its order and without holes.
     #[test]
     fn every_list_is_the_one_of_the_specification() {
-        check(GoodbyeCode::KNOWN, 0.., GoodbyeCode::of, GoodbyeCode::number);
+        check(
+            GoodbyeCode::KNOWN,
+            0..,
+            GoodbyeCode::of,
+            GoodbyeCode::number,
+        );
         check(State::KNOWN, 0.., State::of, State::number);
         check(Reason::KNOWN, 0.., Reason::of, Reason::number);
         check(Figure::KNOWN, 1.., Figure::of, Figure::number);

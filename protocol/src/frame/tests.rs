@@ -321,7 +321,10 @@ fn a_shorter_body_is_broken_wherever_it_ends() {
             assert!(decode(bytes).is_err(), "{frame:?}");
         }
     }
-    for item in every_item().into_iter().filter(|i| i.number() <= ITEM_HIGHEST) {
+    for item in every_item()
+        .into_iter()
+        .filter(|i| i.number() <= ITEM_HIGHEST)
+    {
         let bytes = item.to_bytes();
         for end in 5..bytes.len() {
             let cut = Item::from_parts(item.number(), &bytes[5..end]);
@@ -391,7 +394,14 @@ fn a_broken_item_leaves_its_step_readable() {
         let said = encode(&Frame::Feed(feed(Some(Item::Envelope(envelope(kind))))));
         let fault = decode(&said).expect_err("does not travel as a statement");
         assert!(
-            matches!(fault, FrameFault::Item { class: 0, offset: 70_002, .. }),
+            matches!(
+                fault,
+                FrameFault::Item {
+                    class: 0,
+                    offset: 70_002,
+                    ..
+                }
+            ),
             "kind {kind}: {fault}"
         );
     }
@@ -422,13 +432,28 @@ fn a_hello_within_its_bounds() {
     let most = hello_of((0..64).map(seat).collect());
     assert_eq!(decode(&encode(&most)), Ok(most));
     let statements = vec![envelope(2); 257];
-    check_refused("257 statements", Frame::Hello(Hello { statements, ..hello() }));
+    check_refused(
+        "257 statements",
+        Frame::Hello(Hello {
+            statements,
+            ..hello()
+        }),
+    );
     let release = "x".repeat(256);
     check_refused("a long release", Frame::Hello(Hello { release, ..hello() }));
     let release = "1\0".into();
-    check_refused("a release with U+0000", Frame::Hello(Hello { release, ..hello() }));
+    check_refused(
+        "a release with U+0000",
+        Frame::Hello(Hello { release, ..hello() }),
+    );
     let incarnation = incarnation(1 << 63);
-    check_refused("a counter", Frame::Hello(Hello { incarnation, ..hello() }));
+    check_refused(
+        "a counter",
+        Frame::Hello(Hello {
+            incarnation,
+            ..hello()
+        }),
+    );
     // signatures: order, suite 0, length in suite 1
     let one = encode(&hello_of(vec![Presence {
         seat: SeatId([1; 16]),
@@ -452,22 +477,37 @@ fn a_resume_within_its_bounds() {
     };
     let most = limits::POSITION_MAX;
     check_refused("a cursor", with(&|r| r.cursors[2].offset = most + 1));
-    check_refused("a token at 0", with(&|r| r.cursors[1].token = Token([1; 16])));
+    check_refused(
+        "a token at 0",
+        with(&|r| r.cursors[1].token = Token([1; 16])),
+    );
     check_refused("nine words", with(&|r| r.words = vec![envelope(13); 9]));
     for kind in [1, 2, 9, 11, 12, 14] {
         check_refused("a word", with(&|r| r.words = vec![envelope(kind)]));
     }
     check_refused("an empty word", with(&|r| r.words = vec![Vec::new()]));
-    check_refused("a long word", with(&|r| {
-        r.words = vec![[envelope(10), vec![0; limits::WORD_BYTES_MAX]].concat()];
-    }));
-    check_refused("terms together", with(&|r| {
-        r.interest.regions = vec!["1".into(); 512];
-        r.interest.organisations = vec!["1".into(); 512];
-        r.interest.seats = vec![SeatId::default()];
-    }));
-    check_refused("a region", with(&|r| r.interest.regions = vec!["x".repeat(65)]));
-    check_refused("a code", with(&|r| r.interest.organisations = vec!["x".repeat(82)]));
+    check_refused(
+        "a long word",
+        with(&|r| {
+            r.words = vec![[envelope(10), vec![0; limits::WORD_BYTES_MAX]].concat()];
+        }),
+    );
+    check_refused(
+        "terms together",
+        with(&|r| {
+            r.interest.regions = vec!["1".into(); 512];
+            r.interest.organisations = vec!["1".into(); 512];
+            r.interest.seats = vec![SeatId::default()];
+        }),
+    );
+    check_refused(
+        "a region",
+        with(&|r| r.interest.regions = vec!["x".repeat(65)]),
+    );
+    check_refused(
+        "a code",
+        with(&|r| r.interest.organisations = vec!["x".repeat(82)]),
+    );
     let mut flag = encode(&Frame::Resume(resume()));
     flag[5 + 24 + 3 * 24 + 4] = 2;
     assert!(decode(&flag).is_err(), "a flag that is neither 0 nor 1");
@@ -518,7 +558,10 @@ fn receipts_and_health_within_their_bounds() {
         Frame::Health(vec![said])
     };
     check_refused("reasons", with(&|h| h.reasons = vec![Reason::Disk; 256]));
-    check_refused("figures", with(&|h| h.figures = vec![(Figure::Held, 1); 256]));
+    check_refused(
+        "figures",
+        with(&|h| h.figures = vec![(Figure::Held, 1); 256]),
+    );
     check_refused("release", with(&|h| h.release = "x".repeat(256)));
 }
 
@@ -552,7 +595,10 @@ fn wants_within_their_bounds() {
     check_refused("no statement", want(Want::Statements(Vec::new())));
     let many = vec![reference(1); 257];
     check_refused("257 statements", want(Want::Statements(many)));
-    check_refused("the zero reference", want(Want::Statements(vec![Ref::ZERO])));
+    check_refused(
+        "the zero reference",
+        want(Want::Statements(vec![Ref::ZERO])),
+    );
     let pieces = |suite, from, to| {
         let root = Hash([1; 32]);
         want(Want::Attachment {
@@ -654,7 +700,10 @@ fn items_within_their_bounds() {
         Item::Routed(routed)
     };
     check("no subject", routed(&|r| r.subjects.clear()));
-    check("257 subjects", routed(&|r| r.subjects = vec!["x".into(); 257]));
+    check(
+        "257 subjects",
+        routed(&|r| r.subjects = vec!["x".into(); 257]),
+    );
     check("a subject", routed(&|r| r.subjects = vec!["x".repeat(521)]));
     check("from", routed(&|r| r.from = "x".repeat(65)));
     check("to", routed(&|r| r.to = "x".repeat(65)));

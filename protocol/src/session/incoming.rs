@@ -22,6 +22,8 @@ pub(super) enum Heard {
     Again,
     /// One that does not follow: something before it was lost, or it was overtaken.
     Elsewhere,
+    /// One for which nothing was granted: its sender may have gone back and counts what is under way otherwise than we do.
+    Beyond,
 }
 
 #[derive(Debug)]
@@ -116,18 +118,14 @@ impl Incoming {
         // item do not count, and those that follow each other are one.
         let weight = feed.item.as_ref().map_or(0, Item::weight);
         if self.weight != 0 && self.weight + weight > self.window {
-            return Err(PeerMisbehaved::Conversation(
-                "more under way than was granted",
-            ));
+            return Ok(Heard::Beyond);
         }
         self.received = feed.offset;
         self.interest = feed.interest;
         self.weight += weight;
         match self.waiting.back_mut() {
             Some((last, _))
-                if last.item.is_none()
-                    && feed.item.is_none()
-                    && last.interest == feed.interest =>
+                if last.item.is_none() && feed.item.is_none() && last.interest == feed.interest =>
             {
                 last.offset = feed.offset;
                 last.token = feed.token;

@@ -1,6 +1,6 @@
 //! Whatever the weather: everything arrives once, in order, behind its directory, within the window.
 
-use super::pair::{Entry, Pair, Task, Weather, everything};
+use super::pair::{Entry, Pair, Start, Task, Weather, everything};
 use crate::frame::Interest;
 
 /// What the two sides go through.
@@ -11,10 +11,14 @@ struct Course {
     items: u64,
     /// Bytes of an item at most.
     size: u64,
-    /// Ends of a process at most, and whether its feed is another one afterwards.
-    restarts: (u64, bool),
+    /// Ends of a process at most, and how it may start again.
+    restarts: (u64, &'static [Start]),
     /// Side 1 wants two regions only.
     filtered: bool,
+    /// Side 1 changes its mind so often at most.
+    changes: u32,
+    /// Of a hundred items so many are refused for their bytes.
+    poison: u64,
     /// Wants of each side at most.
     wants: u64,
 }
@@ -25,8 +29,10 @@ impl Course {
             weather,
             items: 40,
             size: 1_500,
-            restarts: (0, false),
+            restarts: (0, &[Start::Same]),
             filtered: false,
+            changes: 0,
+            poison: 0,
             wants: 0,
         }
     }
@@ -47,10 +53,12 @@ fn check(seeds: u64, course: &Course) {
         let mut pair = Pair::new(seed, course.weather.clone(), [everything(), second]);
         for me in 0..2 {
             for _ in 0..pair.rng.below(course.items + 1) {
+                let class = [0, 1, 1, 2, 2, 2][pair.rng.below(6) as usize];
+                let size = pair.rng.below(course.size) as usize;
                 let entry = Entry {
-                    class: [0, 1, 1, 2, 2, 2][pair.rng.below(6) as usize],
-                    size: pair.rng.below(course.size) as usize,
                     region: pair.rng.below(5) as u8,
+                    poison: pair.rng.chance(course.poison),
+                    ..Entry::new(class, size)
                 };
                 // in bursts, some of them before the greeting
                 let when = pair.rng.below(8) * 170;
@@ -61,12 +69,27 @@ fn check(seeds: u64, course: &Course) {
                 pair.at(when, Task::Want(me, id));
             }
         }
-        let (restarts, renew) = course.restarts;
+        let (restarts, starts) = course.restarts;
         for _ in 0..pair.rng.below(restarts + 1) {
             let when = pair.rng.below(2_500);
             let me = pair.rng.below(2) as usize;
-            let renew = renew && pair.rng.chance(50);
-            pair.at(when, Task::Restart(me, renew));
+            let start = starts[pair.rng.below(starts.len() as u64) as usize];
+            pair.at(when, Task::Restart(me, start));
+        }
+        let mut when = 0;
+        for version in 2..2 + course.changes {
+            when += pair.rng.below(500);
+            let regions = (0..5).filter(|_| pair.rng.chance(50));
+            let interest = Interest {
+                version,
+                regions: regions
+                    .collect::<Vec<u8>>()
+                    .iter()
+                    .map(u8::to_string)
+                    .collect(),
+                ..Interest::default()
+            };
+            pair.at(when, Task::Interest(1, interest));
         }
         pair.run();
         pair.check_all_arrived();
@@ -119,7 +142,7 @@ fn when_patience_is_shorter_than_the_way() {
 fn through_restarts() {
     for weather in [Weather::fair(), Weather::foul()] {
         let course = Course {
-            restarts: (5, false),
+            restarts: (5, &[Start::Same]),
             wants: 5,
             ..Course::over(weather)
         };
@@ -131,10 +154,50 @@ fn through_restarts() {
 fn through_restarts_with_another_feed() {
     for weather in [Weather::fair(), Weather::foul()] {
         let course = Course {
-            restarts: (5, true),
+            restarts: (5, &[Start::Same, Start::Renewed]),
             ..Course::over(weather)
         };
         check(200, &course);
+    }
+}
+
+/// A store that was put back without knowing it: what the other side has of it is found to be of another life, and everything
+/// comes again.
+#[test]
+fn of_a_feed_that_was_put_back() {
+    for weather in [Weather::fair(), Weather::foul()] {
+        let course = Course {
+            restarts: (4, &[Start::PutBack, Start::Same]),
+            ..Course::over(weather)
+        };
+        check(300, &course);
+    }
+}
+
+/// Every step says by which interest it was chosen; none is chosen by an older one than the step before it.
+#[test]
+fn of_a_feed_whose_reader_changes_its_mind() {
+    for weather in [Weather::fair(), Weather::foul()] {
+        let course = Course {
+            filtered: true,
+            changes: 6,
+            items: 80,
+            restarts: (1, &[Start::Same]),
+            ..Course::over(weather)
+        };
+        check(300, &course);
+    }
+}
+
+/// One bad item stops nothing but itself: it is refused once, and left out from then on.
+#[test]
+fn of_a_feed_with_items_that_are_refused() {
+    for weather in [Weather::fair(), Weather::foul()] {
+        let course = Course {
+            poison: 10,
+            ..Course::over(weather)
+        };
+        check(150, &course);
     }
 }
 
@@ -144,7 +207,7 @@ fn of_a_filtered_feed() {
         let course = Course {
             filtered: true,
             items: 80,
-            restarts: (2, true),
+            restarts: (2, &[Start::Same, Start::Renewed]),
             ..Course::over(weather)
         };
         check(200, &course);
@@ -210,7 +273,7 @@ fn of_wants_page_by_page() {
         let course = Course {
             items: 5,
             wants: 30,
-            restarts: (2, false),
+            restarts: (2, &[Start::Same]),
             ..Course::over(weather)
         };
         check(200, &course);
@@ -242,7 +305,7 @@ fn of_receipts() {
         let mut expected = Vec::new();
         for n in 0..1 + pair.rng.below(6) {
             let count = pair.rng.below(600);
-            let receipts: Vec<_> = (0..count).map(|i| vec![n as u8, i as u8]).collect();
+            let receipts: Vec<_> = (0..count).map(|i| vec![1, 10, n as u8, i as u8]).collect();
             expected.extend(receipts.clone());
             // the first are there before the greeting
             pair.at(n * 40, Task::Receipts(0, receipts));

@@ -1,15 +1,20 @@
 //! A peer that keeps to no rule: it loses its conversation, and nothing else happens.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
-use super::pair::{Rng, everything, hello, item};
+use super::pair::{
+    Rng, acceptance, everything, health, hello, incarnation, item, log_entry, reference,
+};
 use crate::codec;
 use crate::frame::{
-    Ack, CLASSES, Feed, Frame, Goodbye, Hello, Interest, Item, Resume, VERSIONS, Want, WantFrame,
-    WantPage, reason,
+    Ack, CLASSES, Cursor, Digest, Feed, Frame, Goodbye, GoodbyeCode, Hello, Interest, Item, Logs,
+    LogsEnd, PageCode, Resume, Scope, Statements, Token, Want, WantFrame, WantPage,
 };
+use crate::hash::Ref;
 use crate::limits;
-use crate::session::{Config, Event, Page, PeerMisbehaved, Session};
+use crate::session::{Answer, Config, Event, Page, PeerMisbehaved, Session};
 
 const WINDOW: u64 = 1_000;
 
@@ -38,40 +43,63 @@ fn frames(session: &mut Session) -> Vec<Frame> {
 
 fn resume(window: u64) -> Resume {
     Resume {
-        feed: [1; 16],
-        cursors: [0; CLASSES],
+        incarnation: incarnation(1),
+        cursors: Default::default(),
         interest: everything(),
         window,
+        words: Vec::new(),
     }
 }
 
-/// A session that has greeted the peer with feed 2 and whose three first reads are open.
+/// A session that has greeted the peer with feed 2 and whose three first reads are open, each with number 1.
 fn established(retransmit: Option<u64>, window: u64) -> Session {
     let mut session = fresh(retransmit);
     put(&mut session, &Frame::Hello(hello(2))).expect("a hello");
-    session.accept(0, None, everything());
+    session.accept(0, acceptance(None, everything()));
     put(&mut session, &Frame::Resume(resume(window))).expect("a resume");
+    session.begin(0, false, BTreeSet::new());
     assert!(session.is_established());
     events(&mut session);
     frames(&mut session);
     session
 }
 
-fn feed(class: u8, after: u64, offset: u64, size: usize) -> Frame {
+fn step(class: u8, after: u64, offset: u64, interest: u32, item: Option<Item>) -> Frame {
     Frame::Feed(Feed {
         class,
+        interest,
         after,
         offset,
         directory: 0,
-        item: Some(item(offset, class, size)),
+        token: Token([offset as u8; 16]),
+        item,
     })
 }
 
-fn want(id: u64, resume: &[u8]) -> Frame {
+fn feed(class: u8, after: u64, offset: u64, size: usize) -> Frame {
+    step(class, after, offset, 0, Some(item(offset, class, size)))
+}
+
+fn subject() -> Want {
+    Want::Subject("x".into())
+}
+
+fn want(number: u64, place: &[u8]) -> Frame {
     Frame::Want(WantFrame {
-        id,
-        want: Want::Subject("x".into()),
-        resume: resume.to_vec(),
+        number,
+        want: subject(),
+        place: place.to_vec(),
+    })
+}
+
+fn want_page(number: u64, place: &[u8], next: Option<&[u8]>) -> Frame {
+    Frame::WantPage(WantPage {
+        number,
+        place: place.to_vec(),
+        code: PageCode::Given,
+        built_at: 0,
+        items: Vec::new(),
+        next: next.map(<[u8]>::to_vec),
     })
 }
 
@@ -83,6 +111,10 @@ fn ack(class: u8, offset: u64, window: u64) -> Frame {
     })
 }
 
+fn answer() -> Answer {
+    Answer::none(PageCode::NotHeld)
+}
+
 /// The last frame costs the peer its conversation, the ones before do not.
 fn check_misbehaves(said: Vec<Frame>) {
     let mut session = established(None, WINDOW);
@@ -92,18 +124,26 @@ fn check_misbehaves(said: Vec<Frame>) {
     }
     put(&mut session, last).expect_err("not allowed");
     let closed = events(&mut session).pop();
-    assert!(matches!(closed, Some(Event::Closed(g)) if g.code == reason::MISBEHAVED));
+    assert!(matches!(closed, Some(Event::Closed(g)) if g.code == GoodbyeCode::Misbehaved));
     let goodbye = frames(&mut session).pop();
-    assert!(matches!(goodbye, Some(Frame::Goodbye(g)) if g.code == reason::MISBEHAVED));
+    assert!(matches!(goodbye, Some(Frame::Goodbye(g)) if g.code == GoodbyeCode::Misbehaved));
     // over is over
     assert!(!session.is_established() && !session.may_want());
     put(&mut session, last).expect("is not looked at");
     session.handle_timeout(1_000_000);
     session.handle_grown();
     session.handle_taken(0, 5);
-    session.send_receipts(vec![vec![1]]);
-    session.want(0, 1, Want::Subject("x".into()), Vec::new());
-    session.handle_want_page(1, Vec::new(), Vec::new(), None);
+    session.send_receipts(vec![vec![1, 10]]);
+    session.want(1, subject(), Vec::new());
+    session.handle_want_page(1, Vec::new(), answer());
+    session.send_logs(vec![log_entry(1, 1)], false);
+    session.send_digest(Digest::default());
+    assert!(!session.send_health(0, health(1, 1)));
+    assert!(!session.send_log_news(0, vec![log_entry(1, 1)]));
+    assert!(!session.ask_statements(Scope::All, Ref::ZERO));
+    session.handle_statements(Scope::All, Vec::new(), true);
+    session.begin(0, true, BTreeSet::new());
+    assert_eq!(session.words.held(), 0);
     assert_eq!(events(&mut session), []);
     assert_eq!(frames(&mut session), []);
     assert_eq!(session.poll_timeout(), None);
@@ -121,22 +161,48 @@ fn more_than_was_granted() {
 }
 
 #[test]
-fn a_class_that_does_not_exist() {
-    check_misbehaves(vec![feed(3, 0, 1, 1)]);
-    check_misbehaves(vec![ack(3, 1, WINDOW)]);
+fn a_step_that_does_not_follow() {
+    check_misbehaves(vec![feed(1, 3, 7, 1)]);
+    check_misbehaves(vec![feed(1, 0, 7, 1), feed(1, 8, 9, 1)]);
+}
+
+#[test]
+fn a_step_by_an_interest_that_was_not_stated() {
+    check_misbehaves(vec![step(1, 0, 1, 1, None)]);
+}
+
+#[test]
+fn a_step_by_an_older_interest_than_the_one_before() {
+    let mut session = established(None, WINDOW);
+    session.change_interest(Interest {
+        version: 3,
+        ..everything()
+    });
+    put(&mut session, &step(1, 0, 1, 0, None)).expect("the peer has not heard yet");
+    put(&mut session, &step(1, 1, 2, 3, None)).expect("now it has");
+    put(&mut session, &step(1, 2, 3, 0, None)).expect_err("it cannot forget");
+}
+
+#[test]
+fn a_resume_that_changes_nothing() {
+    let version = |version| {
+        Frame::Resume(Resume {
+            interest: Interest {
+                version,
+                ..everything()
+            },
+            ..resume(WINDOW)
+        })
+    };
+    check_misbehaves(vec![version(0)]);
+    check_misbehaves(vec![version(4), version(4)]);
+    check_misbehaves(vec![version(4), version(3)]);
 }
 
 #[test]
 fn an_acknowledgement_of_what_was_never_sent() {
     check_misbehaves(vec![ack(0, 1, WINDOW)]);
-    check_misbehaves(vec![ack(2, u64::MAX, WINDOW)]);
-}
-
-#[test]
-fn too_many_receipts_in_one_frame() {
-    let receipts = |n| Frame::Receipts(vec![vec![1]; n]);
-    let most = limits::RECEIPTS_PER_FRAME_MAX;
-    check_misbehaves(vec![receipts(most), receipts(most + 1)]);
+    check_misbehaves(vec![ack(2, limits::POSITION_MAX, WINDOW)]);
 }
 
 #[test]
@@ -146,58 +212,150 @@ fn too_many_wants() {
 }
 
 #[test]
-fn a_want_whose_place_is_too_long() {
-    check_misbehaves(vec![want(1, &vec![0; limits::WANT_RESUME_BYTES_MAX + 1])]);
-}
-
-#[test]
-fn a_want_of_a_subject_that_is_none() {
-    let long = Frame::Want(WantFrame {
-        id: 1,
-        want: Want::Subject("x".repeat(limits::SUBJECT_BYTES_MAX + 1)),
-        resume: Vec::new(),
-    });
-    check_misbehaves(vec![long]);
-}
-
-#[test]
-fn an_offset_that_no_store_keeps() {
-    check_misbehaves(vec![feed(1, 0, limits::POSITION_MAX + 1, 1)]);
-    check_misbehaves(vec![Frame::Feed(Feed {
-        class: 1,
-        after: 0,
-        offset: u64::MAX,
-        directory: 0,
-        item: None,
-    })]);
-    let mut session = fresh(None);
-    let said = Frame::Resume(Resume {
-        cursors: [0, 0, u64::MAX],
-        ..resume(WINDOW)
-    });
-    put(&mut session, &said).expect_err("further than any feed reaches");
-}
-
-/// What is kept for a want must not grow with the peer's mood.
-#[test]
-fn a_page_whose_next_place_is_too_long() {
+fn two_questions_about_statements_at_once() {
+    let ask = |n| {
+        Frame::Statements(Statements::Ask {
+            scope: Scope::All,
+            after: reference(n),
+        })
+    };
+    check_misbehaves(vec![ask(1), ask(2)]);
+    // as many as it likes, one after the other
     let mut session = established(None, WINDOW);
-    session.want(0, 1, Want::Subject("x".into()), Vec::new());
-    let page = Frame::WantPage(WantPage {
-        id: 1,
-        resumed: Vec::new(),
-        items: Vec::new(),
-        next: Some(vec![0; limits::WANT_RESUME_BYTES_MAX + 1]),
-    });
-    put(&mut session, &page).expect_err("too long");
+    for n in 1..50 {
+        put(&mut session, &ask(n)).expect("one at a time");
+        assert_eq!(events(&mut session).len(), 1);
+        session.handle_statements(Scope::All, Vec::new(), true);
+        session.handle_statements(Scope::All, Vec::new(), true);
+        let said = frames(&mut session);
+        let pages = said.iter().filter(|f| matches!(f, Frame::Statements(_)));
+        assert!(pages.count() >= 1);
+    }
+}
+
+/// What nobody asked for is not handed on: a page of statements, of a want, or one that goes back.
+#[test]
+fn answers_that_answer_nothing_are_let_pass() {
+    let page = |references: Vec<Ref>, last| {
+        Frame::Statements(Statements::Page {
+            scope: Scope::All,
+            last,
+            references,
+        })
+    };
+    let mut session = established(None, WINDOW);
+    put(&mut session, &page(vec![reference(1)], true)).expect("let pass");
+    put(&mut session, &want_page(9, &[], None)).expect("let pass");
+    assert_eq!(events(&mut session), []);
+    assert!(session.ask_statements(Scope::All, reference(5)));
+    assert!(
+        !session.ask_statements(Scope::All, reference(7)),
+        "one is open"
+    );
+    put(&mut session, &page(vec![reference(6)], true)).expect("let pass");
+    assert_eq!(events(&mut session), [], "it was not said yet");
+    frames(&mut session);
+    put(&mut session, &page(vec![reference(5), reference(6)], true)).expect("let pass");
+    assert_eq!(events(&mut session), [], "it goes back");
+    put(&mut session, &page(vec![reference(6)], false)).expect("the answer");
+    assert!(matches!(
+        events(&mut session)[..],
+        [Event::Statements { last: false, .. }]
+    ));
+    assert!(session.ask_statements(Scope::All, reference(6)));
+}
+
+/// A refusal names what is under way, or it says nothing about our feed.
+#[test]
+fn a_refusal_of_what_was_not_sent_skips_nothing() {
+    for (item, refused) in [
+        (Some((0, 2)), true),
+        (Some((0, 3)), false),
+        (Some((0, 0)), false),
+        (Some((1, 2)), false),
+        (Some((3, 2)), false),
+        (Some((255, 2)), false),
+        (None, false),
+    ] {
+        for code in [GoodbyeCode::ItemRefused, GoodbyeCode::Misbehaved] {
+            let mut session = established(None, WINDOW);
+            let page = Page {
+                items: vec![
+                    (1, Token([1; 16]), super::pair::item(1, 0, 1)),
+                    (2, Token([2; 16]), super::pair::item(2, 0, 1)),
+                ],
+                through: 2,
+                ..Page::default()
+            };
+            session.handle_page(0, 1, page);
+            frames(&mut session);
+            let said = Goodbye {
+                item,
+                ..Goodbye::new(code, "")
+            };
+            put(&mut session, &Frame::Goodbye(said)).expect("a goodbye");
+            let heard = events(&mut session);
+            let expected = refused && code == GoodbyeCode::ItemRefused;
+            let skipped = heard.iter().any(|e| {
+                matches!(
+                    e,
+                    Event::Refused {
+                        class: 0,
+                        offset: 2
+                    }
+                )
+            });
+            assert_eq!(skipped, expected, "{item:?} {code:?}");
+            assert!(matches!(heard.last(), Some(Event::Closed(_))));
+        }
+    }
+}
+
+/// An item that cannot be read costs itself and this conversation, not the link: its sender is told which one it is.
+#[test]
+fn an_item_that_cannot_be_read_is_named() {
+    let mut session = established(None, WINDOW);
+    put(&mut session, &feed(0, 0, 4, 1)).expect("a step");
+    let bad = Item::Envelope(vec![1, 9, 0, 1]);
+    let fault =
+        put(&mut session, &step(0, 4, 6, 0, Some(bad))).expect_err("a header as a statement");
+    assert!(matches!(
+        fault,
+        PeerMisbehaved::Item {
+            class: 0,
+            offset: 6,
+            ..
+        }
+    ));
+    let Some(Frame::Goodbye(goodbye)) = frames(&mut session).pop() else {
+        panic!("a goodbye");
+    };
+    assert_eq!(goodbye.code, GoodbyeCode::ItemRefused);
+    assert_eq!(goodbye.item, Some((0, 6)));
+}
+
+#[test]
+fn an_item_that_is_refused_is_named_and_what_was_stored_before_it_counts() {
+    let mut session = established(None, WINDOW);
+    put(&mut session, &feed(0, 0, 4, 1)).expect("a step");
+    put(&mut session, &feed(0, 4, 6, 1)).expect("a step");
+    session.handle_taken(0, 4);
+    session.refuse_item(0, 6, "签名不符");
+    let said = frames(&mut session);
+    let expected = Goodbye {
+        item: Some((0, 6)),
+        ..Goodbye::new(GoodbyeCode::ItemRefused, "签名不符")
+    };
+    assert_eq!(said, [ack(0, 4, WINDOW), Frame::Goodbye(expected)]);
 }
 
 /// A goodbye's text stands in logs and terminals: bounded, and without what moves a cursor.
 #[test]
 fn a_goodbye_that_is_no_text_for_people() {
     let mut session = established(None, WINDOW);
-    let text = format!("\u{1b}[2J再见\n{}", "长".repeat(1 << 20));
-    put(&mut session, &Frame::Goodbye(Goodbye { code: 0, text })).expect("a goodbye");
+    let text = format!("\u{1b}[2J再见\n{}", "长".repeat(20_000));
+    let said = Goodbye::new(GoodbyeCode::Shutdown, text);
+    put(&mut session, &Frame::Goodbye(said)).expect("a goodbye");
     let Some(Event::Closed(goodbye)) = events(&mut session).pop() else {
         panic!("closed");
     };
@@ -216,8 +374,8 @@ fn a_peer_that_does_not_listen() {
         session.handle_taken(0, n + 1);
         put(&mut session, &want(n, &[])).err();
         for event in events(&mut session) {
-            if let Event::ServeWant { id, resume, .. } = event {
-                session.handle_want_page(id, resume, Vec::new(), None);
+            if let Event::ServeWant { number, place, .. } = event {
+                session.handle_want_page(number, place, answer());
             }
         }
         if !session.is_established() {
@@ -230,25 +388,40 @@ fn a_peer_that_does_not_listen() {
     let mut session = established(None, 1 << 20);
     for n in 0..=limits::RECEIPTS_WAITING_MAX {
         assert!(session.is_established(), "closed after {n}");
-        session.send_receipts(vec![vec![1]]);
+        session.send_receipts(vec![vec![1, 10]]);
     }
     assert!(!session.is_established());
+
+    // newer words take the place of older ones, and of further seats no more are kept than there is room for
+    let mut session = established(None, 1 << 20);
+    for n in 0..3 * limits::LOGS_WAITING_MAX {
+        let mut entry = log_entry(n as u8, n as u64);
+        entry.lane = (n >> 8) as u8;
+        session.send_log_news(0, vec![entry]);
+        let mut word = health(n as u8, 1);
+        word.seat.0[1] = (n >> 8) as u8;
+        session.send_health(0, word);
+        session.send_digest(Digest::default());
+    }
+    let most = limits::LOGS_WAITING_MAX + limits::HEALTH_WAITING_MAX + 3;
+    assert!(session.is_established());
+    assert!(session.words.held() <= most, "{}", session.words.held());
 }
 
 #[test]
 fn only_what_has_room_is_said() {
     let mut session = established(None, 1 << 20);
-    session.send_receipts(vec![vec![1]]);
+    session.send_receipts(vec![vec![1, 10]]);
     put(&mut session, &want(1, &[])).expect("a want");
     events(&mut session);
-    session.handle_want_page(1, Vec::new(), Vec::new(), None);
+    session.handle_want_page(1, Vec::new(), answer());
     let page = |class| Page {
-        items: vec![(1, item(1, class, 10))],
+        items: vec![(1, Token([1; 16]), item(1, class, 10))],
         through: 1,
-        more: false,
+        ..Page::default()
     };
-    session.handle_page(0, 0, 0, page(0));
-    session.handle_page(0, 2, 0, page(2));
+    session.handle_page(0, 1, page(0));
+    session.handle_page(2, 1, page(2));
     let mut said = |open: &[u8]| {
         session
             .poll_transmit_where(0, |priority| open.contains(&priority))
@@ -264,130 +437,54 @@ fn only_what_has_room_is_said() {
     assert_eq!(said(&[0, 1, 2, 3]), None);
 }
 
+/// A page that no frame holds is our own fault and loses nothing; the peer is told so.
 #[test]
-fn another_party_within_the_same_conversation() {
-    check_misbehaves(vec![Frame::Hello(hello(2)), Frame::Hello(hello(3))]);
-}
-
-#[test]
-fn an_interest_with_too_many_terms() {
-    let mut session = fresh(None);
-    put(&mut session, &Frame::Hello(hello(2))).expect("a hello");
-    session.accept(0, None, everything());
-    let wide = Interest {
-        regions: vec![String::new(); limits::INTEREST_TERMS_MAX + 1],
-        ..Interest::default()
+fn more_than_a_frame_holds_is_our_own_fault() {
+    let mut session = established(None, limits::CREDIT_BYTES);
+    let page = Page {
+        items: vec![(1, Token([1; 16]), item(1, 1, limits::FRAME_BYTES_MAX))],
+        through: 1,
+        ..Page::default()
     };
-    let said = Frame::Resume(Resume {
-        interest: wide,
-        ..resume(WINDOW)
-    });
-    put(&mut session, &said).expect_err("too wide");
+    session.handle_page(
+        0,
+        1,
+        Page {
+            through: 1,
+            ..Page::default()
+        },
+    );
+    events(&mut session);
+    session.handle_page(1, 1, page);
+    let said = frames(&mut session);
+    let Some(Frame::Goodbye(goodbye)) = said.last() else {
+        panic!("a goodbye: {said:?}");
+    };
+    assert_eq!(goodbye.code, GoodbyeCode::LocalFault);
+    assert!(!session.is_established());
 }
 
 #[test]
 fn a_page_that_ends_where_it_began() {
     let mut session = established(None, WINDOW);
-    session.want(0, 1, Want::Subject("x".into()), vec![1]);
-    let page = Frame::WantPage(WantPage {
-        id: 1,
-        resumed: vec![1],
-        items: Vec::new(),
-        next: Some(vec![1]),
-    });
-    put(&mut session, &page).expect_err("would never end");
+    session.want(1, subject(), vec![1]);
+    put(&mut session, &want_page(1, &[1], Some(&[1]))).expect_err("would never end");
 }
 
 #[test]
 fn garbage() {
-    for bytes in [&[][..], &[0], &[1], &[2, 0], &[1, 99], &[1, 7, 0, 0, 0]] {
+    for bytes in [
+        &[][..],
+        &[0],
+        &[1],
+        &[3, 0, 0, 0],
+        &[3, 0, 0, 0, 0],
+        &[4, 0, 0, 0, 1, 0],
+        &[7, 255, 255, 255, 255],
+    ] {
         let mut session = established(None, WINDOW);
         session.handle_frame(0, bytes).expect_err("garbage");
         assert!(!session.is_established());
-    }
-}
-
-#[test]
-fn frames_before_the_greeting_are_let_pass() {
-    let page = Frame::WantPage(WantPage {
-        id: 0,
-        resumed: Vec::new(),
-        items: Vec::new(),
-        next: None,
-    });
-    let receipts = Frame::Receipts(vec![vec![1]]);
-    let said = [feed(0, 0, 1, 1), ack(0, 9, 9), want(0, &[]), page, receipts];
-    for frame in said {
-        let mut session = fresh(None);
-        put(&mut session, &frame).expect("may have overtaken the greeting");
-        assert_eq!(events(&mut session), []);
-        put(&mut session, &Frame::Hello(hello(2))).expect("a hello");
-        events(&mut session);
-        put(&mut session, &frame).expect("may have overtaken our word");
-        assert_eq!(events(&mut session), []);
-    }
-}
-
-/// Nothing of our feed goes to a peer of whom we do not know yet who it is.
-#[test]
-fn a_peer_that_was_not_judged_gets_nothing() {
-    let mut session = fresh(None);
-    put(&mut session, &Frame::Resume(resume(WINDOW))).expect("may have overtaken the hello");
-    session.handle_grown();
-    session.send_receipts(vec![vec![1]]);
-    assert!(!session.is_established());
-    assert_eq!(events(&mut session), []);
-    put(&mut session, &Frame::Hello(hello(2))).expect("a hello");
-    put(&mut session, &Frame::Resume(resume(WINDOW))).expect("a resume");
-    session.handle_grown();
-    assert!(!session.is_established());
-    assert_eq!(events(&mut session), [Event::Hello(hello(2))]);
-    assert_eq!(frames(&mut session), [Frame::Hello(hello(1))]);
-
-    // nobody says it again on a carrier that loses nothing: it counts from our word on
-    session.accept(0, None, everything());
-    assert!(session.is_established());
-    let first = session.poll_event();
-    assert_eq!(first, Some(Event::Established(everything())));
-    let said = frames(&mut session);
-    assert!(matches!(&said[..], [Frame::Resume(_), Frame::Receipts(_)]));
-}
-
-#[test]
-fn a_peer_that_is_refused_gets_the_reason() {
-    let mut session = fresh(None);
-    put(&mut session, &Frame::Hello(hello(2))).expect("a hello");
-    put(&mut session, &Frame::Resume(resume(WINDOW))).expect("a resume");
-    session.refuse(reason::NOT_ADMITTED, "未登记");
-    let goodbye = Goodbye {
-        code: reason::NOT_ADMITTED,
-        text: "未登记".into(),
-    };
-    session.accept(0, None, everything());
-    assert!(!session.is_established());
-    let said = frames(&mut session);
-    assert_eq!(said, [Frame::Hello(hello(1)), Frame::Goodbye(goodbye)]);
-}
-
-#[test]
-fn unequal_versions_are_refused() {
-    let (low, high) = VERSIONS;
-    for (min, max, fits) in [
-        (low, high, true),
-        (0, u8::MAX, true),
-        (high + 1, high + 2, false),
-        (0, low - 1, false),
-    ] {
-        let mut session = fresh(None);
-        let said = Hello {
-            frame_min: min,
-            frame_max: max,
-            ..hello(2)
-        };
-        put(&mut session, &Frame::Hello(said)).expect("well formed");
-        let closed = events(&mut session).pop();
-        let refused = matches!(closed, Some(Event::Closed(g)) if g.code == reason::VERSION);
-        assert_eq!(refused, !fits, "{min} to {max}");
     }
 }
 
@@ -399,16 +496,17 @@ fn a_window_without_end_is_cut() {
         if !early {
             put(&mut session, &ack(0, 0, u64::MAX)).expect("an ack");
         }
-        let mut token = 0;
+        let mut read = 1;
         for n in 0..40 {
             let page = Page {
-                items: vec![(n + 1, item(n + 1, 0, 1 << 20))],
+                items: vec![(n + 1, Token([1; 16]), item(n + 1, 0, 1 << 20))],
                 through: n + 1,
                 more: true,
+                ..Page::default()
             };
-            session.handle_page(0, 0, token, page);
+            session.handle_page(0, read, page);
             match events(&mut session).first() {
-                Some(Event::ReadFeed { token: t, .. }) => token = *t,
+                Some(Event::ReadFeed { read: number, .. }) => read = *number,
                 _ => break,
             }
         }
@@ -417,13 +515,88 @@ fn a_window_without_end_is_cut() {
     }
 }
 
+/// A peer that changes its mind without end makes no reads pile up: one of each class is open at a time.
+#[test]
+fn a_peer_that_changes_its_mind_without_end() {
+    let mut session = established(None, WINDOW);
+    let mut reads = 0;
+    for version in 1..2_000 {
+        let interest = Interest {
+            version,
+            ..everything()
+        };
+        let said = Resume {
+            interest,
+            ..resume(WINDOW)
+        };
+        put(&mut session, &Frame::Resume(said)).expect("a newer interest");
+        let read = |e: &&Event| matches!(e, Event::ReadFeed { .. });
+        reads += events(&mut session).iter().filter(read).count();
+    }
+    assert_eq!(reads, 0, "the first ones are still open");
+}
+
+/// Steps without items, chosen by one interest after the other, do not pile up either: no more interests than were stated.
+#[test]
+fn steps_without_items_do_not_pile_up() {
+    let mut session = established(None, WINDOW);
+    // the directory is far behind: nothing can be handed over
+    let step = |after, interest| {
+        Frame::Feed(Feed {
+            class: 1,
+            interest,
+            after,
+            offset: after + 1,
+            directory: 1 << 40,
+            token: Token([1; 16]),
+            item: None,
+        })
+    };
+    session.change_interest(Interest {
+        version: 1,
+        ..everything()
+    });
+    for n in 0..5_000 {
+        put(&mut session, &step(n, u32::from(n > 2_000))).expect("a step");
+    }
+    assert_eq!(session.incoming[1].steps(), 2);
+}
+
+/// Health that is said more often than agreed is looked at once a second, newest word per seat, and of so many seats only.
+#[test]
+fn health_without_end_is_looked_at_now_and_then() {
+    let mut session = established(None, WINDOW);
+    let mut heard = 0;
+    for n in 0..5_000u64 {
+        let all = (0..200).map(|seat| health(seat, n as i64)).collect();
+        let said = codec::encode(&Frame::Health(all));
+        session.handle_frame(n, &said).expect("health");
+        if session.poll_timeout() == Some(n) {
+            session.handle_timeout(n);
+        }
+        heard += events(&mut session).len();
+    }
+    assert!((5..=6).contains(&heard), "{heard} times in five seconds");
+    assert!(session.words.held() <= 200);
+
+    let mut refused = false;
+    for n in 0..2 * limits::HEALTH_WAITING_MAX {
+        let mut word = health(1, 1);
+        word.seat.0[..8].copy_from_slice(&n.to_be_bytes());
+        refused |= session
+            .handle_frame(4_999, &codec::encode(&Frame::Health(vec![word])))
+            .is_err();
+    }
+    assert!(refused && session.words.held() <= limits::HEALTH_WAITING_MAX);
+}
+
 /// Repeating oneself is no way to fill a memory.
 #[test]
 fn repetitions_do_not_pile_up() {
     let mut session = established(Some(100), WINDOW);
     put(&mut session, &feed(0, 0, 1, 1)).expect("a step");
     session.handle_taken(0, 1);
-    session.want(0, 1, Want::Subject("x".into()), Vec::new());
+    session.want(1, subject(), Vec::new());
     let mut calls = 0;
     for n in 0..5_000 {
         put(&mut session, &Frame::Hello(hello(2))).expect("a hello again");
@@ -447,8 +620,8 @@ fn pages_do_not_pile_up() {
     for n in 0..1_000 {
         put(&mut session, &want(n, &[])).expect("a want");
         for event in events(&mut session) {
-            if let Event::ServeWant { id, resume, .. } = event {
-                session.handle_want_page(id, resume, Vec::new(), None);
+            if let Event::ServeWant { number, place, .. } = event {
+                session.handle_want_page(number, place, answer());
             }
         }
     }
@@ -466,27 +639,82 @@ fn some_item() -> impl Strategy<Value = Item> {
     (0..12u64, 0..3u8, 0..700usize).prop_map(|(n, class, size)| item(n, class, size))
 }
 
+fn some_reference() -> impl Strategy<Value = Ref> {
+    (0..5u8).prop_map(|n| if n == 0 { Ref::ZERO } else { reference(n) })
+}
+
+fn some_scope() -> impl Strategy<Value = Scope> {
+    (0..3u8).prop_map(Scope::of)
+}
+
+fn some_statements() -> impl Strategy<Value = Statements> {
+    prop_oneof![
+        (some_scope(), some_offset()).prop_map(|(scope, cursor)| {
+            Statements::Digest(Digest {
+                cursor,
+                scope,
+                ..Digest::default()
+            })
+        }),
+        (some_scope(), some_reference())
+            .prop_map(|(scope, after)| Statements::Ask { scope, after }),
+        (
+            some_scope(),
+            any::<bool>(),
+            prop::collection::vec(some_reference(), 0..3)
+        )
+            .prop_map(|(scope, last, references)| Statements::Page {
+                scope,
+                last,
+                references
+            }),
+        (4..9u8).prop_map(Statements::Unread),
+    ]
+}
+
 fn some_frame() -> impl Strategy<Value = Frame> {
     let cursors = [some_offset(), some_offset(), some_offset()];
     let bytes = || prop::collection::vec(any::<u8>(), 0..3);
+    let some_code = || (0..12u8).prop_map(GoodbyeCode::of);
     prop_oneof![
-        1 => (2..4u8, 0..3u8).prop_map(|(id, min)| {
-            Frame::Hello(Hello { frame_min: min, ..hello(id) })
+        1 => (2..4u8, 9..13u8, 0..9u8).prop_map(|(id, frames, items)| {
+            Frame::Hello(Hello { frames, items, ..hello(id) })
         }),
-        2 => (0..3u8, cursors, some_offset()).prop_map(|(feed, cursors, window)| {
-            Frame::Resume(Resume { feed: [feed; 16], cursors, interest: everything(), window })
+        2 => (0..3u8, cursors, some_offset(), 0..4u32).prop_map(|(feed, cursors, window, version)| {
+            Frame::Resume(Resume {
+                incarnation: incarnation(feed),
+                cursors: cursors.map(|offset| Cursor {
+                    offset,
+                    token: Token([u8::from(offset > 0); 16]),
+                }),
+                interest: Interest { version, ..everything() },
+                window,
+                words: Vec::new(),
+            })
         }),
-        8 => (0..4u8, some_offset(), some_offset(), some_offset(), prop::option::of(some_item()))
-            .prop_map(|(class, after, offset, directory, item)| {
-                Frame::Feed(Feed { class, after, offset, directory, item })
+        8 => (0..4u8, some_offset(), some_offset(), some_offset(), 0..3u32, prop::option::of(some_item()))
+            .prop_map(|(class, after, offset, directory, interest, item)| {
+                let token = Token([offset as u8; 16]);
+                Frame::Feed(Feed { class, interest, after, offset, directory, token, item })
             }),
         4 => (0..4u8, some_offset(), some_offset()).prop_map(|(c, o, w)| ack(c, o, w)),
-        1 => prop::collection::vec(bytes(), 0..4).prop_map(Frame::Receipts),
-        2 => (0..5u64, bytes()).prop_map(|(id, resume)| want(id, &resume)),
-        2 => (0..5u64, bytes(), prop::option::of(bytes())).prop_map(|(id, resumed, next)| {
-            Frame::WantPage(WantPage { id, resumed, items: Vec::new(), next })
+        1 => prop::collection::vec(9..12u8, 0..4).prop_map(|kinds| {
+            Frame::Receipts(kinds.into_iter().map(|kind| vec![1, kind]).collect())
         }),
-        1 => Just(Frame::Goodbye(Goodbye { code: 0, text: String::new() })),
+        2 => (0..5u64, bytes()).prop_map(|(id, place)| want(id, &place)),
+        2 => (0..5u64, bytes(), prop::option::of(bytes())).prop_map(|(id, place, next)| {
+            want_page(id, &place, next.as_deref())
+        }),
+        1 => (some_code(), prop::option::of((0..5u8, some_offset()))).prop_map(|(code, item)| {
+            Frame::Goodbye(Goodbye { code, item, text: String::new() })
+        }),
+        1 => (0..4u8, 0..3u64).prop_map(|(end, n)| Frame::Logs(Logs {
+            end: LogsEnd::of(end),
+            entries: (0..n).map(|n| log_entry(n as u8, n)).collect(),
+        })),
+        1 => (0..3u8).prop_map(|n| Frame::Health((0..n).map(|n| health(n, 1)).collect())),
+        2 => some_statements().prop_map(Frame::Statements),
+        1 => (11..20u8).prop_map(Frame::Unread),
     ]
 }
 
@@ -498,29 +726,45 @@ fn attend(session: &mut Session, rng: &mut Rng, now: u64, open: &mut Vec<Event>)
     while !open.is_empty() && rng.chance(70) {
         let at = rng.below(open.len() as u64) as usize;
         match open.remove(at) {
-            Event::Hello(_) => session.accept(now, None, everything()),
+            Event::Hello(_) => {
+                let cursor = Cursor {
+                    offset: rng.below(3),
+                    token: Token([1; 16]),
+                };
+                let cursors = rng.chance(50).then_some([cursor; CLASSES]);
+                session.accept(now, acceptance(cursors, everything()));
+            }
+            Event::Established(_) => session.begin(now, rng.chance(50), BTreeSet::from([(0, 3)])),
             Event::ReadFeed {
                 class,
                 after,
                 upto,
-                token,
+                read,
                 ..
             } => {
                 let offset = after.saturating_add(1);
                 let end = upto.unwrap_or(10).min(10);
-                let items = (offset <= end).then(|| (offset, item(offset, class, 100)));
+                let token = Token([1; 16]);
+                let items = (offset <= end).then(|| (offset, token, item(offset, class, 100)));
                 let page = Page {
                     items: items.into_iter().collect(),
                     through: end.max(after),
+                    token,
                     more: false,
                 };
-                session.handle_page(now, class, token, page);
+                session.handle_page(class, read, page);
+            }
+            Event::TakeIn { class, items, .. } if rng.chance(3) && !items.is_empty() => {
+                session.refuse_item(class, items[0].0, "");
             }
             Event::TakeIn { class, through, .. } => {
-                session.handle_taken(class, through);
+                session.handle_taken(class, through.offset);
             }
-            Event::ServeWant { id, resume, .. } => {
-                session.handle_want_page(id, resume, Vec::new(), None);
+            Event::ServeWant { number, place, .. } => {
+                session.handle_want_page(number, place, answer());
+            }
+            Event::ServeStatements { scope, after } => {
+                session.handle_statements(scope, vec![after], true);
             }
             _ => {}
         }
@@ -532,7 +776,16 @@ fn attend(session: &mut Session, rng: &mut Rng, now: u64, open: &mut Vec<Event>)
         session.handle_grown();
     }
     if session.may_want() && rng.chance(20) {
-        session.want(now, rng.below(5), Want::Subject("x".into()), vec![0]);
+        session.want(rng.below(5), subject(), vec![0]);
+    }
+    if rng.chance(10) {
+        session.send_health(now, health(rng.below(5) as u8, 1));
+        session.send_log_news(now, vec![log_entry(rng.below(5) as u8, 1)]);
+        session.ask_statements(Scope::All, reference(rng.below(3) as u8 + 1));
+        session.change_interest(Interest {
+            version: rng.below(4) as u32,
+            ..everything()
+        });
     }
     if rng.chance(80) {
         while session.poll_transmit(now).is_some() {}
@@ -562,6 +815,12 @@ fn check_survives(said: &[Vec<u8>], seed: u64, accepted: bool, lossy: bool) {
             assert!(session.outgoing[class].held() <= limits::CREDIT_BYTES + 1_000);
         }
         assert!(session.pages.len() <= limits::WANTS_OPEN_MAX);
+        assert!(session.early_bytes <= limits::EARLY_BYTES_MAX);
+        assert!(
+            session.words.held() <= 100,
+            "{} words",
+            session.words.held()
+        );
     }
 }
 
@@ -589,8 +848,8 @@ proptest! {
         let mut broken = codec::encode(&frame);
         let at = at.index(broken.len());
         broken[at] ^= flip;
-        if let Some(first) = bytes.first_mut() {
-            *first = 1;
+        if let Some(body) = bytes.len().checked_sub(5) {
+            bytes[1..5].copy_from_slice(&(body as u32).to_be_bytes());
         }
         check_survives(&[broken, bytes], 0, true, true);
     }
