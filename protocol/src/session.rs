@@ -446,7 +446,9 @@ impl Session {
     fn read_frame(&mut self, now: Millis, bytes: &[u8]) -> Result<(), PeerMisbehaved> {
         let believed = self.phase == Phase::Accepted;
         if !believed && bytes.len() > codec::HEADER_BYTES + limits::GREETING_FRAME_BYTES_MAX {
-            return Err(PeerMisbehaved::Conversation("a long frame before the hello is believed"));
+            return Err(PeerMisbehaved::Conversation(
+                "a long frame before the hello is believed",
+            ));
         }
         let frame = codec::decode(bytes)?;
         match (self.phase, &frame) {
@@ -873,7 +875,11 @@ impl Session {
             let greeting = self.config.retransmit.map(|p| self.greeted + p);
             return [greeting, heard].into_iter().flatten().min();
         }
-        let paced = [heard, self.words.news.timeout(), self.words.health.timeout()];
+        let paced = [
+            heard,
+            self.words.news.timeout(),
+            self.words.health.timeout(),
+        ];
         let mut next: Option<Millis> = paced.into_iter().flatten().min();
         if let Some(patience) = self.config.retransmit {
             let asked = self.wants.values().filter_map(|a| a.said);
