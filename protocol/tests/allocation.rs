@@ -3,17 +3,24 @@
 
 mod sample;
 
+use protocol::admission::exchange::{FromNewcomer, FromServer};
 use protocol::batch::{Draft, Header};
 use protocol::bytes::Reader;
 use protocol::codec;
-use protocol::directory::{EpochOpening, Identity, Root};
-use protocol::entry::{Head, Hint, Key, Subject, read_fields};
+use protocol::entry::{Head, Hint, Key, Provenance, Subject, read_fields};
 use protocol::envelope::Envelope;
+use protocol::feed_head::FeedHead;
+use protocol::frame::Frame;
+use protocol::hash::Hash;
 use protocol::limits;
 use protocol::merkle::History;
 use protocol::opening::Opening;
 use protocol::receipt::Receipt;
+use protocol::sign::{Keys, Sigs};
 use protocol::slice;
+use protocol::statement::{
+    Activation, Closing, EpochOpening, Erasure, ForkDecision, Identity, Revocation, Root,
+};
 use protocol::value::Value;
 
 /// Peak of the process's address space in bytes, as the kernel counts it; nothing where there is no such file.
@@ -36,14 +43,29 @@ fn decode_as_everything(bytes: &[u8], header: &Header) {
     let _ = Draft::from_bytes(bytes.to_vec());
     let _ = Envelope::from_bytes(bytes);
     let _ = Header::from_bytes(bytes);
+    let _ = Keys::read(&mut Reader::new(bytes, "test"));
+    let _ = Sigs::read(&mut Reader::new(bytes, "test"));
     let _ = Root::from_bytes(bytes);
     let _ = Identity::from_bytes(bytes);
+    let _ = Revocation::from_bytes(bytes);
     let _ = EpochOpening::from_bytes(bytes);
+    let _ = Closing::from_bytes(bytes);
+    let _ = ForkDecision::from_bytes(bytes);
+    let _ = Activation::from_bytes(bytes);
+    let _ = Erasure::from_bytes(bytes);
     let _ = Receipt::from_bytes(bytes);
+    let _ = FeedHead::from_bytes(bytes);
+    let _ = FromNewcomer::from_bytes(bytes);
+    let _ = FromServer::from_bytes(bytes);
+    let _ = Provenance::from_section(bytes);
     let _ = History::from_bytes(bytes);
     let _ = slice::opened(header, bytes);
+    let _ = slice::Parts::of(header, bytes);
+    let _ = slice::merge(header, bytes, bytes, &|_: u32, _: &Hash, _: u8| false);
     let _ = slice::unpack(bytes);
     let _ = codec::decode(bytes);
+    let _ = codec::decode_want(bytes);
+    let _ = codec::decode_routed(bytes);
 }
 
 #[test]
@@ -58,7 +80,7 @@ fn promises_reserve_no_memory() {
         sealed.body.clone(),
         slice::pack(&sealed.body),
         city.department.to_bytes(),
-        codec::encode(&protocol::frame::Frame::Receipts(vec![vec![1; 40]; 3])),
+        codec::encode(&Frame::Receipts(vec![sealed.header.to_bytes(); 3])),
     ];
     decode_as_everything(&seeds[0], &header);
     let before = peak();
@@ -72,14 +94,15 @@ fn promises_reserve_no_memory() {
             decode_as_everything(&bytes, &header);
         }
     }
-    // counts and lengths of bincode's widest forms behind every frame and variant number
-    for variant in 0..12u8 {
-        for marker in [250, 251, 252, 253, 254, 255] {
-            for inner in 0..4u8 {
-                let promise = [&[1, variant, inner, marker], [0xff; 24].as_slice()].concat();
-                decode_as_everything(&promise, &header);
-                let promise = [&[1, variant, marker], [0x3f; 24].as_slice()].concat();
-                decode_as_everything(&promise, &header);
+    // counts and lengths behind every frame number, at every place that a body can have one, in every width
+    for number in 0..=12u8 {
+        for zeros in 0..64usize {
+            for promise in [[0xff; 8], [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], [0x3f; 8]] {
+                let body = [vec![0; zeros], promise.to_vec(), vec![1; 16]].concat();
+                let length = (body.len() as u32).to_be_bytes();
+                let frame = [&[number], length.as_slice(), &body].concat();
+                decode_as_everything(&frame, &header);
+                decode_as_everything(&body, &header);
             }
         }
     }

@@ -2,16 +2,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::batch::{self, Draft, Group, Header, LogState, SealError, Sealed};
+use protocol::batch::{Draft, Header, LogState, Sealed};
 use protocol::entry::Hint;
-use protocol::envelope::{Envelope, kind};
-use protocol::hash::{self, Hash};
+use protocol::envelope::Envelope;
+use protocol::hash::{Hash, Ref};
 use protocol::limits;
-use protocol::merkle;
-use protocol::name::{HybridTime, Lane};
+use protocol::name::Lane;
 use protocol::opening::{self, Closed, Opening};
-use protocol::sign::Suite;
-use protocol::slice::{self, HeaderFault, SliceFault, VerifiedHeader, VerifiedSlice};
+use protocol::slice::{self, Parts, SliceFault, VerifiedHeader, VerifiedSlice};
 
 use crate::sample::{self, City};
 use crate::values;
@@ -35,6 +33,11 @@ fn verified(city: &City, sealed: &Sealed, body: Vec<u8>) -> Result<VerifiedSlice
     slice::verify(header(city, sealed), body)
 }
 
+/// No erasure is known.
+fn none(_: u8) -> bool {
+    false
+}
+
 proptest! {
     #[test]
     fn narrowing_and_merging_keep_the_leaf(
@@ -51,20 +54,21 @@ proptest! {
             let narrowed = read(bytes);
             prop_assert_eq!(narrowed.leaf(), opening.leaf());
             prop_assert_eq!(narrowed.mask(), present & (keep | 1));
-            prop_assert_eq!(narrowed.is_whole(), narrowed.mask() == present);
-            prop_assert!(narrowed.is_whole() || !bytes.windows(16).any(|w| w == salt));
+            prop_assert_eq!(narrowed.is_open(), narrowed.mask() == present);
+            prop_assert_eq!(narrowed.present(), present);
+            prop_assert!(narrowed.is_open() || !bytes.windows(16).any(|w| w == salt));
             prop_assert_eq!(narrowed.narrowed(u16::MAX, Closed::Withheld), bytes.clone());
             for (number, section) in &sections {
                 let expected = (narrowed.mask() & 1 << number != 0).then_some(section.as_slice());
                 prop_assert_eq!(narrowed.section(*number), expected);
             }
         }
-        let merged = read(&one).merged(&read(&other)).expect("one leaf");
-        prop_assert_eq!(&merged, &read(&other).merged(&read(&one)).expect("one leaf"));
+        let merged = read(&one).merged(&read(&other), none).expect("one leaf");
+        prop_assert_eq!(&merged, &read(&other).merged(&read(&one), none).expect("one leaf"));
         prop_assert_eq!(read(&merged).leaf(), opening.leaf());
         prop_assert_eq!(read(&merged).mask(), present & (first | second | 1));
-        prop_assert_eq!(read(&merged).merged(&read(&one)).expect("one leaf"), merged.clone());
-        prop_assert_eq!(read(&merged).merged(&opening).expect("one leaf"), whole.clone());
+        prop_assert_eq!(read(&merged).merged(&read(&one), none).expect("one leaf"), merged.clone());
+        prop_assert_eq!(read(&merged).merged(&opening, none).expect("one leaf"), whole.clone());
         // narrowed twice is narrowed by both
         let twice = read(&one).narrowed(second, Closed::Withheld);
         prop_assert_eq!(read(&twice).mask(), present & (first | 1) & (second | 1));
@@ -76,9 +80,12 @@ proptest! {
         other_salt[bit / 8] ^= 1 << (bit % 8);
         let (one, other) = (whole(&salt, &sections), whole(&other_salt, &sections));
         prop_assert_ne!(read(&one).leaf(), read(&other).leaf());
-        prop_assert!(read(&one).merged(&read(&other)).is_none());
+        prop_assert!(read(&one).merged(&read(&other), none).is_none());
     }
 }
+
+/// Sections of a registration of the sample.
+const ALL: u16 = 1 << 15 | 0b1111;
 
 /// Rows of one batch: which of them, under which hint.
 fn rows() -> impl Strategy<Value = Vec<(u32, u8)>> {
@@ -123,7 +130,7 @@ proptest! {
         let drafts = drafts(&rows);
         let sealed = city.seal(&city.log(), &drafts);
         let all = verified(&city, &sealed, sealed.body.clone()).expect("as sealed");
-        prop_assert!(all.is_complete());
+        prop_assert!(all.has_every_leaf());
         prop_assert_eq!(all.opened().len(), drafts.len());
 
         // every draft is where its index says, unchanged
@@ -139,14 +146,19 @@ proptest! {
 
         let head = header(&city, &sealed);
         let wanted = positions(drafts.len(), &first);
-        let cut = slice::cut(head.header(), &sealed.body, &wanted, |_| keep).expect("our own body");
+        let cut = slice::cut(head.header(), &sealed.body, &wanted, |_| keep);
+        if wanted.is_empty() {
+            prop_assert!(cut.is_err(), "a body says something");
+            return Ok(());
+        }
+        let cut = cut.expect("our own body");
         let part = verified(&city, &sealed, cut.clone()).expect("a cut verifies");
         let indexes: Vec<u32> = part.opened().iter().map(|o| o.index).collect();
         prop_assert_eq!(&indexes, &wanted);
-        prop_assert_eq!(part.is_complete(), wanted.len() == drafts.len());
+        prop_assert_eq!(part.has_every_leaf(), wanted.len() == drafts.len());
         for opened in part.opened() {
             let opening = part.opening(opened).expect("verified");
-            prop_assert_eq!(opening.mask(), 0b1111 & (keep | 1));
+            prop_assert_eq!(opening.mask(), ALL & (keep | 1));
         }
         prop_assert_eq!(
             slice::cut(head.header(), &cut, &positions(wanted.len(), &[true]), |_| u16::MAX).expect("a cut"),
@@ -155,6 +167,9 @@ proptest! {
         );
 
         let again = positions(wanted.len(), &second);
+        if again.is_empty() {
+            return Ok(());
+        }
         let narrower = slice::cut(head.header(), &cut, &again, |_| 1).expect("a cut can be cut");
         let part = verified(&city, &sealed, narrower).expect("a cut of a cut verifies");
         let indexes: Vec<u32> = part.opened().iter().map(|o| o.index).collect();
@@ -205,6 +220,7 @@ proptest! {
         let city = sample::city();
         let mut log = city.log();
         let mut headers: Vec<Header> = Vec::new();
+        let mut references: Vec<Ref> = Vec::new();
         for (n, size) in sizes.iter().enumerate() {
             let drafts: Vec<Draft> = (0..*size)
                 .map(|i| sample::registration((n * 10 + i) as u32, Hint::Unknown))
@@ -216,14 +232,15 @@ proptest! {
             prop_assert!(!sealed.log.expects(&header), "a header is not expected twice");
             log = sealed.log;
             headers.push(header);
+            references.push(sealed.reference);
         }
         // replayed from the start the same; with one left out the next does not fit; in another lane none fits
         let mut replay = city.log();
-        let mut other = LogState::start(&city.opening, city.opening_envelope.hash(), Lane::Cases);
+        let mut other = LogState::start(&city.opening, sample::reference(&city.opening_envelope), Lane::Cases);
         let mut gap = city.log();
         let skip = skip.index(headers.len());
         for (n, header) in headers.iter().enumerate() {
-            let object = hash::object(kind::HEADER, 1, &header.to_bytes());
+            let object = references[n];
             prop_assert!(replay.expects(header));
             replay.advance(object);
             prop_assert!(!other.expects(header));
@@ -234,66 +251,6 @@ proptest! {
             }
         }
         prop_assert_eq!(replay, log);
-    }
-}
-
-#[test]
-fn what_may_not_be_sealed() {
-    let city = sample::city();
-    let log = city.log();
-    let seal = |drafts: &[Draft]| {
-        let identity = city.department.hash();
-        batch::seal(
-            &log,
-            drafts,
-            HybridTime(1),
-            &[1; 32],
-            identity,
-            &city.department_key,
-        )
-        .map(|_| ())
-        .expect_err("refused")
-    };
-    let one = |hint| sample::registration(1, hint);
-    assert_eq!(seal(&[]), SealError::Count(0));
-    let many: Vec<Draft> = (0..1001)
-        .map(|n| sample::registration(n, Hint::Unknown))
-        .collect();
-    assert_eq!(seal(&many), SealError::Count(1001));
-    assert_eq!(
-        seal(&[one(Hint::Unknown), one(Hint::Unknown)]),
-        SealError::Repeated
-    );
-    assert_eq!(
-        seal(&[one(Hint::Unknown), one(Hint::Local)]),
-        SealError::Repeated
-    );
-    let head = sample::head_bytes(&sample::registration_head(1, Hint::Unknown));
-    let large = |bytes: usize| Draft::new(&[(0, head.clone()), (1, vec![0; bytes])]);
-    assert!(matches!(
-        seal(&[large(limits::OPENING_BYTES_MAX)]),
-        SealError::TooLarge(_)
-    ));
-    let fat: Vec<Draft> = (0..40)
-        .map(|n| {
-            let head = sample::head_bytes(&sample::registration_head(n, Hint::Unknown));
-            Draft::new(&[(0, head), (1, vec![0; 200_000])])
-        })
-        .collect();
-    assert!(matches!(seal(&fat), SealError::TooLarge(_)));
-    for sections in [
-        vec![],
-        vec![(1u8, vec![0u8])],
-        vec![(0, head.clone()), (16, vec![0])],
-        vec![(0, head.clone()), (0, head.clone())],
-    ] {
-        let mut bytes = vec![sections.len() as u8];
-        for (number, section) in &sections {
-            bytes.push(*number);
-            bytes.extend((section.len() as u32).to_be_bytes());
-            bytes.extend(section);
-        }
-        assert!(Draft::from_bytes(bytes).is_err(), "{sections:?}");
     }
 }
 
@@ -315,205 +272,130 @@ fn the_largest_opening_can_be_narrowed() {
     assert!(Opening::from_bytes(&whole(&[0; 16], &sections)).is_err());
 }
 
-/// A batch that no sealer of ours would make, well signed: groups of (hint, entries as sections).
-fn forged(city: &City, groups: &[(Hint, Vec<Draft>)]) -> (Envelope, Vec<u8>) {
-    let log = city.log();
-    let mut body = vec![1];
-    body.extend((groups.len() as u16).to_be_bytes());
-    let mut table = Vec::new();
-    for (n, (hint, drafts)) in groups.iter().enumerate() {
-        body.extend((n as u16).to_be_bytes());
-        body.push(0);
-        let mut leaves = Vec::new();
-        for draft in drafts {
-            // a whole opening is a form byte, a salt and what a draft consists of
-            let opening = [&[0], [9; 16].as_slice(), draft.as_bytes()].concat();
-            leaves.push(read(&opening).leaf());
-            body.extend((opening.len() as u32).to_be_bytes());
-            body.extend(opening);
+/// What a holder gets of a batch: leaves by bits, sections open, the reason why others are not.
+#[derive(Debug, Clone)]
+struct Got {
+    leaves: Vec<bool>,
+    keep: u16,
+    why: u8,
+}
+
+fn got() -> impl Strategy<Value = Got> {
+    (vec(any::<bool>(), 1..12), any::<u16>(), 1u8..=3).prop_map(|(leaves, keep, why)| Got {
+        leaves,
+        keep,
+        why,
+    })
+}
+
+/// The body of what a holder gets; nothing if no leaf is chosen.
+fn body_of(header: &Header, sealed: &Sealed, got: &Got) -> Option<Vec<u8>> {
+    let chosen = positions(header.count as usize, &got.leaves);
+    let mut body = slice::cut(header, &sealed.body, &chosen, |_| got.keep).ok()?;
+    // the reason is the sender's word: it may be any
+    for opened in slice::opened(header, &body).expect("our own") {
+        let bytes = body[opened.at.clone()].to_vec();
+        let reason = match got.why {
+            1 => Closed::Withheld,
+            2 => Closed::Compacted,
+            _ => Closed::Erased,
+        };
+        let open = read(&bytes).mask();
+        let other = read(&bytes);
+        // narrowing by the sections that are open anyway changes nothing; closing goes by the whole leaf
+        let again = match other.is_open() {
+            true => bytes.clone(),
+            false => {
+                read(&sealed.body[whole_of(header, sealed, opened.index)]).narrowed(open, reason)
+            }
+        };
+        assert_eq!(again.len(), bytes.len());
+        body[opened.at].copy_from_slice(&again);
+    }
+    Some(body)
+}
+
+fn whole_of(header: &Header, sealed: &Sealed, index: u32) -> std::ops::Range<usize> {
+    let opened = slice::opened(header, &sealed.body).expect("our own");
+    opened[index as usize].at.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// However parts of a batch come, in whatever order, however often, and whenever erasures become known: holders that have
+    /// the same parts and know the same erasures have the same bytes, and what is held is what was given less what is erased.
+    #[test]
+    fn holders_come_to_the_same(
+        parts in vec(got(), 1..5),
+        order in vec(any::<prop::sample::Index>(), 1..12),
+        late in any::<prop::sample::Index>(),
+        erased in vec((0u32..8, 1u8..16), 0..6),
+    ) {
+        let city = sample::city();
+        let (_, sealed) = sample::batches(&city).swap_remove(0);
+        let head = header(&city, &sealed);
+        let header = head.header();
+        let bodies: Vec<Vec<u8>> = parts.iter().filter_map(|g| body_of(header, &sealed, g)).collect();
+        prop_assume!(!bodies.is_empty());
+        let is_erased = |index: u32, _: &Hash, section: u8| erased.contains(&(index, section));
+        let nothing_yet = |_: u32, _: &Hash, _: u8| false;
+
+        // in the order given, everything known from the first
+        let mut one = slice::merge(header, &bodies[0], &bodies[0], &is_erased).expect("our own");
+        for body in &bodies[1..] {
+            one = slice::merge(header, &one, body, &is_erased).expect("our own");
         }
-        table.push(Group {
-            hint: hint.to_bytes(),
-            count: drafts.len() as u32,
-            root: merkle::root(&leaves),
-        });
-    }
-    let tops: Vec<Hash> = table
-        .iter()
-        .map(|g| hash::group(&g.hint, g.count, &g.root))
-        .collect();
-    let header = Header {
-        suite: Suite::Sha256Ed25519,
-        seat: log.log.seat,
-        lane: log.log.lane,
-        epoch: log.epoch,
-        opening: log.log.opening,
-        sequence: 1,
-        previous: log.last,
-        history: log.history.root(),
-        time: HybridTime(1),
-        identity: city.department.hash(),
-        count: table.iter().map(|g| g.count).sum(),
-        groups: table,
-        root: merkle::root(&tops),
-    };
-    (
-        Envelope::signed(kind::HEADER, 1, header.to_bytes(), &city.department_key),
-        body,
-    )
-}
-
-#[test]
-fn the_origin_is_blamed_for_its_own() {
-    let city = sample::city();
-    let row = |n, hint| sample::registration(n, hint);
-    let unreadable = Draft::new(&[(0, vec![0xff])]);
-    let unknown = || Hint::Unknown;
-    for (what, groups, stands) in [
-        (
-            "in order",
-            vec![(unknown(), vec![row(1, unknown()), row(2, unknown())])],
-            true,
-        ),
-        (
-            "another hint than the group's",
-            vec![(unknown(), vec![row(1, Hint::Local)])],
-            false,
-        ),
-        (
-            "out of order",
-            vec![(unknown(), vec![row(2, unknown()), row(1, unknown())])],
-            false,
-        ),
-        (
-            "twice in a group",
-            vec![(unknown(), vec![row(1, unknown()), row(1, unknown())])],
-            false,
-        ),
-        (
-            "twice in two groups",
-            vec![
-                (unknown(), vec![row(1, unknown())]),
-                (Hint::Local, vec![row(1, Hint::Local)]),
-            ],
-            false,
-        ),
-        (
-            "a head that cannot be read",
-            vec![(unknown(), vec![unreadable])],
-            false,
-        ),
-    ] {
-        let (envelope, body) = forged(&city, &groups);
-        let header = slice::verify_header(&city.directory, &envelope).expect("well signed");
-        match slice::verify(header, body) {
-            Ok(_) => assert!(stands, "{what} was taken"),
-            Err(SliceFault::Origin(_)) => assert!(!stands, "{what} was refused"),
-            Err(SliceFault::Relay(e)) => panic!("{what}: the relay is blamed: {e}"),
+        // in another order, some of them again, the erasures late
+        let mut again: Vec<usize> = order.iter().map(|i| i.index(bodies.len())).collect();
+        again.extend((0..bodies.len()).rev());
+        let late = late.index(again.len());
+        let mut other: Option<Vec<u8>> = None;
+        for (step, at) in again.iter().enumerate() {
+            let held = other.as_ref().unwrap_or(&bodies[*at]);
+            other = Some(match step < late {
+                true => slice::merge(header, held, &bodies[*at], &nothing_yet),
+                false => slice::merge(header, held, &bodies[*at], &is_erased),
+            }.expect("our own"));
         }
-    }
-}
+        let other = other.expect("there is a part");
+        let settled = slice::settled(header, &other, &is_erased).expect("our own").unwrap_or(other);
+        prop_assert_eq!(&settled, &one);
+        prop_assert_eq!(slice::settled(header, &one, &is_erased), Ok(None));
 
-/// A relay that changes the hint in a head must not stop the origin's log.
-#[test]
-fn a_relay_cannot_have_the_origin_blamed() {
-    let city = sample::city();
-    let (_, sealed) = sample::batches(&city).swap_remove(0);
-    for (from, to) in [("310115", "310116"), ("registration", "registratioo")] {
-        let mut body = sealed.body.clone();
-        let at = body
-            .windows(from.len())
-            .position(|w| w == from.as_bytes())
-            .expect("it is there");
-        body[at..at + from.len()].copy_from_slice(to.as_bytes());
-        let fault = verified(&city, &sealed, body)
-            .map(|_| ())
-            .expect_err("changed");
-        assert!(matches!(fault, SliceFault::Relay(_)), "{from}: {fault}");
-    }
-}
+        // it verifies, and has what was given less what is erased
+        let slice = slice::verify(head.clone(), one.clone()).expect("a merge verifies");
+        let mut given = Parts::default();
+        for body in &bodies {
+            given.add(&Parts::of(header, body).expect("our own"));
+        }
+        let held = slice.parts().expect("verified");
+        for index in 0..header.count {
+            let gone = (1..16).filter(|n| erased.contains(&(index, *n))).fold(0, |m, n| m | 1 << n);
+            let expected = given.get(index).map(|p| p.open & !gone);
+            prop_assert_eq!(held.get(index).map(|p| p.open), expected);
+        }
 
-#[test]
-fn all_of_a_group_is_written_one_way() {
-    let city = sample::city();
-    let (envelope, body) = forged(
-        &city,
-        &[(Hint::Unknown, vec![sample::registration(1, Hint::Unknown)])],
-    );
-    let header = slice::verify_header(&city.directory, &envelope).expect("well signed");
-    // the same as "some": member 0 of 1, no proof
-    let some = [
-        &body[..5],
-        &[1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
-        &body[6..],
-    ]
-    .concat();
-    assert!(slice::verify(header.clone(), some).is_err());
-    assert!(slice::verify(header, body).is_ok());
-}
-
-#[test]
-fn headers_are_held_until_their_chain_is_known() {
-    let city = sample::city();
-    let (_, sealed) = sample::batches(&city).swap_remove(0);
-    let mut directory =
-        protocol::directory::Directory::trusting(&city.root, &city.root.hash().0).expect("root");
-    let fault = |d: &_| {
-        slice::verify_header(d, &sealed.header)
-            .map(|_| ())
-            .expect_err("unknown")
-    };
-    for statement in [&city.city, &city.district] {
-        assert_eq!(
-            fault(&directory),
-            HeaderFault::UnknownIdentity(city.department.hash())
-        );
-        directory.admit(statement).expect("the chain verifies");
-    }
-    directory
-        .admit(&city.department)
-        .expect("the chain verifies");
-    assert_eq!(
-        fault(&directory),
-        HeaderFault::UnknownOpening(city.opening_envelope.hash())
-    );
-    directory
-        .admit(&city.opening_envelope)
-        .expect("the chain verifies");
-    assert!(slice::verify_header(&directory, &sealed.header).is_ok());
-}
-
-#[test]
-fn bombs_are_refused() {
-    let bound = limits::SLICE_BYTES_MAX;
-    let pack = |bytes: &[u8]| zstd::bulk::compress(bytes, 19).expect("into memory");
-    let good = pack(&vec![0; bound]);
-    assert!(good.len() < 4096);
-    assert_eq!(slice::unpack(&good).map(|b| b.len()), Ok(bound));
-    assert_eq!(slice::unpack(&slice::pack(&[])), Ok(vec![]));
-    let nothing_said = zstd::stream::encode_all(&[0u8; 100][..], 1).expect("into memory");
-    for (what, bytes) in [
-        ("a byte over the bound", pack(&vec![0; bound + 1])),
-        (
-            "a thousand times the bound is not even tried",
-            pack(&vec![0; 64 << 20]),
-        ),
-        ("no size named", nothing_said),
-        ("a second frame", [pack(b"one"), pack(b"two")].concat()),
-        ("an empty frame behind", [pack(b"one"), pack(b"")].concat()),
-        ("bytes behind", [pack(b"one"), vec![0]].concat()),
-        (
-            "a skippable frame behind",
-            [pack(b"one"), vec![0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]].concat(),
-        ),
-        (
-            "a skippable frame before",
-            [vec![0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0], pack(b"one")].concat(),
-        ),
-        ("cut off", good[..good.len() - 3].to_vec()),
-        ("nothing", Vec::new()),
-    ] {
-        assert!(slice::unpack(&bytes).is_err(), "{what}");
+        // taken in part by part, each adding what is missing: the same is held, and nothing twice
+        let mut parts = Parts::default();
+        let mut stored: Option<Vec<u8>> = None;
+        for at in &again {
+            let slice = slice::verify(head.clone(), bodies[*at].clone()).expect("it verifies");
+            let Some(added) = slice.adding(&parts, &is_erased).expect("within the bounds") else {
+                continue;
+            };
+            let added_slice = slice::verify(head.clone(), added.clone()).expect("an addition verifies");
+            parts.add(&added_slice.parts().expect("verified"));
+            prop_assert_eq!(slice.adding(&parts, &is_erased), Ok(None));
+            let held = stored.take().unwrap_or_else(|| added.clone());
+            stored = Some(slice::merge(header, &held, &added, &is_erased).expect("our own"));
+        }
+        let stored = stored.expect("the first part is news");
+        let stored = Parts::of(header, &stored).expect("our own");
+        for index in 0..header.count {
+            prop_assert_eq!(stored.get(index).map(|p| p.open), held.get(index).map(|p| p.open));
+        }
+        prop_assert_eq!(stored.is_whole(header, &is_erased), held.is_whole(header, &is_erased));
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::hash::{self, Hash};
-use protocol::merkle::{self, History};
+use protocol::merkle::{self, History, Subset};
 
 /// The definition: split at the largest power of two below the number of leaves.
 fn defined(leaves: &[Hash]) -> Hash {
@@ -95,6 +95,47 @@ proptest! {
         prop_assert!(merkle::prove_from(count, &members, &held, &longer, &wanted).is_none());
     }
 
+    /// Two subsets together are the subset of both, whichever comes first and however often.
+    #[test]
+    fn subsets_join(
+        count in 1u32..120,
+        first in vec(any::<bool>(), 1..120),
+        second in vec(any::<bool>(), 1..120),
+        bent in any::<prop::sample::Index>(),
+    ) {
+        let all = leaves(count);
+        let every: Vec<u32> = (0..count).collect();
+        let subset = |bits: &[bool]| {
+            let (members, held) = chosen(&every, bits, &all);
+            let proof = merkle::prove(&all, &members);
+            Subset { members, leaves: held, proof }
+        };
+        let (one, other) = (subset(&first), subset(&second));
+        let bit = |bits: &[bool], at: usize| bits[at % bits.len()];
+        let both: Vec<bool> = (0..count as usize)
+            .map(|at| bit(&first, at) || bit(&second, at))
+            .collect();
+        let together = subset(&both);
+        prop_assert_eq!(merkle::join(count, &one, &other), Some(together.clone()));
+        prop_assert_eq!(merkle::join(count, &other, &one), Some(together.clone()));
+        prop_assert_eq!(merkle::join(count, &one, &one), Some(one.clone()));
+        prop_assert_eq!(merkle::join(count, &together, &one), Some(together));
+
+        // what does not fit is no subset
+        let longer = Subset { proof: [one.proof.as_slice(), &[Hash::ZERO]].concat(), ..one.clone() };
+        prop_assert_eq!(merkle::join(count, &longer, &other), None);
+        prop_assert_eq!(merkle::join(count, &other, &longer), None);
+        if !one.proof.is_empty() {
+            let shorter = Subset { proof: one.proof[1..].to_vec(), ..one.clone() };
+            prop_assert_eq!(merkle::join(count, &shorter, &other), None);
+        }
+        if !one.leaves.is_empty() {
+            let mut fewer = one.clone();
+            fewer.leaves.remove(bent.index(one.leaves.len()));
+            prop_assert_eq!(merkle::join(count, &fewer, &other), None);
+        }
+    }
+
     #[test]
     fn members_that_do_not_fit(
         count in 0u32..40,
@@ -106,6 +147,9 @@ proptest! {
         let root = merkle::root_from(count, &members, &held, &proof);
         prop_assert!(sorted || root.is_none());
         let _ = merkle::prove_from(count, &members, &held, &proof, &[0]);
+        let subset = Subset { members, leaves: held, proof };
+        let joined = merkle::join(count, &subset, &subset);
+        prop_assert_eq!(joined, root.filter(|_| count > 0).map(|_| subset));
     }
 
     #[test]

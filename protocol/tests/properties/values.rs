@@ -4,12 +4,19 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use protocol::entry::{Author, Cause, Former, FurtherSubject, Head, Hint, Key, Operation, Subject};
-use protocol::hash::Hash;
+use protocol::hash::{Hash, Ref};
 use protocol::name::{SeatId, Version};
+use protocol::standard_hash::StandardHash;
 use protocol::value::{Attachment, CivilDate, CivilTime, Value};
 
 pub fn hash() -> impl Strategy<Value = Hash> {
     any::<[u8; 32]>().prop_map(Hash)
+}
+
+pub fn reference() -> impl Strategy<Value = Ref> {
+    (1u8..=3, hash()).prop_filter_map("the zero hash names nothing", |(suite, hash)| {
+        (hash != Hash::ZERO).then_some(Ref { suite, hash })
+    })
 }
 
 fn word(max: usize) -> impl Strategy<Value = String> {
@@ -30,14 +37,11 @@ pub fn value() -> impl Strategy<Value = Value> {
         .prop_filter_map("no such time", |(d, h, m, s, u)| {
             CivilTime::new(d, h, m, s, u)
         });
-    let attachment = (hash(), any::<u64>(), "[a-z/]{0,40}", word(80)).prop_map(
-        |(hash, size, media_type, name)| Attachment {
-            hash,
-            size,
-            media_type,
-            name,
-        },
-    );
+    let size = 1..=protocol::limits::ATTACHMENT_BYTES_MAX;
+    let attachment = (size, "[a-z/]{1,40}", word(80), hash())
+        .prop_filter_map("no such attachment", |(size, media_type, name, root)| {
+            Attachment::new(size, media_type, name, root)
+        });
     prop_oneof![
         Just(Value::Null),
         Just(Value::Empty),
@@ -60,12 +64,19 @@ pub fn fields() -> impl Strategy<Value = Vec<(u16, Value)>> {
 pub fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         Just(Subject::None),
+        Just(Subject::Unidentified),
+        identified(),
+    ]
+}
+
+/// A subject that its text tells whole.
+pub fn identified() -> impl Strategy<Value = Subject> {
+    prop_oneof![
         word(72).prop_map(Subject::Uscc),
         word(60).prop_map(Subject::RegistrationNumber),
         word(36).prop_map(Subject::OrganisationCode),
-        word(80).prop_map(Subject::TaxNumber),
-        word(400).prop_map(Subject::NameOnly),
-        (any::<u8>(), any::<[u8; 32]>()).prop_map(|(key_version, pseudonym)| Subject::Person {
+        word(512).prop_map(Subject::TaxNumber),
+        (1u8..=255, any::<[u8; 32]>()).prop_map(|(key_version, pseudonym)| Subject::Person {
             key_version,
             pseudonym
         }),
@@ -76,11 +87,11 @@ pub fn hint() -> impl Strategy<Value = Hint> {
     prop_oneof![
         Just(Hint::Unknown),
         "[0-9]{6}".prop_map(Hint::Division),
-        word(64).prop_map(Hint::Region),
+        "[0-9]{9}".prop_map(Hint::Division),
+        "[a-z0-9][a-z0-9-]{0,63}".prop_map(Hint::Region),
         prop::collection::btree_set(any::<[u8; 16]>(), 1..=16)
             .prop_map(|seats| Hint::Seats(seats.into_iter().map(SeatId).collect())),
         Just(Hint::CityWide),
-        Just(Hint::Local),
     ]
 }
 
@@ -103,50 +114,49 @@ pub fn head() -> impl Strategy<Value = Head> {
     let operation = prop_oneof![
         Just(Operation::State),
         Just(Operation::Retract),
-        (word(64), any::<u32>(), any::<u64>()).prop_map(|(record_type, generation, count)| {
-            Operation::Restated {
-                record_type,
-                generation,
-                count,
-            }
-        }),
+        any::<u64>().prop_map(|count| Operation::Restated { count }),
     ];
     let further =
-        (word(64), subject()).prop_map(|(role, subject)| FurtherSubject { role, subject });
+        (word(64), identified()).prop_map(|(role, subject)| FurtherSubject { role, subject });
     let was = (option::of(subject()), option::of(hint()))
         .prop_map(|(subject, hint)| Former { subject, hint });
-    let author = (word(80), word(80), word(80)).prop_map(|(account, name, department)| Author {
-        account,
-        name,
-        department,
-    });
-    let cause = (any::<u8>(), hash()).prop_map(|(kind, reference)| Cause { kind, reference });
-    let names = (hint(), word(64), key(), word(64), any::<u16>());
+    let author =
+        ("[0-9]{6}\\.[a-z0-9]{2,16}", word(32)).prop_map(|(organisation, person)| Author {
+            organisation,
+            person,
+        });
+    let cause = (any::<u8>(), reference()).prop_map(|(kind, reference)| Cause { kind, reference });
+    let standard = (word(64), any::<u16>(), any::<[u8; 16]>());
+    let names = (hint(), word(64), key(), standard);
     let what = (operation, any::<u32>(), subject(), vec(further, 0..=8), was);
     let rest = (
         option::of(day()),
-        vec(any::<u8>(), 0..64),
         option::of(author),
         vec(cause, 0..=4),
         option::of(version()),
     );
     (names, what, rest).prop_map(|(names, what, rest)| {
-        let (hint, record_type, key, standard, standard_version) = names;
-        let (operation, generation, subject, further, was) = what;
-        let (event_date, source_position, author, cause, base) = rest;
+        let (hint, record_type, key, (standard, standard_version, hash)) = names;
+        let (operation, generation, subject, further, mut was) = what;
+        let (event_date, author, cause, base) = rest;
+        let key = match operation {
+            Operation::Restated { .. } => Key::marker(),
+            _ => key,
+        };
+        was.subject = was.subject.filter(|former| *former != subject);
         Head {
             hint,
             record_type,
             key,
             standard,
             standard_version,
+            standard_hash: StandardHash(hash),
             operation,
             generation,
             subject,
             further,
             was,
             event_date,
-            source_position,
             author,
             cause,
             base,
