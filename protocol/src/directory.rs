@@ -130,6 +130,8 @@ struct Held {
     serials: BTreeMap<SeatId, BTreeMap<u32, Vec<Ref>>>,
     openings: BTreeMap<Ref, VerifiedOpening>,
     epochs: BTreeMap<SeatId, Epochs>,
+    /// How many openings there are under each identity.
+    opened: BTreeMap<Ref, usize>,
     /// By seat and issuer, the greatest of each.
     revocations: BTreeMap<SeatId, BTreeMap<Ref, Verified<Revocation>>>,
     /// By epoch and by whether the city has signed; the greatest of each.

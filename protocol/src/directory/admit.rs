@@ -264,20 +264,20 @@ impl Directory {
         let Some(epochs) = self.held.epochs.get(&opening.seat) else {
             return Ok(());
         };
-        let mut of_identity = 0;
-        let (mut beside, mut ahead) = (0, 0);
-        for other in self.openings(&opening.seat) {
-            let other = other.opening();
-            if other.identity == opening.identity {
-                of_identity += 1;
-                beside += usize::from(other.counter == opening.counter);
-                ahead += usize::from(other.counter > epochs.reached);
-            }
-        }
-        let skips = u64::from(opening.counter) > u64::from(epochs.reached) + 1;
+        let of_identity = self.held.opened.get(&opening.identity).map_or(0, |n| *n);
+        let count = |counters: std::ops::RangeInclusive<u32>| {
+            let others = epochs.by_counter.range(counters).flat_map(|(_, of)| of);
+            let others = others.filter_map(|other| self.opening(other));
+            others
+                .filter(|other| other.opening().identity == opening.identity)
+                .count()
+        };
+        let beside = count(opening.counter..=opening.counter);
+        let next = epochs.reached.saturating_add(1);
+        let skips = opening.counter > next;
         let over = of_identity >= limits::OPENINGS_PER_IDENTITY_MAX
             || beside > limits::VOID_OPENINGS_MAX
-            || (skips && ahead >= limits::OPENINGS_AHEAD_MAX);
+            || (skips && count(next..=u32::MAX) >= limits::OPENINGS_AHEAD_MAX);
         match over {
             true => Err(StatementFault::OverQuota(opening.seat)),
             false => Ok(()),
@@ -371,6 +371,7 @@ impl Directory {
                     .insert(reference, Verified::new(identity, reference));
             }
             Statement::Opening(opening) => {
+                *held.opened.entry(opening.identity).or_default() += 1;
                 let epochs = held.epochs.entry(opening.seat).or_default();
                 epochs
                     .by_counter
