@@ -1,6 +1,6 @@
 //! A carrier: frames of a session between two installations, over QUIC or in memory.
 //!
-//! Four streams per direction, one per priority, each a sequence of `len u32 ‖ bytes`. Frames of one priority arrive in
+//! Four streams per direction, one per priority, each a sequence of frames as the protocol lays them out. Frames of one priority arrive in
 //! order, nothing is promised between priorities. Queues are short and sending waits, so a slow receiver slows its
 //! sender and nothing piles up. What frames say is the session's business.
 //!
@@ -26,7 +26,7 @@ pub const PRIORITIES: usize = 4;
 /// Frames that wait in each queue, per priority and direction.
 pub const QUEUE_FRAMES_MAX: usize = 4;
 /// Bytes of a frame from a peer that has not proven who it is.
-pub const UNTRUSTED_FRAME_BYTES_MAX: usize = 1 << 20;
+pub const UNTRUSTED_FRAME_BYTES_MAX: usize = protocol::limits::GREETING_FRAME_BYTES_MAX;
 /// Bytes of a reason given when closing.
 pub const REASON_BYTES_MAX: usize = 300;
 

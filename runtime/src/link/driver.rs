@@ -11,16 +11,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::frame::{CLASSES, Goodbye, Interest, Item, Want, reason};
+use protocol::frame::{
+    CLASSES, Cursor, Goodbye, GoodbyeCode, Interest, Item, LogEntry, LogsEnd, Scope, Want,
+};
+use protocol::hash::Ref;
 use protocol::limits;
 use protocol::name::SeatId;
-use protocol::session::{Config, Event, Millis, Page, Session};
+use protocol::session::{Acceptance, Answer, Config, Event, Millis, Page, Session};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::LinkEnd;
 use super::carrier::{Carrier, CloseCode, Closed, Control, Frame, Incoming, Outgoing, PRIORITIES};
-pub use super::host::{Channel, FeedRequest, Host, HostFault, Resumption, WantAnswer};
+pub use super::host::{Beginning, Channel, FeedRequest, Given, Group, Host, HostFault};
 use super::registry::{Ask, Command, Inbox, Links, Place};
 use crate::door::Clock;
 use crate::worker::{Shutdown, within};
@@ -39,8 +42,9 @@ pub const STOP_TIME_MAX: Duration = Duration::from_millis(400);
 pub const TAKE_BYTES_MAX: u64 = 2 << 20;
 /// Pages of a peer's wants that are being made or wait to be sent.
 pub const PAGES_AHEAD_MAX: usize = 2;
-/// Frames of receipts that wait to be stored; while there are more, the peer is not heard.
-pub const RECEIPTS_AHEAD_MAX: usize = 4;
+/// Words of the peer that wait to be taken (receipts, states of logs, health, statements); while there are more, it is not
+/// heard.
+pub const WORDS_AHEAD_MAX: usize = 8;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +53,8 @@ pub struct SessionEnd {
     pub party: Option<SeatId>,
     /// Whether the peer ended it.
     pub by_peer: bool,
-    /// One of [`reason`], if either side said goodbye; `None` when the link broke.
-    pub code: Option<u8>,
+    /// The reason, if either side said goodbye; `None` when the link broke.
+    pub code: Option<GoodbyeCode>,
     /// Why, for people.
     pub text: String,
     /// How long it stood, from both sides' acceptance on; zero if it never did.
@@ -62,9 +66,11 @@ impl SessionEnd {
     pub fn link_end(&self) -> LinkEnd {
         let text = self.text.clone();
         match self.code {
-            None | Some(reason::SHUTDOWN) => LinkEnd::Broken(text),
-            Some(reason::FENCED) => LinkEnd::Later(Duration::from_secs(10), text),
-            Some(reason::NOT_ADMITTED) => LinkEnd::Later(Duration::from_secs(15), text),
+            None | Some(GoodbyeCode::Shutdown | GoodbyeCode::LocalFault) => LinkEnd::Broken(text),
+            // the item is skipped from now on; what stands behind it waits for nothing
+            Some(GoodbyeCode::ItemRefused | GoodbyeCode::NewerInstance) => LinkEnd::Broken(text),
+            Some(GoodbyeCode::Fenced) => LinkEnd::Later(Duration::from_secs(10), text),
+            Some(GoodbyeCode::NotAdmitted) => LinkEnd::Later(Duration::from_secs(15), text),
             Some(_) => LinkEnd::Later(Duration::from_secs(60), text),
         }
     }
@@ -118,8 +124,8 @@ pub async fn run<H: Host>(
         inbox: Inbox::new(),
         unsent: Default::default(),
         classes: Default::default(),
-        receipts: VecDeque::new(),
-        storing_receipts: false,
+        words: VecDeque::new(),
+        taking_word: false,
         wanted: VecDeque::new(),
         serving: 0,
         telling: [false; CLASSES],
@@ -132,6 +138,7 @@ pub async fn run<H: Host>(
         acknowledged: [0; CLASSES],
         closing: false,
         goodbye: None,
+        refused: None,
         shutdown,
     };
     let end = driver.talk(incoming).await;
@@ -155,8 +162,9 @@ struct Driver<H: Host> {
     /// peer that does not listen makes nothing pile up here.
     unsent: [Option<Vec<u8>>; PRIORITIES],
     classes: [Taking; CLASSES],
-    receipts: VecDeque<Vec<Vec<u8>>>,
-    storing_receipts: bool,
+    /// Words of the peer that wait for the one that the host is taking.
+    words: VecDeque<Word>,
+    taking_word: bool,
     /// Wants of the peer that wait to be served.
     wanted: VecDeque<(u64, Want, Vec<u8>)>,
     serving: usize,
@@ -173,38 +181,52 @@ struct Driver<H: Host> {
     closing: bool,
     /// How the conversation ended, and whether the peer said so.
     goodbye: Option<(Goodbye, bool)>,
+    /// Which item of our feed the peer's goodbye refuses.
+    refused: Option<(u8, u64)>,
     shutdown: Shutdown,
+}
+
+/// What a peer says that is taken one after the other.
+enum Word {
+    Receipts(Vec<Vec<u8>>),
+    Logs(Vec<LogEntry>, LogsEnd),
+    Health(Vec<protocol::frame::Health>),
+    Digest(protocol::frame::Digest),
+    Statements(Scope, Vec<Ref>, bool),
 }
 
 /// Groups of one class that wait for the group being stored.
 #[derive(Default)]
 struct Taking {
     busy: bool,
-    waiting: VecDeque<(Vec<Item>, u64)>,
+    waiting: VecDeque<(Vec<(u64, Item)>, Cursor, u32)>,
 }
 
 /// What a piece of the host's work came to.
 enum Outcome<P> {
     Authenticated(SeatId, P),
-    Resume(Place, Resumption),
+    Accept(Place, Box<Acceptance>),
+    Begin(Beginning),
     Told,
     Acknowledged {
         class: u8,
     },
     Page {
         class: u8,
-        token: u32,
+        read: u32,
         page: Page,
     },
     Taken {
         class: u8,
         through: u64,
     },
-    ReceiptsStored,
+    /// The word is taken; ask the peer for its statements of this scope behind this one.
+    WordTaken(Option<(Scope, Ref)>),
+    ServedStatements(Scope, Vec<Ref>, bool),
     Served {
-        id: u64,
-        resumed: Vec<u8>,
-        answer: WantAnswer,
+        number: u64,
+        place: Vec<u8>,
+        answer: Box<Answer>,
     },
     WantStored(Option<Ask>),
 }
@@ -217,6 +239,7 @@ enum Turn<P> {
     Grown,
     Room,
     Late,
+    Paced,
     Stop,
 }
 
@@ -236,6 +259,11 @@ impl<H: Host> Driver<H> {
                 break;
             }
             let unsent = std::array::from_fn(|p| self.unsent[p].is_some());
+            let now = millis(&self.clock);
+            let due = self
+                .session
+                .poll_timeout()
+                .map(|at| Duration::from_millis(at.saturating_sub(now).max(1)));
             let turn = tokio::select! {
                 biased;
                 () = shutdown.begun() => Turn::Stop,
@@ -244,8 +272,9 @@ impl<H: Host> Driver<H> {
                 () = self.inbox.handle.rung(), if self.established => Turn::Grown,
                 Some(ask) = self.inbox.wants.recv(), if self.session.may_want() => Turn::Ask(ask),
                 () = room(self.outgoing.as_ref(), unsent) => Turn::Room,
-                frame = incoming.receive(), if self.receipts.len() < RECEIPTS_AHEAD_MAX => Turn::Frame(frame),
+                frame = incoming.receive(), if self.words.len() < WORDS_AHEAD_MAX && self.session.listens() => Turn::Frame(frame),
                 () = &mut greeting, if !self.established => Turn::Late,
+                () = sleep(due.unwrap_or_default()), if due.is_some() => Turn::Paced,
             };
             match turn {
                 Turn::Frame(Ok(Some(frame))) => {
@@ -268,20 +297,27 @@ impl<H: Host> Driver<H> {
                 Turn::Frame(Err(closed)) => broken = Some(closed),
                 Turn::Done(done) => self.done(done),
                 Turn::Command(Command::Receipts(receipts)) => self.session.send_receipts(receipts),
-                Turn::Command(Command::Close { code, text }) => self.close(code, text),
-                Turn::Ask(ask) => {
-                    let now = millis(&self.clock);
-                    self.session.want(now, ask.id, ask.want, ask.resume);
+                Turn::Command(Command::Logs(tips)) => {
+                    self.session.send_log_news(millis(&self.clock), tips);
                 }
+                Turn::Command(Command::Health(all)) => {
+                    for health in all {
+                        self.session.send_health(millis(&self.clock), health);
+                    }
+                }
+                Turn::Command(Command::Digest(digest)) => self.session.send_digest(digest),
+                Turn::Command(Command::Close { code, text }) => self.close(code, text),
+                Turn::Ask(ask) => self.session.want(ask.id, ask.want, ask.resume),
+                Turn::Paced => self.session.handle_timeout(millis(&self.clock)),
                 Turn::Grown => self.session.handle_grown(),
                 Turn::Room => {}
                 Turn::Late => {
                     let text = "对端未能及时完成身份验证";
-                    self.close(reason::NOT_ADMITTED, text);
+                    self.close(GoodbyeCode::NotAdmitted, text);
                 }
                 Turn::Stop => {
                     self.settle().await;
-                    self.close(reason::SHUTDOWN, "程序正在停止");
+                    self.close(GoodbyeCode::Shutdown, "程序正在停止");
                 }
             }
         }
@@ -316,22 +352,23 @@ impl<H: Host> Driver<H> {
                         Ok(Outcome::Authenticated(party, peer))
                     });
                 }
-                Event::Established(interest) => {
+                Event::Established(resume) => {
                     self.established = true;
                     self.established_at = Some(self.clock.since_start());
-                    self.interest = Arc::new(interest.clone());
+                    self.interest = Arc::new(resume.interest.clone());
                     let handle = self.inbox.handle.clone();
                     self.with_peer(async move |host: Arc<H>, peer| {
-                        host.established(&peer, interest, handle).await?;
-                        Ok(Outcome::Told)
+                        let beginning = host.established(&peer, resume, handle).await?;
+                        Ok(Outcome::Begin(beginning))
                     });
                 }
+                Event::InterestChanged(interest) => self.interest = Arc::new(interest),
                 Event::ReadFeed {
                     class,
                     after,
                     upto,
                     bytes_max,
-                    token,
+                    read,
                 } => {
                     let request = FeedRequest {
                         class,
@@ -342,35 +379,77 @@ impl<H: Host> Driver<H> {
                     };
                     self.with_peer(async move |host: Arc<H>, peer| {
                         let page = host.read_feed(&peer, request).await?;
-                        Ok(Outcome::Page { class, token, page })
+                        Ok(Outcome::Page { class, read, page })
+                    });
+                }
+                Event::FeedAnew { class } => {
+                    self.with_peer(async move |host: Arc<H>, peer| {
+                        host.feed_anew(&peer, class).await?;
+                        Ok(Outcome::Told)
                     });
                 }
                 Event::TakeIn {
                     class,
                     items,
                     through,
+                    interest,
                 } => {
                     self.classes[usize::from(class)]
                         .waiting
-                        .push_back((items, through));
+                        .push_back((items, through, interest));
                     self.take_in(class);
                 }
-                Event::Receipts(receipts) => {
-                    self.receipts.push_back(receipts);
-                    self.store_receipts();
-                }
-                Event::ServeWant { id, want, resume } => {
-                    self.wanted.push_back((id, want, resume));
-                }
-                Event::WantPage { id, items, next } => {
+                Event::Receipts(receipts) => self.take_word(Word::Receipts(receipts)),
+                Event::Logs { entries, end } => self.take_word(Word::Logs(entries, end)),
+                Event::Health(health) => self.take_word(Word::Health(health)),
+                Event::Digest(digest) => self.take_word(Word::Digest(digest)),
+                Event::Statements {
+                    scope,
+                    references,
+                    last,
+                } => self.take_word(Word::Statements(scope, references, last)),
+                Event::ServeStatements { scope, after } => {
                     self.with_peer(async move |host: Arc<H>, peer| {
-                        let ask = host.want_page(&peer, id, items, next).await?;
+                        let (references, last) = host.serve_statements(&peer, scope, after).await?;
+                        Ok(Outcome::ServedStatements(scope, references, last))
+                    });
+                }
+                Event::ServeWant {
+                    number,
+                    want,
+                    place,
+                } => {
+                    self.wanted.push_back((number, want, place));
+                }
+                Event::WantPage {
+                    number,
+                    code,
+                    built_at,
+                    items,
+                    next,
+                } => {
+                    let given = Given {
+                        code,
+                        built_at,
+                        items,
+                        next,
+                    };
+                    self.with_peer(async move |host: Arc<H>, peer| {
+                        let ask = host.want_page(&peer, number, given).await?;
                         Ok(Outcome::WantStored(ask))
                     });
                 }
+                Event::Refused { class, offset } => self.refused = Some((class, offset)),
                 Event::Closed(goodbye) => {
-                    // that no frame version is in common both sides find out for themselves
-                    let by_peer = !self.closing && goodbye.code != reason::VERSION;
+                    // that no version is in common both sides find out for themselves
+                    let by_peer = !self.closing && goodbye.code != GoodbyeCode::Version;
+                    if let Some((class, offset)) = self.refused.take() {
+                        let text = goodbye.text.clone();
+                        self.with_peer(async move |host: Arc<H>, peer| {
+                            host.refused(&peer, class, offset, text).await;
+                            Ok(Outcome::Told)
+                        });
+                    }
                     self.goodbye.get_or_insert((goodbye, by_peer));
                 }
             }
@@ -383,58 +462,95 @@ impl<H: Host> Driver<H> {
         if taking.busy {
             return;
         }
-        let Some((mut items, mut through)) = taking.waiting.pop_front() else {
+        let Some((mut items, mut through, interest)) = taking.waiting.pop_front() else {
             return;
         };
-        let weigh = |items: &[Item]| items.iter().map(Item::weight).sum::<u64>();
+        let weigh = |items: &[(u64, Item)]| items.iter().map(|(_, i)| i.weight()).sum::<u64>();
         let mut weight = weigh(&items);
-        while let Some((more, _)) = taking.waiting.front() {
+        while let Some((more, _, version)) = taking.waiting.front() {
             weight += weigh(more);
-            if weight > TAKE_BYTES_MAX {
+            if weight > TAKE_BYTES_MAX || *version != interest {
                 break;
             }
-            if let Some((more, further)) = taking.waiting.pop_front() {
+            if let Some((more, further, _)) = taking.waiting.pop_front() {
                 items.extend(more);
                 through = further;
             }
         }
         taking.busy = true;
+        let group = Group {
+            class,
+            items,
+            through,
+            interest,
+        };
         self.with_peer(async move |host: Arc<H>, peer| {
-            host.take_in(&peer, class, items, through).await?;
-            Ok(Outcome::Taken { class, through })
+            host.take_in(&peer, group).await?;
+            Ok(Outcome::Taken {
+                class,
+                through: through.offset,
+            })
         });
     }
 
     /// Makes pages for the peer's wants, a few ahead of what it takes.
     fn serve_wants(&mut self) {
         while self.serving + self.session.pages_waiting() < PAGES_AHEAD_MAX {
-            let Some((id, want, resume)) = self.wanted.pop_front() else {
+            let Some((number, want, place)) = self.wanted.pop_front() else {
                 return;
             };
             self.serving += 1;
             self.with_peer(async move |host: Arc<H>, peer| {
-                let resumed = resume.clone();
-                let answer = host.serve_want(&peer, want, resume).await?;
+                let answer = host.serve_want(&peer, want, place.clone()).await?;
                 Ok(Outcome::Served {
-                    id,
-                    resumed,
-                    answer,
+                    number,
+                    place,
+                    answer: Box::new(answer),
                 })
             });
         }
     }
 
-    fn store_receipts(&mut self) {
-        if self.storing_receipts {
+    /// Hands a word of the peer to the host, after those before it.
+    fn take_word(&mut self, word: Word) {
+        self.words.push_back(word);
+        self.take_next_word();
+    }
+
+    fn take_next_word(&mut self) {
+        if self.taking_word {
             return;
         }
-        let Some(receipts) = self.receipts.pop_front() else {
+        let Some(word) = self.words.pop_front() else {
             return;
         };
-        self.storing_receipts = true;
+        self.taking_word = true;
         self.with_peer(async move |host: Arc<H>, peer| {
-            host.receipts(&peer, receipts).await?;
-            Ok(Outcome::ReceiptsStored)
+            let ask = match word {
+                Word::Receipts(receipts) => {
+                    host.receipts(&peer, receipts).await?;
+                    None
+                }
+                Word::Logs(entries, end) => {
+                    host.logs(&peer, entries, end).await?;
+                    None
+                }
+                Word::Health(health) => {
+                    host.health(&peer, health).await?;
+                    None
+                }
+                Word::Digest(digest) => {
+                    let scope = digest.scope;
+                    let differs = host.digest(&peer, digest).await?;
+                    differs.then_some((scope, Ref::ZERO))
+                }
+                Word::Statements(scope, references, last) => {
+                    let behind = references.last().copied().filter(|_| !last);
+                    host.statements(&peer, scope, references, last).await?;
+                    behind.map(|behind| (scope, behind))
+                }
+            };
+            Ok(Outcome::WordTaken(ask))
         });
     }
 
@@ -461,13 +577,28 @@ impl<H: Host> Driver<H> {
                 }
                 return self.close(code, text);
             }
+            Ok(Err(HostFault::Item {
+                class,
+                offset,
+                text,
+            })) => {
+                tracing::warn!(peer = %self.name(), class, offset, error = %text, "session ended: an item of the peer is refused");
+                self.closing = true;
+                return self.session.refuse_item(class, offset, text);
+            }
             Ok(Err(HostFault::Here(why))) => {
                 tracing::error!(peer = %self.name(), error = %why, "session ended: we cannot go on");
-                return self.close(reason::SHUTDOWN, "本端暂时无法处理，稍后可重新连接");
+                return self.close(
+                    GoodbyeCode::LocalFault,
+                    "对端节点暂时无法处理（磁盘或程序故障），稍后自动重连；请其运维人员查看其状态",
+                );
             }
             Err(panic) => {
                 tracing::error!(peer = %self.name(), error = %panic, "session ended: host panicked");
-                return self.close(reason::SHUTDOWN, "本端程序异常，稍后可重新连接");
+                return self.close(
+                    GoodbyeCode::LocalFault,
+                    "对端节点程序异常，稍后自动重连；请其运维人员查看其日志",
+                );
             }
         };
         match outcome {
@@ -481,39 +612,45 @@ impl<H: Host> Driver<H> {
                     let place = links
                         .take_over(party, &handle, &control, &remote, since_us)
                         .await;
-                    let resumption = host.resume(&peer).await?;
-                    Ok(Outcome::Resume(place, resumption))
+                    let acceptance = host.accept(&peer).await?;
+                    Ok(Outcome::Accept(place, Box::new(acceptance)))
                 });
             }
-            Outcome::Resume(place, resumption) => {
+            Outcome::Accept(place, acceptance) => {
                 self.place = Some(place);
-                self.session
-                    .accept(now, resumption.cursors, resumption.interest);
+                self.session.accept(now, *acceptance);
             }
-            Outcome::Page { class, token, page } => {
-                self.session.handle_page(now, class, token, page);
+            Outcome::Begin(beginning) => {
+                self.session.begin(now, beginning.anew, beginning.skip);
+            }
+            Outcome::Page { class, read, page } => {
+                self.session.handle_page(class, read, page);
             }
             Outcome::Taken { class, through } => {
                 self.classes[usize::from(class)].busy = false;
                 self.session.handle_taken(class, through);
                 self.take_in(class);
             }
-            Outcome::ReceiptsStored => {
-                self.storing_receipts = false;
-                self.store_receipts();
+            Outcome::WordTaken(ask) => {
+                self.taking_word = false;
+                if let Some((scope, after)) = ask {
+                    // what is asked already is answered; a difference that stands is seen again
+                    self.session.ask_statements(scope, after);
+                }
+                self.take_next_word();
+            }
+            Outcome::ServedStatements(scope, references, last) => {
+                self.session.handle_statements(scope, references, last);
             }
             Outcome::Served {
-                id,
-                resumed,
+                number,
+                place,
                 answer,
             } => {
                 self.serving -= 1;
-                self.session
-                    .handle_want_page(id, resumed, answer.items, answer.next);
+                self.session.handle_want_page(number, place, *answer);
             }
-            Outcome::WantStored(Some(ask)) => {
-                self.session.want(now, ask.id, ask.want, ask.resume);
-            }
+            Outcome::WantStored(Some(ask)) => self.session.want(ask.id, ask.want, ask.resume),
             Outcome::Acknowledged { class } => self.telling[usize::from(class)] = false,
             Outcome::WantStored(None) | Outcome::Told => {}
         }
@@ -576,7 +713,7 @@ impl<H: Host> Driver<H> {
         self.inbox.commands.close();
         self.inbox.wants.close();
         // whom we fence has left this connection long ago, as a rule; nobody waits for it
-        let fenced = !end.by_peer && end.code == Some(reason::FENCED);
+        let fenced = !end.by_peer && end.code == Some(GoodbyeCode::Fenced);
         if self.goodbye.is_some() && !fenced {
             let farewell = self.farewell(incoming, end.by_peer);
             let farewell = within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, farewell);
@@ -587,9 +724,10 @@ impl<H: Host> Driver<H> {
             }
         }
         let code = match end.code {
-            Some(reason::SHUTDOWN) => CloseCode::Stopping,
-            Some(reason::FENCED) => CloseCode::Superseded,
-            Some(reason::NOT_ADMITTED) => CloseCode::Unauthorised,
+            Some(GoodbyeCode::Shutdown) => CloseCode::Stopping,
+            Some(GoodbyeCode::Fenced) => CloseCode::Superseded,
+            Some(GoodbyeCode::NotAdmitted | GoodbyeCode::Revoked) => CloseCode::Unauthorised,
+            Some(GoodbyeCode::LocalFault) => CloseCode::Internal,
             Some(_) => CloseCode::Violation,
             None => CloseCode::Lost,
         };
@@ -614,10 +752,10 @@ impl<H: Host> Driver<H> {
             // the word itself was lost, the connection's reason was not
             (None, Some(closed)) => {
                 let code = match closed.code {
-                    CloseCode::Stopping => Some(reason::SHUTDOWN),
-                    CloseCode::Superseded => Some(reason::FENCED),
-                    CloseCode::Unauthorised => Some(reason::NOT_ADMITTED),
-                    CloseCode::Violation => Some(reason::MISBEHAVED),
+                    CloseCode::Stopping => Some(GoodbyeCode::Shutdown),
+                    CloseCode::Superseded => Some(GoodbyeCode::Fenced),
+                    CloseCode::Unauthorised => Some(GoodbyeCode::NotAdmitted),
+                    CloseCode::Violation => Some(GoodbyeCode::Misbehaved),
                     _ => None,
                 };
                 (closed.by_peer, code, closed.reason)
@@ -665,7 +803,7 @@ impl<H: Host> Driver<H> {
     }
 
     /// Ends the conversation from our side.
-    fn close(&mut self, code: u8, text: impl Into<String>) {
+    fn close(&mut self, code: GoodbyeCode, text: impl Into<String>) {
         self.closing = true;
         self.session.close(code, text);
     }

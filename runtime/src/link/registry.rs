@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::frame::Want;
+use protocol::frame::{Digest, GoodbyeCode, Health, LogEntry, Want};
 use protocol::name::SeatId;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
@@ -33,7 +33,10 @@ struct Line {
 #[derive(Debug)]
 pub(super) enum Command {
     Receipts(Vec<Vec<u8>>),
-    Close { code: u8, text: String },
+    Logs(Vec<LogEntry>),
+    Health(Vec<Health>),
+    Digest(Digest),
+    Close { code: GoodbyeCode, text: String },
 }
 
 /// A want to be opened, or its next page.
@@ -92,13 +95,28 @@ impl Handle {
         let _ = self.0.commands.send(Command::Receipts(receipts)).await;
     }
 
+    /// Sends news of one log: all its tips.
+    pub async fn logs(&self, tips: Vec<LogEntry>) {
+        let _ = self.0.commands.send(Command::Logs(tips)).await;
+    }
+
+    /// Sends how seats are. The newest word about a seat takes the place of an older one that waits.
+    pub async fn health(&self, health: Vec<Health>) {
+        let _ = self.0.commands.send(Command::Health(health)).await;
+    }
+
+    /// Sends what we hold of statements.
+    pub async fn digest(&self, digest: Digest) {
+        let _ = self.0.commands.send(Command::Digest(digest)).await;
+    }
+
     /// Opens a want; waits while too many are open. `false`: the session is over, keep the want for the next.
     pub async fn want(&self, ask: Ask) -> bool {
         self.0.wants.send(ask).await.is_ok()
     }
 
     /// Ends the session in good order.
-    pub async fn close(&self, code: u8, text: &str) {
+    pub async fn close(&self, code: GoodbyeCode, text: &str) {
         let text = text.to_owned();
         let _ = self.0.commands.send(Command::Close { code, text }).await;
     }
@@ -213,7 +231,7 @@ impl Links {
         if let Some(older) = older {
             tracing::info!(peer = %party, remote = %older.remote, "older session of {party} fenced by a newer one");
             let fence = async {
-                let code = protocol::frame::reason::FENCED;
+                let code = GoodbyeCode::Fenced;
                 older
                     .handle
                     .close(code, "同一实例建立了更新的会话，本会话结束")

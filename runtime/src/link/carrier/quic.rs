@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 
+use protocol::codec;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -12,9 +13,8 @@ pub(super) const CONSUMED: u8 = 0x10;
 
 pub(super) async fn write(mut stream: quinn::SendStream, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = queue.recv().await {
-        let len = (frame.len() as u32).to_be_bytes();
         // the connection is gone, or the peer refuses: noticed by who sends next, as the queue closes
-        if stream.write_all(&len).await.is_err() || stream.write_all(&frame).await.is_err() {
+        if stream.write_all(&frame).await.is_err() {
             return;
         }
     }
@@ -69,8 +69,8 @@ async fn read(
         return;
     }
     loop {
-        let mut len = [0; 4];
-        match stream.read_exact(&mut len).await {
+        let mut header = [0; codec::HEADER_BYTES];
+        match stream.read_exact(&mut header).await {
             Ok(()) => {}
             Err(quinn::ReadExactError::FinishedEarly(0)) => {
                 if let Some(shared) = shared.upgrade() {
@@ -83,11 +83,11 @@ async fn read(
             }
             Err(_) => return violation(&shared, "对端中途放弃了数据流"),
         }
-        let len = u32::from_be_bytes(len) as usize;
-        if len > FRAME_BYTES_MAX {
-            let reason = format!("对端报文声明长度 {len} 字节，超过上限 {FRAME_BYTES_MAX} 字节");
+        let Ok(body) = codec::length(header, FRAME_BYTES_MAX) else {
+            let reason = format!("对端报文的声明长度超过上限 {FRAME_BYTES_MAX} 字节");
             return violation(&shared, &reason);
-        }
+        };
+        let len = header.len() + body;
         // before it is known who speaks, only what introductions need; the peer's first large frame waits for our
         // trust, which may lag behind its own
         if len > UNTRUSTED_FRAME_BYTES_MAX && !trusted(&shared).await {
@@ -95,6 +95,7 @@ async fn read(
         }
         // memory grows as bytes arrive: a length alone costs nothing
         let mut frame = Vec::with_capacity(len.min(64 << 10));
+        frame.extend_from_slice(&header);
         while frame.len() < len {
             match stream.read_chunk(len - frame.len(), true).await {
                 Ok(Some(chunk)) => frame.extend_from_slice(&chunk.bytes),
