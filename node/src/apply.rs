@@ -227,7 +227,8 @@ impl Node {
         let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
         let mut judgement = self.judge().judge(head, &sections);
         if !permitted.contains(&head.record_type) {
-            tracing::warn!(seat = %header.seat, record_type = head.record_type, "record type not permitted");
+            // as many as the source has rows; people see the refusals
+            tracing::debug!(seat = %header.seat, record_type = head.record_type, "record type not permitted");
             judgement.verdict = Verdict::Refused(vec![not_permitted(&head.record_type)]);
             judgement.conclusion = None;
         }

@@ -142,6 +142,47 @@ async fn strangers_behind_the_same_address_keep_nobody_out() {
     check_nobody_is_kept_out(|_| Ipv4Addr::LOCALHOST).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_that_goes_on_keeps_nobody_out() {
+    let kept = Kept::new(Settings::default());
+    let member = InstanceIdentity::generate().expect("identity");
+    kept.known.extend([member.key_hash()]);
+    let to = kept.address;
+    let floods: Vec<_> = (0..4u8)
+        .map(|flood| {
+            tokio::spawn(async move {
+                loop {
+                    let from = |n: u32| Ipv4Addr::new(127, 2, flood, n as u8);
+                    let alpn = [ALPN_SESSION, ALPN_JOIN][usize::from(flood % 2)];
+                    strangers(to, alpn, from).await;
+                }
+            })
+        })
+        .collect();
+    let (address, dialer) = (
+        kept.address.to_string(),
+        Dialer::new(&member, Settings::default()).expect("dialling"),
+    );
+    let newcomer = InstanceIdentity::generate().expect("identity");
+    let joins = Dialer::new(&newcomer, Settings::default()).expect("dialling");
+    for n in 0..10 {
+        let dialled = within(dialer.session(&address)).await.expect("a session");
+        let Arrival::Session(mut accepted) = kept.of(member.key_hash()).await else {
+            panic!("not a session");
+        };
+        dialled.send(0, vec![n]).await.expect("sent");
+        let heard = within(accepted.receive()).await.expect("heard");
+        assert_eq!(heard, Some(frame(0, n, 1)));
+        let mut asks = within(joins.join(&address)).await.expect("an exchange");
+        asks.send(b"greeting").await.expect("sent");
+        let Arrival::Join(mut asked) = kept.of(newcomer.key_hash()).await else {
+            panic!("not an exchange");
+        };
+        assert_eq!(within(asked.receive()).await.expect("heard"), b"greeting");
+    }
+    floods.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn who_proves_itself_is_known_from_then_on_and_takes_no_place() {
     let mut world = World::with(Settings {
