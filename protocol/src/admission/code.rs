@@ -162,14 +162,11 @@ impl Code {
     pub fn parse(text: &str) -> Result<Self, CodeError> {
         let groups = read_groups(text)?;
         let found = groups.len();
-        let first = groups.first().copied().unwrap_or(0);
-        let expected = count_of_groups(usize::from((first >> 17) as u8)) + CHECKS;
+        let length = groups.first().map_or(1, |first| first >> 17);
+        let expected = count_of_groups(length as usize) + CHECKS;
         let count = CodeError::Groups { expected, found };
         if found <= CHECKS {
-            return Err(CodeError::Groups {
-                expected: expected.max(CHECKS + 1),
-                found,
-            });
+            return Err(count);
         }
         let (data, check) = groups.split_at(found - CHECKS);
         if check != checks(data) {
@@ -450,4 +447,7 @@ const CHECKS: usize = 2;
 const GROUP_MASK: u32 = (1 << 25) - 1;
 /// The greatest prime below 2^25.
 const PRIME: u64 = 33_554_393;
-const GROUPS_MAX: usize = count_of_groups(255) + CHECKS;
+/// Groups of a code with the longest address.
+const GROUPS_MAX: usize = count_of_groups(CONTENT_BYTES_MAX) + CHECKS;
+const CONTENT_BYTES_MAX: usize =
+    1 + 1 + 4 + SECRET_BYTES + 1 + AUTHORITY_BYTES + ISSUER_BYTES + 1 + ADDRESS_BYTES_MAX;
