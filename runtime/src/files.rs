@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::hash::{self, Hash};
-use protocol::name::{Epoch, Lane, SeatId, from_hex};
+use protocol::hash::{self, Hash, Ref};
+use protocol::name::{Lane, Position, SeatId, from_hex};
 
 mod private;
 
@@ -187,12 +187,10 @@ pub struct Mark {
 /// A sealed header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed {
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its sequence.
-    pub sequence: u64,
-    /// Its hash.
-    pub hash: Hash,
+    /// Counter of its epoch.
+    pub counter: u32,
+    /// Where it stands.
+    pub position: Position,
 }
 
 /// Why a mark could not be read.
@@ -313,10 +311,11 @@ impl Mark {
                 (None, _) => false,
                 (Some(_), None) => true,
                 (Some(marked), Some(held)) => {
-                    let (m, h) = (marked.epoch.counter, held.epoch.counter);
+                    let (m, h) = (marked.counter, held.counter);
+                    let (marked, held) = (marked.position, held.position);
                     h < m
                         || h == m && held.sequence < marked.sequence
-                        || h == m && held.sequence == marked.sequence && held.hash != marked.hash
+                        || h == m && held.sequence == marked.sequence && held != marked
                 }
             };
             if behind {
@@ -328,19 +327,18 @@ impl Mark {
 
     fn text(&self, number: u64) -> String {
         let mut text = format!(
-            "zongheng-mark 1\nnumber {number}\nmachine {}\nfolder {}\nseat {}\n",
+            "zongheng-mark 2\nnumber {number}\nmachine {}\nfolder {}\nseat {}\n",
             self.machine, self.folder, self.seat
         );
         for lane in Lane::ALL {
             if let Some(sealed) = &self.sealed[lane.index()] {
-                let nonce = Hash(widen(sealed.epoch.nonce)).to_string();
                 text += &format!(
                     "lane {} {} {} {} {}\n",
                     lane.index(),
-                    sealed.epoch.counter,
-                    &nonce[..32],
-                    sealed.sequence,
-                    sealed.hash
+                    sealed.counter,
+                    sealed.position.sequence,
+                    sealed.position.header.suite,
+                    sealed.position.header.hash
                 );
             }
         }
@@ -354,7 +352,7 @@ impl Mark {
         let (text, check) = text.strip_suffix('\n')?.rsplit_once("end ")?;
         (check == check_of(text)).then_some(())?;
         let mut lines = text.lines();
-        (lines.next()? == "zongheng-mark 1").then_some(())?;
+        (lines.next()? == "zongheng-mark 2").then_some(())?;
         let number = lines.next()?.strip_prefix("number ")?.parse().ok()?;
         let machine = lines.next()?.strip_prefix("machine ")?.to_owned();
         let folder = lines.next()?.strip_prefix("folder ")?.to_owned();
@@ -364,14 +362,15 @@ impl Mark {
             let mut words = line.strip_prefix("lane ")?.split(' ');
             let lane = Lane::from_u8(words.next()?.parse().ok()?)?;
             let counter = words.next()?.parse().ok()?;
-            let nonce = from_hex(words.next()?)?;
             let sequence = words.next()?.parse().ok()?;
-            let hash = Hash(from_hex(words.next()?)?);
+            let header = Ref {
+                suite: words.next()?.parse().ok()?,
+                hash: Hash(from_hex(words.next()?)?),
+            };
             words.next().is_none().then_some(())?;
             sealed[lane.index()] = Some(Sealed {
-                epoch: Epoch { counter, nonce },
-                sequence,
-                hash,
+                counter,
+                position: Position { sequence, header },
             });
         }
         let mark = Self {
@@ -408,24 +407,17 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn widen(nonce: [u8; 16]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out[..16].copy_from_slice(&nonce);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sealed(counter: u32, sequence: u64, hash: u8) -> Option<Sealed> {
         Some(Sealed {
-            epoch: Epoch {
-                counter,
-                nonce: [7; 16],
+            counter,
+            position: Position {
+                sequence,
+                header: Ref::of(Hash([hash; 32])),
             },
-            sequence,
-            hash: Hash([hash; 32]),
         })
     }
 

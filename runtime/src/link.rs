@@ -155,7 +155,7 @@ pub async fn serve<H: Host, D: Desk>(
                     let remote = carrier.remote.clone();
                     let end = driver::run(carrier, host, links, clock.clone(), shutdown).await;
                     if end.party.is_some() {
-                        tracing::info!(%remote, peer = ?end.party, by_peer = end.by_peer, code = end.code,
+                        tracing::info!(%remote, peer = ?end.party, by_peer = end.by_peer, code = ?end.code,
                             text = %end.text, "session ended");
                         return;
                     }
@@ -165,7 +165,7 @@ pub async fn serve<H: Host, D: Desk>(
                         .unwrap_or_else(PoisonError::into_inner)
                         .note("session", clock.since_start());
                     if let Some(times) = told {
-                        tracing::info!(%remote, by_peer = end.by_peer, code = end.code, text = %end.text, times,
+                        tracing::info!(%remote, by_peer = end.by_peer, code = ?end.code, text = %end.text, times,
                             "sessions ended before it was known with whom, this is the last of them");
                     }
                 }));

@@ -7,10 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::admission::exchange::{Ask, Offer, Proof, Refused, Request, refused};
 use tokio::sync::Notify;
 
 use super::places::Origin;
-use crate::admission::{Answer, Applicant, Desk, Proof, Request};
+use crate::admission::{Answer, Applicant, Desk, refusal};
 use crate::door::Clock;
 
 #[cfg(test)]
@@ -168,23 +169,25 @@ impl<D: Desk> Desk for LimitedDesk<D> {
         self.desk.prove(exporter).await
     }
 
-    async fn judge(&self, from: Applicant, request: Request) -> Answer {
+    async fn offer(&self, from: Applicant, ask: Ask) -> Result<Offer, Refused> {
         let origin = Origin::of(from.remote.ip());
         let now = self.attempts.0.clock.since_start();
         // counted before it is judged, so that many at a time are not more than one after the other
         if !self.attempts.lock().attempt(origin, now) {
-            return Answer::Refused {
-                reason: format!(
-                    "本机地址在 {} 秒内已有 {WRONG_MAX} 次入网申请被驳回，请核对接入码，稍候再试",
-                    WRONG_WINDOW.as_secs()
-                ),
-                contact: String::new(),
-            };
+            let text = format!(
+                "本机地址在 {} 秒内已有 {WRONG_MAX} 次入网申请被驳回，请核对接入码，稍候再试",
+                WRONG_WINDOW.as_secs()
+            );
+            return Err(refusal(refused::TOO_MANY, text));
         }
-        let answer = self.desk.judge(from, request).await;
-        if !matches!(answer, Answer::Refused { .. }) {
+        let offer = self.desk.offer(from, ask).await;
+        if offer.is_ok() {
             self.attempts.lock().right(origin);
         }
-        answer
+        offer
+    }
+
+    async fn judge(&self, from: Applicant, offer: Offer, request: Request) -> Answer {
+        self.desk.judge(from, offer, request).await
     }
 }
