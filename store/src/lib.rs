@@ -29,6 +29,8 @@ mod stats;
 pub mod testing;
 pub mod unsettled;
 mod want;
+mod writer;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,6 +114,20 @@ impl Store {
             Self::Sqlite(store) => store.checkpoint().await,
             Self::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Why the last attempt to write failed, if it did: the disk is full, the server gone. `None` as soon as anything was
+    /// committed again.
+    pub fn write_trouble(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(store) => store.writing.trouble(),
+            Self::Postgres(store) => store.writing.trouble(),
+        }
+    }
+
+    /// Tries to write, for a process that knows that writing failed and has nothing to write just now.
+    pub async fn try_write(&self, now_us: i64) -> Result<(), StoreError> {
+        self.meta_put("write_tried", &now_us.to_be_bytes()).await
     }
 
     /// A small value of the caller's own.
