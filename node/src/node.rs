@@ -84,6 +84,7 @@ struct Inner {
     wanting: Bell,
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: std::sync::atomic::AtomicU64,
+    sign_in_failures: std::sync::atomic::AtomicU64,
 }
 
 /// Per peer, the logs (seat, lane, opening) that it brought and that are held.
@@ -157,6 +158,7 @@ impl Node {
             wanting: Bell::new(),
             receipts: Mutex::new(ledger),
             applied_sequence: std::sync::atomic::AtomicU64::new(0),
+            sign_in_failures: std::sync::atomic::AtomicU64::new(0),
             parts,
         })))
     }
@@ -312,6 +314,18 @@ impl Node {
     /// Tells the sessions that feed, routes or receipts have grown.
     pub(crate) fn ring_sessions(&self) {
         self.0.parts.links.grown();
+    }
+
+    /// Sign-ins that failed since the start.
+    pub fn sign_in_failures(&self) -> u64 {
+        self.0
+            .sign_in_failures
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+    pub(crate) fn count_sign_in_failure(&self) {
+        self.0
+            .sign_in_failures
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts groups applied since the start; grows with every one.

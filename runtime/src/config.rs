@@ -65,6 +65,12 @@ pub enum ConfigError {
         /// What does not fit.
         detail: String,
     },
+    /// Values that cannot be used together, or not on this machine.
+    #[error("配置有 {} 处须改正：{}", faults.len(), faults.join("；"))]
+    Unfit {
+        /// What is wrong and what to do, one sentence each.
+        faults: Vec<String>,
+    },
     /// A secret file cannot be used.
     #[error("密钥文件 {} 不可用：{detail}", path.display())]
     Secret {
