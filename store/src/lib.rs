@@ -99,6 +99,15 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether a store could be opened, as far as can be told without changing anything: the folder and its file can be
+    /// written, the server answers and has the right encoding, and nobody else has the database.
+    pub async fn check(config: &StoreConfig) -> Result<(), OpenError> {
+        match &config.engine {
+            Engine::Sqlite { folder, .. } => sqlite::check(folder),
+            Engine::Postgres { url } => postgres::check(url).await,
+        }
+    }
+
     /// Closes all connections after their running statements. The folder's lock goes with the last clone.
     pub async fn close(&self) {
         match self {

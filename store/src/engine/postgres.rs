@@ -31,35 +31,8 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(OpenError::Url)?
-            .application_name("zongheng")
-            .options([
-                ("synchronous_commit", "on"),
-                ("idle_in_transaction_session_timeout", "60s"),
-                ("statement_timeout", "300s"),
-                // a plan made for no value in particular reads the whole gram index for two characters
-                ("plan_cache_mode", "force_custom_plan"),
-            ])
-            .disable_statement_logging();
-        let mut lock = PgConnection::connect_with(&options).await?;
-        let database: String = sqlx::query_scalar("SELECT current_database()::text")
-            .fetch_one(&mut lock)
-            .await?;
-        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
-            .fetch_one(&mut lock)
-            .await?;
-        if encoding != "UTF8" {
-            return Err(OpenError::Encoding { database, encoding });
-        }
-        let mut tries = 0;
-        while !try_lock(&mut lock).await? {
-            if tries == LOCK_TRIES {
-                return Err(OpenError::DatabaseLocked { database });
-            }
-            tries += 1;
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
+        let options = options(url)?;
+        let mut lock = locked(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .test_before_acquire(false)
@@ -123,6 +96,51 @@ impl PostgresStore {
             tracing::debug!(%error, "lock connection did not close cleanly; the server releases it");
         }
     }
+}
+
+/// Whether a database could be opened.
+pub(crate) async fn check(url: &str) -> Result<(), OpenError> {
+    let lock = locked(&options(url)?).await?;
+    // the lock goes with its connection
+    Ok(lock.close().await?)
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(OpenError::Url)?
+        .application_name("zongheng")
+        .options([
+            ("synchronous_commit", "on"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("statement_timeout", "300s"),
+            // a plan made for no value in particular reads the whole gram index for two characters
+            ("plan_cache_mode", "force_custom_plan"),
+        ])
+        .disable_statement_logging();
+    Ok(options)
+}
+
+/// A connection that holds the lock of the process, to a database in which every name can be kept.
+async fn locked(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    let mut lock = PgConnection::connect_with(options).await?;
+    let database: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(&mut lock)
+        .await?;
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .fetch_one(&mut lock)
+        .await?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { database, encoding });
+    }
+    let mut tries = 0;
+    while !try_lock(&mut lock).await? {
+        if tries == LOCK_TRIES {
+            return Err(OpenError::DatabaseLocked { database });
+        }
+        tries += 1;
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(lock)
 }
 
 async fn begin(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, i64), sqlx::Error> {

@@ -140,6 +140,22 @@ impl SqliteStore {
     }
 }
 
+/// Whether the database file of a folder, if there is one, can be written.
+pub(crate) fn check(folder: &Path) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
+    match File::options()
+        .read(true)
+        .write(true)
+        .open(folder.join("store.db"))
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unusable(error)),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn query(sql: SqlStr, args: Vec<Arg>) -> Query<'static, Sqlite, SqliteArguments> {
     bind(sqlx::query(sql), args)
 }
