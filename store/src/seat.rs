@@ -268,7 +268,14 @@ fn try_lock(folder: &Path) -> Result<File, OpenSeatError> {
 }
 
 fn migrator() -> Migrator {
-    let texts = [(1, "seat", include_str!("../migrations/seat/0001_seat.sql"))];
+    let texts = [
+        (1, "seat", include_str!("../migrations/seat/0001_seat.sql")),
+        (
+            2,
+            "source_counts",
+            include_str!("../migrations/seat/0002_source_counts.sql"),
+        ),
+    ];
     Migrator::with_migrations(
         texts
             .into_iter()

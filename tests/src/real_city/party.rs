@@ -244,9 +244,11 @@ impl Parties {
             }
             let (city, districts, agents) = self.look(PROGRESS).await;
             let mut missing = progress::missing(&city, &districts, &agents);
-            let records = city.status["records"].as_u64().unwrap_or(0);
+            // a row is stated as a record, or refused
+            let figure = |key: &str| city.status[key].as_u64().unwrap_or(0);
+            let records = figure("records") + figure("refusals");
             if missing.is_empty() && records < expected.rows.len() as u64 {
-                missing.push(format!("市级只有 {records} 条记录"));
+                missing.push(format!("市级只有 {records} 条记录和拒收"));
             }
             if missing.is_empty() {
                 // sums cost a walk over all records: asked for once the rest is there

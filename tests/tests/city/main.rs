@@ -1,12 +1,13 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
-//! may not, run into; and programs that nobody listens to.
+//! may not, run into; programs that nobody listens to; and what an operator meets: a full disk, metrics, wrong settings.
 
 mod clock;
 mod desk;
 mod hostile;
 mod journey;
 mod limits;
+mod operator;
 mod pipe;
 mod sources;
 mod world;
