@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runtime::disk::Disk;
+use runtime::disk::{Disk, Room};
 use runtime::door::Clock;
 use runtime::say;
 use runtime::telemetry::Metrics;
@@ -16,6 +16,8 @@ use crate::query::report::{Machine, Report};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
+/// Writing that failed is told for so long, whatever else succeeds meanwhile.
+const TOLD_US: i64 = 10_000_000;
 
 /// Makes reports. Clones are the same.
 #[derive(Clone)]
@@ -27,6 +29,14 @@ struct Inner {
     workers: Workers,
     clock: Clock,
     last: Mutex<Option<Arc<Report>>>,
+    failed: Mutex<Failed>,
+}
+
+/// Failures of writing that were seen.
+#[derive(Default)]
+struct Failed {
+    count: u64,
+    seen_us: i64,
 }
 
 impl Reporter {
@@ -38,6 +48,7 @@ impl Reporter {
             workers,
             clock,
             last: Mutex::default(),
+            failed: Mutex::default(),
         }))
     }
 
@@ -100,6 +111,8 @@ impl Reporter {
 
     fn machine(&self) -> Machine {
         let room = self.0.disk.room();
+        let short = room.as_ref().is_ok_and(Room::is_short);
+        let write_trouble = self.write_trouble(short);
         Machine {
             folder: self.0.disk.folder().display().to_string(),
             room_warning: room
@@ -107,8 +120,30 @@ impl Reporter {
                 .ok()
                 .and_then(|room| room.warning(self.0.disk.folder())),
             room: Some(room.map_err(|error| say::refused(&error))),
-            write_trouble: self.0.host.node().store().write_trouble(),
+            write_trouble,
             workers: self.0.workers.health(),
         }
+    }
+
+    /// Why writing fails, or failed just now, or failed and there is as little room as then.
+    fn write_trouble(&self, short: bool) -> Option<String> {
+        let store = self.0.host.node().store();
+        let (count, why) = store.write_failures();
+        let now_us = self.0.clock.now_us();
+        let mut failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if count > failed.count {
+            failed.count = count;
+            failed.seen_us = now_us;
+        }
+        if store.write_trouble().is_some() {
+            return Some(why);
+        }
+        // a clock that was set back makes a time long ago of it
+        let just_now = (0..TOLD_US).contains(&(now_us - failed.seen_us));
+        let told = failed.seen_us > 0 && (just_now || short);
+        if !told {
+            failed.seen_us = 0;
+        }
+        told.then_some(why)
     }
 }

@@ -134,6 +134,15 @@ impl Store {
         }
     }
 
+    /// How often writing failed since the store was opened, and why it did last: while a disk is full, some small write may
+    /// succeed between others that fail.
+    pub fn write_failures(&self) -> (u64, String) {
+        match self {
+            Self::Sqlite(store) => store.writing.failures(),
+            Self::Postgres(store) => store.writing.failures(),
+        }
+    }
+
     /// Tries to write, for a process that knows that writing failed and has nothing to write just now.
     pub async fn try_write(&self, now_us: i64) -> Result<(), StoreError> {
         self.meta_put("write_tried", &now_us.to_be_bytes()).await

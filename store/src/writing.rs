@@ -1,41 +1,52 @@
 //! Whether writing works, as far as the last attempts told: what a process says about itself before people notice.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the last attempt to write met. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Writing(Arc<Mutex<Option<String>>>);
+pub(crate) struct Writing(Arc<Mutex<Last>>);
+
+#[derive(Debug, Default)]
+struct Last {
+    failed: bool,
+    failures: u64,
+    why: String,
+}
 
 impl Writing {
     /// A transaction was committed.
     pub(crate) fn works(&self) {
-        self.set(None);
+        self.lock().failed = false;
     }
 
     /// A transaction failed. What is the statement's own fault, a violated rule of a table, says nothing about the disk.
     pub(crate) fn failed(&self, error: &sqlx::Error) {
         if hinders(error) {
-            self.set(Some(if is_full(error) {
+            let mut last = self.lock();
+            last.failed = true;
+            last.failures += 1;
+            last.why = if is_full(error) {
                 FULL.to_owned()
             } else {
                 error.to_string()
-            }));
+            };
         }
     }
 
     /// Why writing does not work, if it does not.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let last = self.lock();
+        last.failed.then(|| last.why.clone())
     }
 
-    fn set(&self, trouble: Option<String>) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *now != trouble {
-            *now = trouble;
-        }
+    /// How often writing failed since the start, and why it did last.
+    pub(crate) fn failures(&self) -> (u64, String) {
+        let last = self.lock();
+        (last.failures, last.why.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,6 +117,7 @@ mod tests {
         assert!(writing.trouble().is_some());
         writing.works();
         assert_eq!(writing.trouble(), None);
+        assert_eq!(writing.failures().0, 2);
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         writing.failed(&sqlx::Error::Io(full));
         assert_eq!(writing.trouble().as_deref(), Some(FULL));

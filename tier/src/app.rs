@@ -154,7 +154,10 @@ pub async fn check<P: Program>(config: &Config) -> Result<String, Failure> {
         return Err(ConfigError::Unfit { faults }.into());
     }
     Store::check(&config.store(ready.home.database())?).await?;
-    InstanceIdentity::load_or_generate(&ready.home.instance_file())?;
+    let instance = ready.home.instance_file();
+    if instance.exists() {
+        InstanceIdentity::load_or_generate(&instance)?;
+    }
     Ok("检查通过".to_owned())
 }
 

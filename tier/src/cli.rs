@@ -214,6 +214,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
         }
         Command::Run { common } => {
             let config = Config::load(&common.config)?;
+            app::Ready::to_start::<P>(&config)?;
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start::<P>(&config).await?;
             say::remark(format_args!(

@@ -292,7 +292,7 @@ impl Parties {
     /// Checks every signature at the city, down to the departments' rows.
     pub fn verify(&self) -> Result<Value, RealCityError> {
         let mut args = self.city.command("verify");
-        args.push("--deep".to_owned());
+        args.extend(["--deep", "--json"].map(str::to_owned));
         let done = self
             .host
             .run(Program::City, "verify", &args, Duration::from_secs(1_800))?;
