@@ -93,6 +93,7 @@ struct Inner {
     wanting: Bell,
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: AtomicU64,
+    sign_in_failures: AtomicU64,
 }
 
 /// A log by numbers: also one whose lane this release does not read.
@@ -259,6 +260,7 @@ impl Node {
             wanting: Bell::new(),
             receipts: Mutex::new(ledger),
             applied_sequence: AtomicU64::new(0),
+            sign_in_failures: AtomicU64::new(0),
             parts,
         })))
     }
@@ -500,6 +502,18 @@ impl Node {
     /// Tells the sessions that feed, routes or receipts have grown.
     pub(crate) fn ring_sessions(&self) {
         self.0.parts.links.grown();
+    }
+
+    /// Sign-ins that failed since the start.
+    pub fn sign_in_failures(&self) -> u64 {
+        self.0
+            .sign_in_failures
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+    pub(crate) fn count_sign_in_failure(&self) {
+        self.0
+            .sign_in_failures
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts groups applied since the start; grows with every one.

@@ -111,7 +111,7 @@ pub const HEALTH_FIGURES_MAX: usize = 255;
 /// Seats whose health waits to be said or to be looked at, per session.
 pub const HEALTH_WAITING_MAX: usize = 4_096;
 /// Entries in one frame of logs.
-pub const LOGS_PER_FRAME_MAX: usize = 4_096;
+pub const LOGS_PER_FRAME_MAX: usize = u16::MAX as usize;
 /// Bytes of a frame of logs, about; one entry always fits a frame that is read before the hello has been believed.
 pub const LOGS_FRAME_BYTES: usize = 256 << 10;
 /// Logs whose news wait to be said, per session.
@@ -119,7 +119,7 @@ pub const LOGS_WAITING_MAX: usize = 8_192;
 /// Bytes of a want's body.
 pub const WANT_BODY_BYTES_MAX: usize = u16::MAX as usize;
 /// Items of one page of a want.
-pub const PAGE_ITEMS_MAX: usize = 4_096;
+pub const PAGE_ITEMS_MAX: usize = u16::MAX as usize;
 /// Bytes of one frame of the admission exchange.
 pub const EXCHANGE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of record types, standards, roles and regions.

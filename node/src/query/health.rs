@@ -151,6 +151,21 @@ pub struct HealthTree {
     pub top: Party,
 }
 
+impl HealthTree {
+    /// Whether the node's own stages, or the receipts of the node above, are behind.
+    pub fn is_behind(&self) -> bool {
+        let items = waiting(self.stages);
+        items > BEHIND_ITEMS || self.unconfirmed > UNCONFIRMED_BATCHES
+    }
+}
+
+/// Feed items that wait for a stage.
+fn waiting(stages: Stages) -> u64 {
+    stages
+        .head
+        .saturating_sub(stages.folded.min(stages.applied))
+}
+
 /// What is known of one seat.
 #[derive(Debug, Clone, Default)]
 struct Known {
@@ -434,9 +449,7 @@ impl Node {
 
 /// The node itself is behind when its stages are, or when the node above has not confirmed.
 fn judge_own(party: &mut Party, stages: Stages, batches: u64) {
-    let items = stages
-        .head
-        .saturating_sub(stages.folded.min(stages.applied));
+    let items = waiting(stages);
     if party.state == Some(State::Normal) && (items > BEHIND_ITEMS || batches > UNCONFIRMED_BATCHES)
     {
         (party.state, party.why) = (Some(State::Lagging), Why::Behind { items, batches });

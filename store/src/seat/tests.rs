@@ -241,3 +241,45 @@ async fn the_last_receipt_is_kept_whatever_its_clock() {
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].durable, 9, "issued earlier, said later");
 }
+
+/// What the system does when the disk is full, SQLite does at a bound of its own: it ends the transaction by itself.
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_heals_by_itself() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source").id;
+    let page = |n: u32| {
+        let mut page = capture(source, 1);
+        page.position = n.to_be_bytes().to_vec();
+        page.chunks[0].body = vec![1; 5_000];
+        page.images[0].identity = n.to_be_bytes().to_vec();
+        page
+    };
+    store.set_full(true).await.expect("a bound");
+    let mut kept = 0;
+    let failed = loop {
+        match store.commit_capture(&page(kept)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1_000, "never full");
+    };
+    assert!(matches!(failed, SeatError::Full(_)), "{failed:?}");
+    for _ in 0..3 {
+        let again = store.commit_capture(&page(kept)).await;
+        assert!(matches!(again, Err(SeatError::Full(_))), "{again:?}");
+        let other = store.put_meta("x", &[0; 9_000]).await;
+        assert!(matches!(other, Err(SeatError::Full(_))), "{other:?}");
+    }
+    let state = store.queue_state().await.expect("state");
+    assert_eq!(state.unsealed_entries, u64::from(kept) * 2);
+    assert_eq!(state.bytes, u64::from(kept) * 5_000);
+
+    store.set_full(false).await.expect("no bound");
+    store.commit_capture(&page(kept)).await.expect("at once");
+    let state = store.queue_state().await.expect("state");
+    assert_eq!(state.unsealed_entries, u64::from(kept + 1) * 2);
+    let position = store.source("登记").await.expect("source").position;
+    assert_eq!(position, kept.to_be_bytes());
+    store.close().await;
+}
