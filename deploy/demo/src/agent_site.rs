@@ -44,7 +44,7 @@ pub struct AgentSite {
 impl AgentSite {
     /// An agent in a folder, with ports of its own, for one source. Writes its files.
     pub fn write(folder: &Path, source: &SourceSite<'_>, ports: &Ports) -> io::Result<Self> {
-        files::make_folder(folder)?;
+        std::fs::create_dir_all(folder)?;
         let site = Self {
             folder: folder.to_owned(),
             status: ports.next()?,

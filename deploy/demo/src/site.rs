@@ -83,7 +83,7 @@ impl NodeSite {
 
     /// Writes configuration and password file.
     pub fn write(&self, password: &str) -> io::Result<()> {
-        files::make_folder(&self.folder)?;
+        std::fs::create_dir_all(&self.folder)?;
         let text = format!(
             "[node]\nfolder = {}\n\n[link]\nlisten = \"{}\"\n\n[console]\nlisten = \"{}\"\n\n[status]\nlisten = \"{}\"\n\n\
              [log]\nlevel = \"info\"\n",
