@@ -1,5 +1,6 @@
 //! Over plain HTTP: who may see what, security headers, figures that agree with their lists.
 
+use store::AuditFilter;
 use tests::http::Request;
 
 use crate::world::{BUREAU, CITY_TITLE, CODE, ID_NUMBER, OTHERS, SUBJECT, TAX, World, cookie};
@@ -457,7 +458,7 @@ async fn a_request_to_join_is_decided_by_an_administrator() {
     );
     let page = world.get(&cookie, "/admissions?done=approved").await.text();
     assert!(page.contains("已批准") && page.contains("待批准（0）") && page.contains("已入网"));
-    let audit = world.node.store().audit_page(None, 5).await.expect("audit");
+    let audit = world.node.store().audit_page(&AuditFilter::default(), None, 5).await.expect("audit");
     assert_eq!(
         (audit[0].action.as_str(), audit[0].account.as_str()),
         ("admission.approve", "admin")
