@@ -3,6 +3,7 @@
 mod audience;
 mod hostile;
 mod kit;
+mod people;
 mod unsettled;
 
 use kit::*;
