@@ -188,7 +188,10 @@ impl World {
                 0,
             ),
         ] {
-            store.peer_put(&row, &AuditRow::default()).await.expect("peer");
+            store
+                .peer_put(&row, &AuditRow::default())
+                .await
+                .expect("peer");
         }
         let mut kept = key(9).public().0.to_vec();
         kept.extend_from_slice(b"registration");
@@ -210,8 +213,9 @@ impl World {
             at_us: now,
             used_at_us: Some(now),
         };
-        let issued = store.invitation_put(&invitation, &AuditRow::default());
-        assert!(issued.await.expect("invitation"));
+        let act = AuditRow::default();
+        let issued = store.invitation_put(&invitation, &act).await;
+        assert!(issued.expect("invitation"));
     }
 
     async fn fill(&mut self, mut tax: Source) {
