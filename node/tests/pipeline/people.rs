@@ -1,33 +1,30 @@
-//! Whatever a person does or looks at is written down as whoever did it: every action there is, by every way.
+//! Accounts and what is written down of people: refusals of changes, sessions that end, looks that come again, newcomers,
+//! commands on the same machine.
 
 use node::Node;
-use node::command::account::{
-    AccountError, Attempt, Checked, FAILURES_MAX, NewAccount, NewPassword, Role,
-};
+use node::command::account::{AccountError, Attempt, Checked, NewAccount, NewPassword, Role};
 use node::command::actor::{Action, Actor, Way};
 use node::command::admission::{Desk, Invite};
 use node::command::control;
 use node::command::view::AGAIN_US;
 use node::host::NodeHost;
 use node::query::audit::{Act, ActFilter};
-use node::query::refusal::RefusalFilter;
-use node::query::unsettled::UnsettledFilter;
 use runtime::admission::{Answer, Applicant, Desk as _, Request};
 use runtime::control::Caller;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
 use serde_json::{Value, json};
 
+use crate::World;
 use crate::kit::*;
-use crate::{CODE_A, World, company};
 
-const NOW: i64 = 1_000_000;
-const PASSWORD: &str = "correct horse battery";
+pub const NOW: i64 = 1_000_000;
+pub const PASSWORD: &str = "correct horse battery";
 const OTHER: &str = "another battery staple";
 const SECRET: [u8; 10] = [5; 10];
-const BUREAU: &str = "市场监管局";
+pub const BUREAU: &str = "市场监管局";
 
-fn actor() -> Actor {
+pub fn actor() -> Actor {
     Actor {
         account: "wang".to_owned(),
         name: "王芳".to_owned(),
@@ -36,11 +33,11 @@ fn actor() -> Actor {
     }
 }
 
-fn setter_up() -> Actor {
+pub fn setter_up() -> Actor {
     Actor::stranger("test", "")
 }
 
-async fn account(node: &Node, account: &str, role: Role) {
+pub async fn account(node: &Node, account: &str, role: Role) {
     let new = NewAccount {
         account,
         name: "李明",
@@ -52,14 +49,14 @@ async fn account(node: &Node, account: &str, role: Role) {
     put.expect("an account");
 }
 
-async fn shown(node: &Node, account: &str, password: &str) -> Result<Checked, Attempt> {
+pub async fn shown(node: &Node, account: &str, password: &str) -> Result<Checked, Attempt> {
     node.attempt(account)
         .await
         .expect("looked up")
         .check(password)
 }
 
-async fn sign_in(node: &Node, account: &str, token: u8) {
+pub async fn sign_in(node: &Node, account: &str, token: u8) {
     let Ok(checked) = shown(node, account, PASSWORD).await else {
         panic!("{account} cannot sign in");
     };
@@ -72,7 +69,7 @@ async fn is_in(node: &Node, token: u8) -> bool {
     login.expect("looked up").is_some()
 }
 
-fn password(account: &str) -> NewPassword {
+pub fn password(account: &str) -> NewPassword {
     NewPassword::hash(account, OTHER, &[2; 16]).expect("within the rules")
 }
 
@@ -89,19 +86,19 @@ fn invite(pre_approved: bool) -> Invite {
     }
 }
 
-async fn issue(node: &Node, pre_approved: bool, actor: &Actor) {
+pub async fn issue(node: &Node, pre_approved: bool, actor: &Actor) {
     let invite = invite(pre_approved);
     let code = node.invite(&invite, [40; 16], SECRET, actor, NOW).await;
     code.expect("a code");
 }
 
 /// A code is issued, and somebody uses it.
-async fn join(node: &Node, pre_approved: bool) -> Answer {
+pub async fn join(node: &Node, pre_approved: bool) -> Answer {
     issue(node, pre_approved, &setter_up()).await;
     come(node).await
 }
 
-async fn come(node: &Node) -> Answer {
+pub async fn come(node: &Node) -> Answer {
     let request = Request {
         secret: SECRET,
         seat: Default::default(),
@@ -118,242 +115,9 @@ async fn come(node: &Node) -> Answer {
     desk.judge(from, request).await
 }
 
-async fn newest(node: &Node) -> Act {
+pub async fn newest(node: &Node) -> Act {
     let page = node.acts(&ActFilter::default(), None, 1).await;
     page.expect("acts").rows.remove(0)
-}
-
-/// How the row of an action tells who acted.
-fn expected(action: Action) -> Actor {
-    match action {
-        Action::SignIn => Actor {
-            account: "li".to_owned(),
-            name: "李明".to_owned(),
-            way: Way::Page,
-            client: "10.1.2.3".to_owned(),
-        },
-        Action::SignInFailed | Action::AccountLocked => Actor::stranger("li", "10.1.2.3"),
-        Action::AdmissionRequest => Actor::newcomer("", "192.0.2.7"),
-        _ => actor(),
-    }
-}
-
-/// What must be there before an action.
-async fn prepare(action: Action, world: &mut World) {
-    let node = &world.east;
-    account(node, "li", Role::Clerk).await;
-    account(node, "admin", Role::Administrator).await;
-    match action {
-        Action::SignOut => sign_in(node, "li", 1).await,
-        Action::AccountLocked => {
-            for _ in 1..FAILURES_MAX {
-                fail(node).await;
-            }
-        }
-        Action::AccountEnable => {
-            let disabled = node.disable_account("li", &setter_up(), NOW).await;
-            disabled.expect("disabled");
-        }
-        Action::Approve | Action::Refuse => {
-            join(node, false).await;
-        }
-        Action::AdmissionRequest => {
-            issue(node, false, &setter_up()).await;
-        }
-        Action::DossierView => {
-            let row = company("1", CODE_A, "泉城餐饮有限公司", "历下区");
-            let item = world.source.state(&row);
-            world.say(item).await;
-            settle(&world.east).await;
-        }
-        _ => {}
-    }
-}
-
-async fn fail(node: &Node) {
-    let Err(attempt) = shown(node, "li", "wrong").await else {
-        panic!("a wrong password is right");
-    };
-    let failed = node.sign_in_failed(&attempt, "10.1.2.3", NOW).await;
-    failed.expect("written down");
-}
-
-/// Does it; gives the object that the row must name. Every action is here: there is no other way to add one.
-async fn carry_out(action: Action, node: &Node) -> String {
-    let actor = &actor();
-    let li = || "li".to_owned();
-    let seat = || protocol::name::SeatId([40; 16]).to_string();
-    match action {
-        Action::SignIn => {
-            sign_in(node, "li", 1).await;
-            String::new()
-        }
-        Action::SignInFailed | Action::AccountLocked => {
-            fail(node).await;
-            String::new()
-        }
-        Action::SignOut => {
-            let out = node.sign_out(&[1; 32], actor, NOW).await;
-            out.expect("signed out");
-            String::new()
-        }
-        Action::DossierView => {
-            let subject = format!("uscc:{CODE_A}");
-            let seen = node.view_dossier(&subject, &Role::Clerk, actor, NOW).await;
-            assert!(seen.expect("answered").is_some());
-            subject
-        }
-        Action::Search => {
-            let found = node.view_search(" 泉城 ", (1, 50), actor, NOW).await;
-            found.expect("answered");
-            "泉城".to_owned()
-        }
-        Action::RefusalList => {
-            let filter = RefusalFilter {
-                department: Some(BUREAU.to_owned()),
-                open: Some(true),
-                ..RefusalFilter::default()
-            };
-            let list = node.view_refusals(&filter, (1, 50), actor, NOW).await;
-            list.expect("answered");
-            format!("部门：{BUREAU}，状态：待更正")
-        }
-        Action::UnsettledList => {
-            let filter = UnsettledFilter::default();
-            let list = node.view_unsettled(&filter, (1, 50), actor, NOW).await;
-            list.expect("answered");
-            String::new()
-        }
-        Action::AuditList => {
-            let filter = ActFilter {
-                account: Some(li()),
-                action: Some(Action::SignIn),
-                ..ActFilter::default()
-            };
-            let list = node.view_acts(&filter, None, 50, actor, NOW).await;
-            list.expect("answered");
-            "账号：li，操作：登录".to_owned()
-        }
-        Action::AuditExport => {
-            let filter = ActFilter::default();
-            let table = node.export_acts(&filter, 100, actor, NOW).await;
-            table.expect("answered");
-            String::new()
-        }
-        Action::Forbidden => {
-            let noted = node.note_forbidden("/audit", "没有权限", actor, NOW).await;
-            noted.expect("written down");
-            "/audit".to_owned()
-        }
-        Action::Invite => {
-            issue(node, false, actor).await;
-            seat()
-        }
-        Action::AdmissionRequest => {
-            assert!(matches!(come(node).await, Answer::Pending(_)));
-            seat()
-        }
-        Action::Approve => {
-            let approved = node.approve(&seat(), actor, NOW).await;
-            approved.expect("approved");
-            seat()
-        }
-        Action::Refuse => {
-            let refused = node.refuse(&seat(), "指纹不符", actor, NOW).await;
-            refused.expect("refused");
-            seat()
-        }
-        Action::AccountOpen => {
-            let (new, role) = (password("sun"), Role::Department(BUREAU.to_owned()));
-            let opened = node.open_account(new, "孙丽", &role, actor, NOW).await;
-            opened.expect("opened");
-            "sun".to_owned()
-        }
-        Action::AccountPut => {
-            let new = NewAccount {
-                account: "sun",
-                name: "孙丽",
-                role: Role::Auditor,
-                password: PASSWORD,
-                salt: [1; 16],
-            };
-            let put = node.put_account(&new, actor, NOW).await;
-            put.expect("opened");
-            "sun".to_owned()
-        }
-        Action::AccountRole => {
-            let changed = node.change_account("li", "李明", &Role::Auditor, actor, NOW);
-            changed.await.expect("changed");
-            li()
-        }
-        Action::AccountDisable => {
-            let disabled = node.disable_account("li", actor, NOW).await;
-            disabled.expect("disabled");
-            li()
-        }
-        Action::AccountEnable => {
-            let enabled = node.enable_account("li", actor, NOW).await;
-            enabled.expect("enabled");
-            li()
-        }
-        Action::AccountPassword => {
-            let reset = node.reset_password(password("li"), actor, NOW).await;
-            reset.expect("reset");
-            li()
-        }
-        Action::OwnPassword => {
-            let Ok(checked) = shown(node, "li", PASSWORD).await else {
-                panic!("the password is not right");
-            };
-            let changed = node.change_own_password(checked, password("li"), &[1; 32], actor, NOW);
-            changed.await.expect("changed");
-            li()
-        }
-        Action::OwnPasswordFailed => {
-            let noted = node.own_password_failed(actor, NOW).await;
-            noted.expect("written down");
-            actor.account.clone()
-        }
-        Action::LinkCut | Action::LinkConnect => {
-            let noted = node.note_act(action, actor, NOW).await;
-            noted.expect("written down");
-            String::new()
-        }
-    }
-}
-
-#[tokio::test]
-async fn no_act_without_its_row() {
-    for action in Action::ALL.iter().copied() {
-        let mut world = World::new().await;
-        prepare(action, &mut world).await;
-        let before = newest(&world.east).await.seq;
-        let object = carry_out(action, &world.east).await;
-        let row = newest(&world.east).await;
-        let rows = if action == Action::AccountLocked {
-            2
-        } else {
-            1
-        };
-        assert_eq!(row.seq, before + rows, "{action:?}");
-        let who = expected(action);
-        assert_eq!(
-            (row.action.as_str(), row.object.as_str(), row.at_us),
-            (action.key(), object.as_str(), NOW),
-        );
-        assert_eq!(
-            (row.account, row.way.as_str(), row.client),
-            (who.account, who.way.key(), who.client),
-            "{action:?}"
-        );
-        if action == Action::AdmissionRequest {
-            assert!(row.name.starts_with("持码方（接入码由"), "{}", row.name);
-        } else {
-            assert_eq!(row.name, who.name, "{action:?}");
-        }
-        let check = world.east.store().audit_check().await.expect("walked");
-        assert_eq!((check.rows, check.fault), (row.seq, None), "{action:?}");
-    }
 }
 
 #[tokio::test]
