@@ -159,17 +159,14 @@ async fn note_forbidden(console: &Console, frame: &Frame, fault: &Fault) {
     let Some(session) = &frame.session else {
         return;
     };
-    let noted = console
-        .node
-        .note_forbidden(&frame.path, why, &session.actor, console.now_us())
-        .await;
-    if let Err(error) = noted {
-        tracing::error!(
-            error = chain(&error),
-            path = frame.path,
-            "forbidden act not written down"
-        );
-    }
+    let node = &console.node;
+    let noting = node.note_forbidden(&frame.path, why, &session.actor, console.now_us());
+    let error = match tokio::time::timeout(ANSWER_TIME_MAX, noting).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_) => "the store took too long".to_owned(),
+    };
+    tracing::error!(error, path = frame.path, "forbidden act not written down");
 }
 
 /// The page, or the document, of a fault.

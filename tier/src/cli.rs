@@ -468,7 +468,7 @@ mod tests {
         type Command = Play;
 
         async fn found(_founding: &Toys, _home: &Home) -> Result<String, Failure> {
-            Ok(String::new())
+            panic!("the toy is founded");
         }
 
         fn guest(guest: &Toys) -> (&str, &str) {
@@ -523,6 +523,38 @@ mod tests {
         }
         check("toy cut", false);
         check("toy", false);
+    }
+
+    #[tokio::test]
+    async fn an_administrator_who_cannot_be_is_told_before_anything_is_founded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, data) = (folder.path().join("toy.toml"), folder.path().join("data"));
+        let text = format!(
+            "[node]\nfolder = {data:?}\n[link]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n\
+             [status]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&file).expect("a configuration");
+        let colour = "red".to_owned();
+        for (account, name, password, part) in [
+            ("admin", "王芳", "short", "口令至少"),
+            ("admin", "王芳", "the admin's own", "账号名"),
+            ("Admin", "王芳", "correct horse battery", "小写字母"),
+            ("admin", " ", "correct horse battery", "真实姓名"),
+        ] {
+            let administrator = Administrator {
+                account: account.to_owned(),
+                name: name.to_owned(),
+                password: password.to_owned(),
+            };
+            let founding = Toys {
+                colour: colour.clone(),
+            };
+            let told = init::init::<Toy>(&config, &founding, &administrator).await;
+            let told = told.expect_err(part).to_string();
+            assert!(told.contains(part), "{told}");
+            assert!(!data.exists(), "nothing is left behind");
+        }
     }
 
     #[test]

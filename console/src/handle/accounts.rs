@@ -174,9 +174,9 @@ pub(crate) async fn change(
     let Form(given) = given?;
     session.check_form(&change.address(&whose), &given.csrf)?;
     let wrong = match changed(&console, &session, change, &whose, &given).await {
-        Ok(()) if whose == session.account.account && change != Change::Role => {
-            // one's own session has just ended
-            return Ok(Redirect::to("/sign-in").into_response());
+        // whoever has just put an end to the own session, or to the own right to be here, begins anew
+        Ok(()) if whose == session.account.account && !stays(change, &given) => {
+            return Ok(Redirect::to("/").into_response());
         }
         Ok(()) => {
             let address = format!("/accounts/{}?done={key}", text::percent(&whose));
@@ -199,6 +199,12 @@ pub(crate) async fn change(
     let mut page = show_one(&frame, &detail)?;
     *page.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(page)
+}
+
+/// Whether an administrator who does this to the own account can go on here.
+fn stays(change: Change, given: &Given) -> bool {
+    let role = account::role(&given.role, &given.department);
+    change == Change::Role && role.is_some_and(|role| role.manages())
 }
 
 async fn changed(

@@ -45,7 +45,7 @@ impl Node {
     ) -> Result<SearchPage, QueryError> {
         let found = self.search(q, page, rows).await?;
         if let Asked::Words(words) = &found.asked {
-            let detail = format!("第 {page} 页，共 {} 户", found.total);
+            let detail = format!("第 {page} 页");
             self.note(Action::Search, words, &detail, actor, now_us)
                 .await?;
         }
