@@ -16,7 +16,7 @@ use protocol::hash::Ref;
 use protocol::name::{Incarnation, LogName, Position, SeatId};
 use protocol::slice::Parts;
 use protocol::statement::Identity;
-use store::{CursorRow, IntakeGroup};
+use store::{AuditRow, CursorRow, IntakeGroup, PeerRow};
 
 use crate::error::StepError;
 use crate::node::Node;
@@ -232,6 +232,27 @@ impl Node {
     /// Stores directory statements of our own making (an admission, our opening), or those that a hello has shown, and puts
     /// them on the feed.
     pub async fn publish(&self, envelopes: &[Envelope], now_us: i64) -> Result<(), TakeInFault> {
+        self.publish_with(envelopes, None, now_us).await
+    }
+
+    /// Publishes what was decided about a peer; its row and the act go with the statements, in one transaction.
+    pub(crate) async fn publish_decision(
+        &self,
+        envelopes: &[Envelope],
+        peer: PeerRow,
+        act: AuditRow,
+        now_us: i64,
+    ) -> Result<(), TakeInFault> {
+        let decision = Some((peer, act));
+        self.publish_with(envelopes, decision, now_us).await
+    }
+
+    async fn publish_with(
+        &self,
+        envelopes: &[Envelope],
+        decision: Option<(PeerRow, AuditRow)>,
+        now_us: i64,
+    ) -> Result<(), TakeInFault> {
         let _turn = self.intake_turn().await;
         let mut work = Work::new(
             self.directory().clone(),
@@ -240,6 +261,7 @@ impl Node {
             now_us,
         );
         work.group.from_peer = None;
+        work.group.decision = decision;
         for envelope in envelopes {
             let place = Place { at: None };
             self.check_statement(None, place, envelope.to_bytes(), now_us, &mut work)?;

@@ -7,6 +7,8 @@ use protocol::hash::{REF_BYTES, Ref};
 use protocol::limits;
 use protocol::name::SeatId;
 
+use crate::admission::put_peer;
+use crate::audit::put_act;
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
     BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, IntakeDone, IntakeGroup,
@@ -143,6 +145,10 @@ impl Store {
         put_wants(&mut tx, group.wants).await?;
         for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
+        }
+        if let Some((peer, act)) = &group.decision {
+            put_peer(&mut tx, peer).await?;
+            put_act(&mut tx, act).await?;
         }
         tx.commit().await?;
         self.moved(Heads {

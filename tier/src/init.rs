@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use node::command::account::{NewAccount, Role};
+use node::command::actor::Actor;
 use node::config::Config;
 use node::home::{self, Home};
+use runtime::control::Caller;
 use runtime::door;
 use runtime::files::FolderLock;
 use runtime::link::registry::Links;
@@ -29,6 +31,16 @@ pub async fn init<P: Program>(
     administrator: &Administrator,
     divisions: Option<&Path>,
 ) -> Result<String, Failure> {
+    let actor = Actor::operator(&Caller::own()?);
+    let account = NewAccount {
+        account: &administrator.account,
+        name: &administrator.name,
+        role: Role::Administrator,
+        password: &administrator.password,
+        salt: door::random(),
+    };
+    // nothing is founded and no code is used for an account that cannot be opened then
+    account.check()?;
     let home = Home::at(&config.node.folder)?;
     let _lock = FolderLock::take(home.folder())?;
     let given = divisions.map(home::read_divisions).transpose()?;
@@ -52,15 +64,7 @@ pub async fn init<P: Program>(
     }
     let clock = door::Clock::system();
     let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
-    let account = NewAccount {
-        account: &administrator.account,
-        name: &administrator.name,
-        role: Role::Administrator,
-        password: &administrator.password,
-        salt: door::random(),
-        by: "init",
-    };
-    node.put_account(&account, clock.now_us()).await?;
+    node.put_account(&account, &actor, clock.now_us()).await?;
     node.store().close().await;
     Ok(founded)
 }
