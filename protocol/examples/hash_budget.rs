@@ -1,5 +1,5 @@
 //! Prints how many microseconds of hashing a row costs each party: the origin that seals it, the receiver that verifies it,
-//! a relay that cuts it down. Entries are like registrations: head and three sections, 266 bytes of values, batches of 1,000.
+//! a relay that cuts it down. Entries are like registrations: head, three sections and the platform's, batches of 1,000.
 //!
 //! `cargo run --release -p protocol --example hash_budget`. The budget is 3 µs per row and party; the exit status is 1
 //! when sealing or verifying is over it. Whole operations are measured, so layout and parsing are in the figure too.
@@ -8,22 +8,23 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use protocol::batch::{self, Draft, LogState, Sealed};
-use protocol::directory::{Directory, EpochOpening, Identity, Root, SeatKind};
-use protocol::entry::{Head, Hint, Key, Subject, put_fields};
+use protocol::directory::Directory;
+use protocol::entry::{Head, Hint, Key, PLATFORM, Provenance, Subject, put_fields};
 use protocol::envelope::{Envelope, kind};
-use protocol::hash::Hash;
+use protocol::hash::Ref;
 use protocol::limits::BATCH_ENTRIES_MAX;
-use protocol::name::{Epoch, HybridTime, InstanceId, Lane, SeatId};
-use protocol::sign::{SigningKey, Suite};
+use protocol::name::{HybridTime, InstanceId, Lane, SeatId};
+use protocol::sign::{Keys, SigningKey, Sigs};
 use protocol::slice;
+use protocol::standard_hash::StandardHash;
+use protocol::statement::{BindsFrom, EpochOpening, Identity, Root, SeatKind, possession_hash};
 use protocol::value::{CivilDate, Value};
 
 const BUDGET_MICROS: f64 = 3.0;
 const ROUNDS: usize = 41;
 
 fn main() -> ExitCode {
-    let (directory, opening, opening_hash, identity, key) = origin();
-    let log = LogState::start(&opening, opening_hash, Lane::Records);
+    let (directory, log, identity, key) = origin();
     let drafts: Vec<Draft> = (0..BATCH_ENTRIES_MAX).map(registration).collect();
     let bytes: usize = drafts.iter().map(|d| d.as_bytes().len()).sum();
     println!(
@@ -79,13 +80,11 @@ fn micros_per_row(run: impl Fn()) -> f64 {
 fn registration(row: usize) -> Draft {
     let code = format!("91310115MA1K{row:06}");
     let key = Key::columns(&[Value::from_text(code.as_str())]);
-    let mut head = Head::state("registration", key, "registration", 1);
+    let hash = StandardHash([0x5a; 16]);
+    let mut head = Head::state("registration", key, "cn.registration", 1, hash);
     head.hint = Hint::Division(format!("3101{:02}", row % 16 + 1));
     head.subject = Subject::Uscc(code.clone());
     head.event_date = CivilDate::new(2021, 4, 1);
-    head.source_position = row.to_be_bytes().to_vec();
-    let mut head_bytes = Vec::new();
-    head.put(&mut head_bytes);
     let section = |fields: &[(u16, &str)]| {
         let fields: Vec<(u16, Value)> = fields
             .iter()
@@ -105,58 +104,65 @@ fn registration(row: usize) -> Draft {
     ]);
     let government = section(&[(6, "浦东新区市场监督管理局"), (7, "批发业"), (8, "500.00")]);
     let source_and_city = section(&[(9, "示范"), (10, "2021-04-01")]);
+    let platform = Provenance::at(format!("QYJBXX:NBXH={row:010}").as_bytes())
+        .to_section()
+        .expect("a short position")
+        .expect("a position");
     Draft::new(&[
-        (0, head_bytes),
+        (0, head.to_bytes()),
         (1, public),
         (2, government),
         (3, source_and_city),
+        (PLATFORM, platform),
     ])
 }
 
-fn origin() -> (Directory, EpochOpening, Hash, Hash, SigningKey) {
+fn origin() -> (Directory, LogState, Ref, SigningKey) {
     let (root_key, key) = (
         SigningKey::from_seed(&[1; 32]),
         SigningKey::from_seed(&[2; 32]),
     );
-    let root = Root {
-        version: 1,
-        former: Hash::ZERO,
-        threshold: 1,
-        keys: vec![root_key.public()],
-    };
+    let root = Root::of(1, Ref::ZERO, 1, &[root_key.public()]);
     let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
+    let reference = |e: &Envelope| e.reference().expect("of the suite that is read");
+    let authority = reference(&root);
     let seat = SeatId([3; 16]);
+    let keys = Keys::of(key.public(), Some([9; 32]));
     let identity = Identity {
         seat,
         serial: 1,
         kind: SeatKind::City,
+        organisation: "310000.scjg".into(),
         title: "示范市".into(),
-        department: String::new(),
         jurisdiction: "310000".into(),
-        key: key.public(),
-        suite: Suite::Sha256Ed25519,
-        permitted_types: Vec::new(),
+        node: seat,
+        possession: Sigs::of(key.sign(&possession_hash(&seat, &authority, &keys))),
+        keys,
+        consent: Sigs::default(),
+        reason: String::new(),
+        permitted: Vec::new(),
         admits: true,
-        issuer: SeatId::default(),
+        binds_from: [BindsFrom::default(); 3],
+        issuer: authority,
     };
     let identity = Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), &root_key);
     let opening = EpochOpening {
         seat,
-        epoch: Epoch {
-            counter: 1,
-            nonce: [4; 16],
-        },
-        identity: identity.hash(),
+        counter: 1,
+        nonce: [4; 16],
+        identity: reference(&identity),
         instance: InstanceId([5; 16]),
-        last_known: [(0, Hash::ZERO); 3],
+        last_known: Vec::new(),
+        void: Vec::new(),
     };
     let statement = Envelope::signed(kind::OPENING, 1, opening.to_bytes(), &key);
     let mut directory =
-        Directory::trusting(&root, &root.hash().0).expect("the sample root is self-signed");
+        Directory::trusting(&root, &authority.hash.0).expect("the sample root is self-signed");
     for envelope in [&identity, &statement] {
         directory
             .admit(envelope)
             .expect("the sample chain verifies");
     }
-    (directory, opening, statement.hash(), identity.hash(), key)
+    let log = LogState::start(&opening, reference(&statement), Lane::Records);
+    (directory, log, reference(&identity), key)
 }

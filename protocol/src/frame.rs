@@ -55,7 +55,7 @@ pub enum Frame {
     Goodbye(Goodbye),
     /// 9: state of logs.
     Logs(Logs),
-    /// 10: how seats are, 1 to [`limits::HEALTH_SEATS_MAX`].
+    /// 10: how seats are, at most [`limits::HEALTH_SEATS_MAX`].
     Health(Vec<Health>),
     /// 11: comparison of statements.
     Statements(Statements),
@@ -228,13 +228,7 @@ impl Frame {
             7 => Self::WantPage(WantPage::read(r)?),
             8 => Self::Goodbye(Goodbye::read(r)?),
             9 => Self::Logs(Logs::read(r)?),
-            10 => {
-                let all = health::read_all(r)?;
-                if all.is_empty() {
-                    return Err(r.malformed().into());
-                }
-                Self::Health(all)
-            }
+            10 => Self::Health(health::read_all(r)?),
             11 => Self::Statements(Statements::read(r)?),
             number => Self::Unread(number),
         })

@@ -15,6 +15,9 @@ fn bincode_of(value: &impl Encode) -> Vec<u8> {
     bincode::encode_to_vec(value, config).expect("memory takes it")
 }
 
+/// Suite and bytes of each.
+type Signatures = Vec<(u8, Vec<u8>)>;
+
 #[derive(Encode)]
 struct HelloBody {
     frames: u8,
@@ -22,7 +25,7 @@ struct HelloBody {
     instance: [u8; 16],
     incarnation: (u64, [u8; 16]),
     release: String,
-    seats: Vec<([u8; 16], Vec<(u8, Vec<u8>)>)>,
+    seats: Vec<([u8; 16], Signatures)>,
     statements: Vec<Vec<u8>>,
 }
 

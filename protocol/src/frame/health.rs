@@ -54,7 +54,7 @@ impl Body for Health {
     }
 }
 
-/// Body of a frame of health: 1 to [`limits::HEALTH_SEATS_MAX`] seats.
+/// Body of a frame of health: at most [`limits::HEALTH_SEATS_MAX`] seats.
 pub(super) fn put_all(all: &[Health], out: &mut Vec<u8>) {
     out.put_list(all, |out, health| health.put(out));
 }

@@ -122,6 +122,8 @@ fn a_code_reads_back_however_it_is_typed() {
 fn the_greatest_code_and_the_least_read_back() {
     for (address, groups) in [
         ("a:1".to_owned(), 17),
+        // whose bytes fill the last group
+        ("abcdef:1".to_owned(), 18),
         (format!("{}:65535", "a".repeat(58)), 36),
         ("[2001:db8::1]:4433".to_owned(), 22),
     ] {
@@ -241,7 +243,9 @@ fn content_that_means_nothing_is_told_as_such() {
             ..sample()
         }),
     );
-    check(&of_content(&longer, 1), Err(CodeError::Content));
+    for padding in [1, 1 << 5, 1 << 18] {
+        check(&of_content(&longer, padding), Err(CodeError::Content));
+    }
 }
 
 #[test]
@@ -297,6 +301,8 @@ fn other_mistakes_are_named_as_far_as_can_be_known() {
     check("ZH", Err(CodeError::Prefix));
     check("ZHX-00000", Err(CodeError::Prefix));
     check("ZH+3-00000", Err(CodeError::Prefix));
+    check("ZH02-00000", Err(CodeError::Prefix));
+    check("ZH99999999999-00000", Err(CodeError::Prefix));
     let other = |number: &str| text.replacen("ZH2", number, 1);
     check(&other("ZH3"), Err(CodeError::Version("ZH3".into())));
     check(&other("zh12"), Err(CodeError::Version("ZH12".into())));

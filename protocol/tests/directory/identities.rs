@@ -692,6 +692,36 @@ fn a_chain_is_all_that_a_stranger_needs() {
 }
 
 #[test]
+fn everything_that_was_taken_up_is_known() {
+    let world = city_world();
+    let mut all = [
+        &world.root,
+        &world.city,
+        &world.district,
+        &world.other,
+        &world.bureau,
+        &world.opening,
+    ]
+    .map(reference);
+    all.sort();
+    let known: Vec<Ref> = world.directory.references().copied().collect();
+    assert_eq!(known, all);
+    assert!(all.iter().all(|reference| world.directory.knows(reference)));
+    assert!(!world.directory.knows(&stray(1)));
+}
+
+/// What is presented is checked in a copy; the directory itself learns nothing from it.
+#[test]
+fn a_scratch_copy_is_a_copy() {
+    let world = city_world();
+    let mut scratch = world.directory.clone();
+    let next = issue(&world.next(&world.bureau), &[DISTRICT_KEY]);
+    scratch.admit(&next).expect("it is taken up there");
+    assert!(scratch.knows(&reference(&next)));
+    assert!(!world.directory.knows(&reference(&next)));
+}
+
+#[test]
 fn a_kind_that_is_no_statement_is_refused() {
     let world = city_world();
     for kind in [
