@@ -138,6 +138,10 @@ impl Row {
         }
     }
 
+    pub(crate) fn hash(&self, at: usize) -> Result<Hash, StoreError> {
+        self.fixed(at, "hash").map(Hash)
+    }
+
     pub(crate) fn reference(&self, at: usize) -> Result<Ref, StoreError> {
         let bytes: [u8; REF_BYTES] = self.fixed(at, "reference")?;
         Ref::from_bytes(&bytes).map_err(|_| StoreError::Corrupt { what: "reference" })
