@@ -1,20 +1,19 @@
-//! Identities: who may admit whom, what may change with a serial, and which one is in force where.
+//! Identities: who may admit whom, and which one is in force where.
 
 use protocol::blame::Blame;
 use protocol::directory::{Missing, Refusal, StatementFault, What};
-use protocol::envelope::{Envelope, kind};
+use protocol::envelope::Envelope;
 use protocol::hash::Ref;
 use protocol::name::{Lane, SeatId};
-use protocol::sign::{Keys, Sigs};
-use protocol::statement::{BindsFrom, Identity, SeatKind, possession_hash};
+use protocol::statement::{BindsFrom, Identity, SeatKind};
 
 use crate::world::{
     BUREAU, BUREAU_KEY, CITY, CITY_KEY, DISTRICT, DISTRICT_KEY, NEW_KEY, NOBODY, OTHER, OTHER_KEY,
-    ROOT, THIEF, World, city_world, first_identity, issue, key, keys, possessed, reference, stray,
+    ROOT, World, city_world, first_identity, issue, keys, possessed, reference, stray,
 };
 
 /// A new bureau of the district.
-fn fresh(world: &World) -> Identity {
+pub fn fresh(world: &World) -> Identity {
     let issuer = reference(&world.district);
     let identity = Identity {
         seat: SeatId([0xe9; 16]),
@@ -204,42 +203,6 @@ fn who_may_admit_whom() {
 }
 
 #[test]
-fn keys_belong_to_the_seat_that_has_signed_with_them() {
-    let world = city_world();
-    let identity = fresh(&world);
-    let refused = || Err(Refusal::Possession.into());
-    let check = |what: &str, identity: &Identity, expected| {
-        world.check(what, &issue(identity, &[DISTRICT_KEY]), expected);
-    };
-    check("possessed", &identity, Ok(()));
-    let none = Identity {
-        possession: Sigs::default(),
-        ..identity.clone()
-    };
-    check("by nobody", &none, refused());
-    check(
-        "by another key",
-        &possessed(&identity, world.authority(), THIEF),
-        refused(),
-    );
-    check(
-        "for another authority",
-        &possessed(&identity, stray(1), NEW_KEY),
-        refused(),
-    );
-    let other = Identity {
-        seat: SeatId([0xe7; 16]),
-        ..identity.clone()
-    };
-    check("for another seat", &other, refused());
-    let sealed = Identity {
-        keys: Keys::of(key(NEW_KEY).public(), Some([1; 32])),
-        ..identity
-    };
-    check("for another seal key", &sealed, refused());
-}
-
-#[test]
 fn a_seat_is_restated_by_who_admitted_it_or_by_the_city() {
     let mut world = city_world();
     let next = world.next(&world.bureau);
@@ -363,169 +326,6 @@ fn read_first(world: &World) -> Identity {
 }
 
 #[test]
-fn keys_are_replaced_with_consent_or_with_a_reason_of_the_city() {
-    let mut world = city_world();
-    let refused = |refusal: Refusal| Err(StatementFault::from(refusal));
-    let agreed = world.rekeyed(&world.bureau, NEW_KEY, Some(BUREAU_KEY));
-    let silent = world.rekeyed(&world.bureau, NEW_KEY, None);
-    let forged = world.rekeyed(&world.bureau, NEW_KEY, Some(THIEF));
-    let same = world.next(&world.bureau);
-    let reasoned = |identity: &Identity| Identity {
-        reason: "原密钥丢失".into(),
-        ..identity.clone()
-    };
-    let consented = |identity: &Identity| Identity {
-        consent: agreed.consent.clone(),
-        ..identity.clone()
-    };
-    let by_city = |identity: &Identity| Identity {
-        issuer: reference(&world.city),
-        ..identity.clone()
-    };
-    for (what, identity, of_city, expected) in [
-        ("the same keys", &same, false, Ok(())),
-        (
-            "the same keys with a reason",
-            &reasoned(&same),
-            false,
-            refused(Refusal::ReasonNotCalledFor),
-        ),
-        (
-            "the same keys with a consent",
-            &consented(&same),
-            false,
-            refused(Refusal::ReasonNotCalledFor),
-        ),
-        ("with consent", &agreed, false, Ok(())),
-        ("with consent, by the city", &agreed, true, Ok(())),
-        (
-            "with consent and a reason",
-            &reasoned(&agreed),
-            true,
-            refused(Refusal::ReasonNotCalledFor),
-        ),
-        (
-            "without consent",
-            &silent,
-            false,
-            refused(Refusal::ReasonMissing),
-        ),
-        (
-            "without consent, by the city without a reason",
-            &silent,
-            true,
-            refused(Refusal::ReasonMissing),
-        ),
-        (
-            "without consent, with a district's reason",
-            &reasoned(&silent),
-            false,
-            refused(Refusal::ReasonMissing),
-        ),
-        ("with the city's reason", &reasoned(&silent), true, Ok(())),
-        (
-            "with a forged consent",
-            &forged,
-            false,
-            refused(Refusal::Consent),
-        ),
-        (
-            "with a forged consent and the city's reason",
-            &reasoned(&forged),
-            true,
-            refused(Refusal::Consent),
-        ),
-    ] {
-        let envelope = match of_city {
-            true => issue(&by_city(identity), &[CITY_KEY]),
-            false => issue(identity, &[DISTRICT_KEY]),
-        };
-        world.check(what, &envelope, expected);
-    }
-    // the city's own keys: the root says why
-    let city = world.rekeyed(&world.city, NEW_KEY, None);
-    let root = |what: &str, identity: &Identity, expected| {
-        world.check(what, &issue(identity, &ROOT[..2]), expected);
-    };
-    root(
-        "the city's without a reason",
-        &city,
-        refused(Refusal::ReasonMissing),
-    );
-    root("the city's with a reason", &reasoned(&city), Ok(()));
-    // the consent that counts is that of the serial just before
-    world.take(&issue(&agreed, &[DISTRICT_KEY]));
-    let next = issue(&agreed, &[DISTRICT_KEY]);
-    let by_first = world.rekeyed(&next, 22, Some(BUREAU_KEY));
-    let by_second = world.rekeyed(&next, 22, Some(NEW_KEY));
-    let third = |what: &str, identity: &Identity, expected| {
-        world.check(what, &issue(identity, &[DISTRICT_KEY]), expected);
-    };
-    third(
-        "consent of an earlier key",
-        &by_first,
-        refused(Refusal::Consent),
-    );
-    third("consent of the last key", &by_second, Ok(()));
-}
-
-/// A seat with keys of two suites: both must consent, unless the city has a reason; what there is must be good.
-#[test]
-fn consent_is_that_of_every_suite() {
-    let world = city_world();
-    let mut two = fresh(&world);
-    two.keys = crate::world::keys_of_two_suites(NEW_KEY);
-    let hash =
-        |identity: &Identity| possession_hash(&identity.seat, &world.authority(), &identity.keys);
-    let of_first = |seed: u8, identity: &Identity| key(seed).sign(&hash(identity)).to_vec();
-    let both = |seed: u8, identity: &Identity| {
-        crate::world::sigs(&[(1, of_first(seed, identity)), (2, vec![5; 64])])
-    };
-    two.possession = Sigs::of(key(NEW_KEY).sign(&hash(&two)));
-    let refused = |refusal: Refusal| Err(StatementFault::from(refusal));
-    let district = |what: &str, identity: &Identity, expected| {
-        world.check(what, &issue(identity, &[DISTRICT_KEY]), expected);
-    };
-    district(
-        "possession of one suite",
-        &two,
-        refused(Refusal::Possession),
-    );
-    two.possession = both(NEW_KEY, &two);
-    district("possession of both", &two, Ok(()));
-    let first = issue(&two, &[DISTRICT_KEY]);
-    let mut next = world.rekeyed(&first, 22, None);
-    next.consent = both(NEW_KEY, &next);
-    let mut with = city_world();
-    with.take(&first);
-    let district = |what: &str, identity: &Identity, expected| {
-        with.check(what, &issue(identity, &[DISTRICT_KEY]), expected);
-    };
-    district("both agree", &next, Ok(()));
-    next.consent = Sigs::of(key(NEW_KEY).sign(&hash(&next)));
-    district("one agrees", &next, refused(Refusal::ReasonMissing));
-    next.reason = "另一密钥丢失".into();
-    next.issuer = reference(&world.city);
-    with.check(
-        "one agrees, with a reason",
-        &issue(&next, &[CITY_KEY]),
-        Ok(()),
-    );
-    next.consent = crate::world::sigs(&[(2, vec![5; 64])]);
-    with.check(
-        "the other agrees, with a reason",
-        &issue(&next, &[CITY_KEY]),
-        Ok(()),
-    );
-    next.consent = crate::world::sigs(&[(3, vec![5; 64])]);
-    with.check(
-        "a suite that it never had",
-        &issue(&next, &[CITY_KEY]),
-        refused(Refusal::Consent),
-    );
-}
-
-#[test]
 fn the_identity_in_force_goes_by_position() {
     let mut world = city_world();
     let mut second = world.rekeyed(&world.bureau, NEW_KEY, Some(BUREAU_KEY));
@@ -630,29 +430,6 @@ fn two_identities_of_one_serial_are_both_not_in_force() {
     assert_eq!(world.directory.newest_identity(&BUREAU), None);
 }
 
-/// With two of one serial, the next follows whichever its keys follow.
-#[test]
-fn a_serial_follows_any_of_the_serial_before() {
-    let mut world = city_world();
-    let a = world.rekeyed(&world.bureau, NEW_KEY, Some(BUREAU_KEY));
-    let b = world.rekeyed(&world.bureau, 22, Some(BUREAU_KEY));
-    let (a, b) = (issue(&a, &[DISTRICT_KEY]), issue(&b, &[DISTRICT_KEY]));
-    world.take(&a);
-    world.take(&b);
-    for (envelope, seed) in [(&a, NEW_KEY), (&b, 22)] {
-        let next = world.next(envelope);
-        world.check("the same keys", &issue(&next, &[DISTRICT_KEY]), Ok(()));
-        let rekeyed = world.rekeyed(envelope, 23, Some(seed));
-        world.check("with consent", &issue(&rekeyed, &[DISTRICT_KEY]), Ok(()));
-    }
-    let stranger = world.rekeyed(&a, 23, Some(THIEF));
-    world.check(
-        "with consent of neither",
-        &issue(&stranger, &[DISTRICT_KEY]),
-        Err(Refusal::Consent.into()),
-    );
-}
-
 #[test]
 fn a_chain_is_all_that_a_stranger_needs() {
     let mut world = city_world();
@@ -689,92 +466,4 @@ fn a_chain_is_all_that_a_stranger_needs() {
         [&world.root, &world.city, &world.other].map(reference)
     );
     assert_eq!(world.directory.chain(&[NOBODY]), [world.authority()]);
-}
-
-#[test]
-fn everything_that_was_taken_up_is_known() {
-    let world = city_world();
-    let mut all = [
-        &world.root,
-        &world.city,
-        &world.district,
-        &world.other,
-        &world.bureau,
-        &world.opening,
-    ]
-    .map(reference);
-    all.sort();
-    let known: Vec<Ref> = world.directory.references().copied().collect();
-    assert_eq!(known, all);
-    assert!(all.iter().all(|reference| world.directory.knows(reference)));
-    assert!(!world.directory.knows(&stray(1)));
-}
-
-/// What is presented is checked in a copy; the directory itself learns nothing from it.
-#[test]
-fn a_scratch_copy_is_a_copy() {
-    let world = city_world();
-    let mut scratch = world.directory.clone();
-    let next = issue(&world.next(&world.bureau), &[DISTRICT_KEY]);
-    scratch.admit(&next).expect("it is taken up there");
-    assert!(scratch.knows(&reference(&next)));
-    assert!(!world.directory.knows(&reference(&next)));
-}
-
-#[test]
-fn a_kind_that_is_no_statement_is_refused() {
-    let world = city_world();
-    for kind in [
-        kind::POSSESSION,
-        kind::HEADER,
-        kind::RECEIPT,
-        kind::PRESENCE,
-        kind::FEED_HEAD,
-    ] {
-        let mut bytes = world.bureau.bytes.clone();
-        bytes[16] = 0;
-        let envelope = crate::world::signed(kind, bytes, &[BUREAU_KEY]);
-        let fault = StatementFault::NotAStatement(kind);
-        assert_eq!(fault.blame(), Blame::Relay);
-        world.check("no statement", &envelope, Err(fault));
-    }
-}
-
-/// What follows no layout is the fault of whoever answers for the seat, if such a one has signed it; else of the relay.
-#[test]
-fn malformed_objects_are_blamed_on_who_signed_them() {
-    let world = city_world();
-    let mut bytes = world.bureau.bytes.clone();
-    bytes.push(0);
-    let check = |signer: u8, blame: Blame| {
-        let envelope = crate::world::signed(kind::IDENTITY, bytes.clone(), &[signer]);
-        let mut directory = world.directory.clone();
-        let fault = directory.admit(&envelope).expect_err("malformed");
-        assert_eq!(fault.blame(), blame, "{signer}: {fault:?}");
-        assert!(!fault.to_string().is_empty());
-    };
-    check(BUREAU_KEY, Blame::Origin);
-    check(DISTRICT_KEY, Blame::Origin);
-    check(CITY_KEY, Blame::Origin);
-    check(ROOT[2], Blame::Origin);
-    check(OTHER_KEY, Blame::Relay);
-    check(THIEF, Blame::Relay);
-}
-
-#[test]
-fn faults_say_whose_they_are() {
-    for (fault, blame) in [
-        (StatementFault::BadSignature, Blame::Relay),
-        (Refusal::Possession.into(), Blame::Origin),
-        (StatementFault::OverQuota(BUREAU), Blame::Nobody),
-        (
-            StatementFault::Unknown(Missing::Revocation(BUREAU)),
-            Blame::Nobody,
-        ),
-    ] {
-        assert_eq!(fault.blame(), blame, "{fault}");
-    }
-    let named = Missing::Statement(stray(1));
-    assert_eq!(named.reference(), Some(stray(1)));
-    assert_eq!(Missing::Seat(BUREAU).reference(), None);
 }

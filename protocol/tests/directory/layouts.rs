@@ -1,4 +1,5 @@
 //! Every statement's bytes: what reads back, and what is refused.
+//! Long because it is one table for each kind of statement.
 
 use std::fmt::Debug;
 

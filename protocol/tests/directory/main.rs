@@ -5,8 +5,10 @@ mod world;
 
 mod closings;
 mod erasures;
+mod faults;
 mod forks;
 mod identities;
+mod keys;
 mod layouts;
 mod openings;
 mod places;
