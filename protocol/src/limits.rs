@@ -42,7 +42,7 @@ pub const KEYS_MAX: usize = 4;
 pub const ROOT_KEYS_MAX: usize = 8;
 /// Keys of one suite in a root version.
 pub const ROOT_KEYS_PER_SUITE_MAX: usize = 4;
-/// Bytes of a reason or note within a statement.
+/// Bytes of the reason in an identity and of the note in a closing; other statements have short texts.
 pub const REASON_BYTES_MAX: usize = 200;
 /// Bytes of an organisation code: a region, a dot, a line.
 pub const ORGANISATION_BYTES_MAX: usize = 81;
