@@ -17,17 +17,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::bytes::Malformed;
 use crate::codec;
 use crate::frame::{
-    Ack, CLASSES, Cursor, Digest, FRAME_HIGHEST, Feed, Frame, FrameFault, Goodbye, GoodbyeCode,
-    Health, Hello, Interest, Item, LogEntry, LogsEnd, PageCode, Resume, Scope, Token, Want,
+    Ack, CLASSES, Feed, Frame, Goodbye, GoodbyeCode, Hello, Item, LogEntry, Resume, Token,
     WantFrame, WantPage,
 };
-use crate::hash::Ref;
 use crate::limits;
-use crate::name::{FeedId, Incarnation, InstanceId, SeatId};
+use crate::name::{FeedId, Incarnation, InstanceId};
 
+mod event;
+mod greeting;
 mod incoming;
 mod outgoing;
 mod paced;
@@ -36,6 +35,7 @@ mod tests;
 mod wants;
 mod words;
 
+pub use event::{Acceptance, Answer, Event, Page, PeerMisbehaved, Transmit};
 use incoming::{Heard, Incoming};
 use outgoing::Outgoing;
 use words::Words;
@@ -54,216 +54,6 @@ pub struct Config {
     /// After how long without progress something is said again; `None` on carriers that lose nothing and keep the order of
     /// each priority.
     pub retransmit: Option<Millis>,
-}
-
-/// What the caller says when it believes the peer's hello.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acceptance {
-    /// How far we have stored the peer's feed, if we know it under the incarnation that its hello names.
-    pub cursors: Option<[Cursor; CLASSES]>,
-    /// What we want from it.
-    pub interest: Interest,
-    /// Envelopes that the peer has signed and those of nodes above it; see [`Resume::words`].
-    pub words: Vec<Vec<u8>>,
-    /// All logs of the seats in the peer's hello and of the seats below them, a tip each.
-    pub logs: Vec<LogEntry>,
-    /// Whether that list lacks what only the city knows (D80).
-    pub without_city: bool,
-    /// What we hold of statements.
-    pub digest: Digest,
-}
-
-/// What the caller is to do. Each event names the call that answers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The peer said hello. Check it with [`Hello::verify`], then [`Session::accept`] or [`Session::refuse`].
-    Hello(Hello),
-    /// Both sides have accepted. Judge what the resume shows, then [`Session::begin`]. Cursors are zero if they belong to
-    /// another incarnation than ours.
-    Established(Resume),
-    /// The peer wants something else from our feed from now on. Pages that are read from here on are for this.
-    InterestChanged(Interest),
-    /// Read our feed: items of this class behind `after` and not behind `upto`, for the peer's interest, of at most about
-    /// `bytes_max`. Answer with [`Session::handle_page`].
-    ReadFeed {
-        /// Class.
-        class: u8,
-        /// Cursor.
-        after: u64,
-        /// Do not go further than this; `None` for the class that bounds the others.
-        upto: Option<u64>,
-        /// About so many bytes.
-        bytes_max: u64,
-        /// Number of the read: give it back.
-        read: u32,
-    },
-    /// The peer has begun its feed of this class anew, since our cursor is not one of it (D85): what comes next takes the
-    /// place of our cursor, downwards too.
-    FeedAnew {
-        /// Class.
-        class: u8,
-    },
-    /// Verify and store these items together with the cursor, durably. Answer with [`Session::handle_taken`]; several of
-    /// one class may be open and are answered in order. An item that is refused for its bytes: [`Session::refuse_item`].
-    TakeIn {
-        /// Class.
-        class: u8,
-        /// Items in order, each with its offset.
-        items: Vec<(u64, Item)>,
-        /// The cursor behind them.
-        through: Cursor,
-        /// Version of our interest by which they were chosen.
-        interest: u32,
-    },
-    /// Receipts and feed heads of the peer and of those above it.
-    Receipts(Vec<Vec<u8>>),
-    /// State of logs: after the greeting the complete list, in one or several of these, later news.
-    Logs {
-        /// Entries.
-        entries: Vec<LogEntry>,
-        /// Whether the list is complete with these.
-        end: LogsEnd,
-    },
-    /// How seats are, by the peer's word.
-    Health(Vec<Health>),
-    /// What the peer holds of statements.
-    Digest(Digest),
-    /// The peer wants to know which statements we hold. Answer with [`Session::handle_statements`].
-    ServeStatements {
-        /// Of this scope.
-        scope: Scope,
-        /// Behind this one.
-        after: Ref,
-    },
-    /// Which statements the peer holds: the answer to [`Session::ask_statements`].
-    Statements {
-        /// Of this scope.
-        scope: Scope,
-        /// Ascending.
-        references: Vec<Ref>,
-        /// Whether there are no more behind these.
-        last: bool,
-    },
-    /// The peer wants a page. Answer with [`Session::handle_want_page`].
-    ServeWant {
-        /// The want's number.
-        number: u64,
-        /// What.
-        want: Want,
-        /// Where the last page ended.
-        place: Vec<u8>,
-    },
-    /// A page of what we wanted. Store it; go on with [`Session::want`] at `next`, or be done.
-    WantPage {
-        /// The want's number.
-        number: u64,
-        /// What it comes to.
-        code: PageCode,
-        /// Offset of the peer's feed at which it was built.
-        built_at: u64,
-        /// Items.
-        items: Vec<Item>,
-        /// Where to go on; `None` at the end.
-        next: Option<Vec<u8>>,
-    },
-    /// The peer has refused an item of our feed for its bytes; the session ends. Note it durably, raise an alarm, and name
-    /// it to [`Session::begin`] from now on.
-    Refused {
-        /// Class.
-        class: u8,
-        /// Offset.
-        offset: u64,
-    },
-    /// The conversation is over.
-    Closed(Goodbye),
-}
-
-/// A page of our feed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// Items with their offsets, ascending, each with the token of its transaction.
-    pub items: Vec<(u64, Token, Item)>,
-    /// Everything of this class up to here is in `items` or does not concern the peer. Not below the last item.
-    pub through: u64,
-    /// The token of the transaction that made `through`.
-    pub token: Token,
-    /// Whether there was more than fitted.
-    pub more: bool,
-}
-
-/// What a want of the peer comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Whether it is given.
-    pub code: PageCode,
-    /// Offset of our feed at which it was built.
-    pub built_at: u64,
-    /// Items.
-    pub items: Vec<Item>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Vec<u8>>,
-    /// The one entry of a [`Want::Header`]: it is said in front of the page.
-    pub header: Option<LogEntry>,
-}
-
-impl Answer {
-    /// An answer that gives nothing.
-    pub const fn none(code: PageCode) -> Self {
-        Self {
-            code,
-            built_at: 0,
-            items: Vec::new(),
-            next: None,
-            header: None,
-        }
-    }
-}
-
-/// The peer broke the rules of the conversation: it is at fault and the session ends.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PeerMisbehaved {
-    /// A frame that cannot be read.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// A frame at a time or with a content that the conversation does not allow.
-    #[error("peer broke the conversation: {0}")]
-    Conversation(&'static str),
-    /// An item of its feed that cannot be read: it is named in the goodbye, so that it is skipped.
-    #[error("peer sent an item at offset {offset} of class {class} that cannot be read: {what}")]
-    Item {
-        /// Class.
-        class: u8,
-        /// Offset.
-        offset: u64,
-        /// What is wrong.
-        what: Malformed,
-    },
-}
-
-impl From<FrameFault> for PeerMisbehaved {
-    fn from(fault: FrameFault) -> Self {
-        match fault {
-            FrameFault::Frame(what) => Self::Malformed(what),
-            FrameFault::Item {
-                class,
-                offset,
-                what,
-            } => Self::Item {
-                class,
-                offset,
-                what,
-            },
-        }
-    }
-}
-
-/// Urgency of a frame on the carrier: 0 control and lane 0, 1 and 2 the lanes, 3 answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// Urgency.
-    pub priority: u8,
-    /// The frame's bytes.
-    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -498,43 +288,6 @@ impl Session {
         Ok(())
     }
 
-    fn take_hello(&mut self, hello: Hello) -> Result<(), PeerMisbehaved> {
-        let peer = Peer {
-            instance: hello.instance,
-            incarnation: hello.incarnation,
-            items: hello.items,
-        };
-        match self.phase {
-            Phase::Greeting if hello.frames < FRAME_HIGHEST => {
-                let text = format!(
-                    "协议版本不兼容：对端能读的报文编号至 {}，本版本需要至 {FRAME_HIGHEST}；请升级对端程序",
-                    hello.frames
-                );
-                self.close(GoodbyeCode::Version, text);
-            }
-            // our own proof said back to us, on the connection that it is good for, would pass every later check
-            Phase::Greeting if shares_a_seat(&hello, &self.config.hello) => {
-                return Err(PeerMisbehaved::Conversation("hello with a seat of ours"));
-            }
-            Phase::Greeting => {
-                self.phase = Phase::Judging;
-                self.peer = peer;
-                self.events.push_back(Event::Hello(hello));
-            }
-            // who was judged is who goes on speaking: a process that started again needs a new session on both sides
-            Phase::Judging | Phase::Accepted if peer != self.peer => {
-                return Err(PeerMisbehaved::Conversation("hello of another party"));
-            }
-            Phase::Judging | Phase::Accepted if !self.loses() => {
-                return Err(PeerMisbehaved::Conversation("a second hello"));
-            }
-            // the peer has not heard us yet
-            Phase::Accepted => self.say_resume = true,
-            Phase::Judging | Phase::Closed => {}
-        }
-        Ok(())
-    }
-
     fn take_goodbye(&mut self, goodbye: Goodbye) {
         self.end();
         // who has left hears nothing more
@@ -551,109 +304,6 @@ impl Session {
         text.truncate(text.floor_char_boundary(limits::GOODBYE_TEXT_BYTES_MAX));
         self.events
             .push_back(Event::Closed(Goodbye { text, ..goodbye }));
-    }
-
-    /// The peer's hello is believed, and what it needed is taken in.
-    pub fn accept(&mut self, now: Millis, acceptance: Acceptance) {
-        if self.phase != Phase::Judging {
-            return;
-        }
-        self.phase = Phase::Accepted;
-        let incarnation = match acceptance.cursors {
-            Some(_) => self.peer.incarnation,
-            None => Incarnation::default(),
-        };
-        let cursors = acceptance.cursors.unwrap_or_default();
-        for (incoming, cursor) in self.incoming.iter_mut().zip(cursors) {
-            incoming.start(cursor, self.config.window);
-        }
-        self.say_resume = true;
-        self.resume = Some(Resume {
-            incarnation,
-            cursors,
-            interest: acceptance.interest,
-            window: self.config.window,
-            words: acceptance.words,
-        });
-        let end = match acceptance.without_city {
-            true => LogsEnd::CompleteWithoutCity,
-            false => LogsEnd::Complete,
-        };
-        self.words.put_list(acceptance.logs, end);
-        self.words.put_digest(acceptance.digest);
-        self.greeted = now;
-        self.early_bytes = 0;
-        for bytes in std::mem::take(&mut self.early) {
-            if self.phase != Phase::Accepted {
-                break;
-            }
-            // the goodbye says what is wrong
-            let _ = self.handle_frame(now, &bytes);
-        }
-    }
-
-    /// The peer's hello is not believed.
-    pub fn refuse(&mut self, code: GoodbyeCode, text: impl Into<String>) {
-        self.close(code, text);
-    }
-
-    fn take_resume(&mut self, mut resume: Resume) -> Result<(), PeerMisbehaved> {
-        if let Some(known) = &mut self.established {
-            if resume.interest.version <= known.interest.version {
-                return self.out_of_turn("a resume without a newer interest");
-            }
-            known.interest = resume.interest.clone();
-            if self.begun {
-                for out in &mut self.outgoing {
-                    out.change_interest(resume.interest.version);
-                }
-            }
-            self.events
-                .push_back(Event::InterestChanged(resume.interest));
-            self.read_on();
-            return Ok(());
-        }
-        if resume.incarnation != self.config.hello.incarnation {
-            resume.cursors = Default::default();
-        }
-        self.established = Some(resume.clone());
-        self.events.push_back(Event::Established(resume));
-        Ok(())
-    }
-
-    /// Our feed begins: behind the peer's cursors, or from the start if `anew` says that one of them, or its token, is not
-    /// one of our feed (D85). Items of `skip`, by class and offset, are left out: the peer has refused them for their bytes.
-    pub fn begin(&mut self, now: Millis, anew: bool, skip: BTreeSet<(u8, u64)>) {
-        let Some(resume) = &self.established else {
-            return;
-        };
-        if self.begun || self.phase == Phase::Closed {
-            return;
-        }
-        self.begun = true;
-        self.skip = skip;
-        let version = resume.interest.version;
-        for (out, cursor) in self.outgoing.iter_mut().zip(resume.cursors) {
-            out.start(now, cursor.offset, anew, resume.window, version);
-        }
-        self.read_on();
-    }
-
-    /// We want something else from the peer's feed from now on; the version must be greater than that of the last one. Where
-    /// it holds from, the peer's steps say. On a carrier that loses frames the caller says it again until a step names it.
-    pub fn change_interest(&mut self, interest: Interest) {
-        let stored: [Cursor; CLASSES] = std::array::from_fn(|class| self.incoming[class].stored());
-        let lossy = self.loses();
-        if let Some(resume) = &mut self.resume
-            && (interest.version > resume.interest.version
-                || (lossy && interest.version == resume.interest.version))
-        {
-            resume.incarnation = self.peer.incarnation;
-            resume.cursors = stored;
-            resume.interest = interest;
-            resume.words = Vec::new();
-            self.say_resume = true;
-        }
     }
 
     fn take_feed(&mut self, feed: Feed) -> Result<(), PeerMisbehaved> {
@@ -911,9 +561,4 @@ impl Session {
             self.events.extend(incoming.poll(directory));
         }
     }
-}
-
-fn shares_a_seat(a: &Hello, b: &Hello) -> bool {
-    let ours: BTreeSet<SeatId> = b.seats.iter().map(|p| p.seat).collect();
-    a.seats.iter().any(|p| ours.contains(&p.seat))
 }

@@ -1,4 +1,6 @@
 //! Every frame and item: there and back, longer, shorter, and each of its refusals.
+//!
+//! Long because every frame and item is made once, and every bound has its refusal.
 
 use super::*;
 use crate::bytes::Malformed;

@@ -1,4 +1,6 @@
 //! A peer that keeps to no rule: it loses its conversation, and nothing else happens.
+//!
+//! Long because a peer can break each rule, and each breach is one test.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,6 @@
 //! Single steps of the conversation, where the order or the moment is what matters.
+//!
+//! Long because each step of the conversation is one test.
 
 use std::collections::BTreeSet;
 
