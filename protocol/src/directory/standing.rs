@@ -159,7 +159,7 @@ impl Directory {
     }
 
     /// The identity of one serial that counts: the only one, or the one decided for.
-    fn uncontested(&self, seat: &SeatId, serial: u32) -> Option<&VerifiedIdentity> {
+    pub(crate) fn uncontested(&self, seat: &SeatId, serial: u32) -> Option<&VerifiedIdentity> {
         let mut standing = self.standing_of_serial(seat, serial);
         match self.decision(seat, Forked::Identity(serial)) {
             Some(decision) => standing.find(|i| i.reference() == decision.statement().survivor),

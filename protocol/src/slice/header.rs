@@ -50,6 +50,23 @@ pub struct HeaderPlace {
     pub sequence: u64,
 }
 
+impl HeaderPlace {
+    /// Where an envelope's header says that it stands, whoever has signed it.
+    pub fn read(envelope: &Envelope) -> Result<Self, Malformed> {
+        Ok(HeaderFront::read(&envelope.bytes)?.into())
+    }
+
+    /// Where a header stands.
+    pub const fn of(header: &Header) -> Self {
+        Self {
+            seat: header.seat,
+            lane: header.lane as u8,
+            opening: header.opening,
+            sequence: header.sequence,
+        }
+    }
+}
+
 impl From<HeaderFront> for HeaderPlace {
     fn from(front: HeaderFront) -> Self {
         Self {
@@ -88,6 +105,15 @@ pub enum HeaderFault {
         /// What is wrong.
         what: &'static str,
     },
+    /// What is signed may not be, and the identity that it is signed under was called back or is contested: no word of the
+    /// seat's. Dropped and counted; no log stops.
+    #[error("席位 {} 第 {} 批的批头不合规定，且其身份声明不作数", .place.seat, .place.sequence)]
+    Disowned {
+        /// Where.
+        place: HeaderPlace,
+        /// Why it is no word of the seat's.
+        standing: HeaderStanding,
+    },
     /// It verifies, and does not count where it stands: its key is not the one that binds there
     /// ([`HeaderStanding::KeyNoLongerBinds`]), its seat was called back, its epoch or its place is contested or void. Kept as
     /// history; the log stops or is held there and is shown so.
@@ -110,14 +136,17 @@ impl HeaderFault {
                 HeaderStanding::KeyNoLongerBinds | HeaderStanding::Void => Blame::Origin,
                 _ => Blame::Nobody,
             },
-            Self::Unread | Self::UnknownIdentity(_) | Self::UnknownOpening(_) => Blame::Nobody,
+            Self::Unread
+            | Self::UnknownIdentity(_)
+            | Self::UnknownOpening(_)
+            | Self::Disowned { .. } => Blame::Nobody,
         }
     }
 
     /// The reason under which its log is held or stopped, as parties tell each other; `None` if no log is concerned.
     pub const fn reason(&self) -> Option<u16> {
         match self {
-            Self::Malformed(_) | Self::BadSignature(_) => None,
+            Self::Malformed(_) | Self::BadSignature(_) | Self::Disowned { .. } => None,
             Self::Unread => Some(reason::UNREAD),
             Self::UnknownIdentity(_) => Some(reason::IDENTITY_UNKNOWN),
             Self::UnknownOpening(_) => Some(reason::OPENING_UNKNOWN),
@@ -148,26 +177,30 @@ pub fn verify_header(
     let canonical = envelope
         .canonical(&named.identity().keys)
         .ok_or(HeaderFault::BadSignature(place))?;
-    let origin = |what| HeaderFault::Origin { place, what };
     if named.identity().seat != front.seat {
         // only what the seat itself has signed can be its fault
         let own = directory.identity(&front.seat);
         let signed = own.is_some_and(|i| envelope.canonical(&i.identity().keys).is_some());
+        let what = "it names the identity of another seat";
         return Err(match signed {
-            true => origin("it names the identity of another seat"),
+            true => HeaderFault::Origin { place, what },
             false => HeaderFault::BadSignature(place),
         });
     }
-    let header = Header::from_bytes(&envelope.bytes).map_err(|m| origin(m.what))?;
+    let wrong = |what| match disowned(directory, named) {
+        Some(standing) => HeaderFault::Disowned { place, standing },
+        None => HeaderFault::Origin { place, what },
+    };
+    let header = Header::from_bytes(&envelope.bytes).map_err(|m| wrong(m.what))?;
     if header.opening.suite != envelope.name_suite {
-        return Err(origin("its suite is not that of its epoch"));
+        return Err(wrong("its suite is not that of its epoch"));
     }
     let opening = directory
         .opening(&header.opening)
         .ok_or(HeaderFault::UnknownOpening(header.opening))?
         .opening();
     if (opening.seat, opening.counter) != (header.seat, header.counter) {
-        return Err(origin("it is not in the epoch that it names"));
+        return Err(wrong("it is not in the epoch that it names"));
     }
     let reference = Ref::of(envelope.hash());
     let position = Position {
@@ -187,5 +220,18 @@ pub fn verify_header(
             header: Box::new(verified),
             standing,
         }),
+    }
+}
+
+/// Why nothing that is signed under an identity can be blamed on its seat: whoever holds a key that was called back, or has
+/// brought a second identity of the seat about, must not stop its log.
+fn disowned(directory: &Directory, identity: &VerifiedIdentity) -> Option<HeaderStanding> {
+    if !directory.is_issued(identity) || directory.revoked(identity).is_some() {
+        return Some(HeaderStanding::Revoked);
+    }
+    let of_serial = directory.uncontested(&identity.identity().seat, identity.identity().serial);
+    match of_serial.is_some_and(|i| i.reference() == identity.reference()) {
+        true => None,
+        false => Some(HeaderStanding::IdentityContested),
     }
 }

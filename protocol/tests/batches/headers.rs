@@ -42,6 +42,7 @@ enum Outcome {
     UnknownOpening,
     BadSignature,
     Origin,
+    Disowned(HeaderStanding),
     DoesNotCount(HeaderStanding),
 }
 
@@ -66,6 +67,9 @@ fn outcome(directory: &Directory, envelope: &Envelope) -> Outcome {
         HeaderFault::BadSignature(_) => (Outcome::BadSignature, Blame::Relay, None),
         HeaderFault::Origin { .. } => {
             (Outcome::Origin, Blame::Origin, Some(reason::SEALED_WRONGLY))
+        }
+        HeaderFault::Disowned { standing, .. } => {
+            (Outcome::Disowned(*standing), Blame::Nobody, None)
         }
         HeaderFault::DoesNotCount { standing, header } => {
             assert_eq!(header.reference(), reference(envelope), "kept as history");
@@ -481,6 +485,50 @@ fn what_a_revocation_lets_stand() {
     check("before", &city, &envelopes[0], Outcome::Stands);
     check("the last", &city, &envelopes[1], Outcome::Stands);
     check("above", &city, &envelopes[2], revoked());
+    // whoever holds the key that was called back cannot stop the log with it
+    let wrong = |change: fn(&mut Header)| {
+        let mut header = first(&city);
+        change(&mut header);
+        signed(&header, &city.department_key)
+    };
+    let disowned = || Outcome::Disowned(HeaderStanding::Revoked);
+    check("counts", &city, &wrong(|h| h.count += 1), disowned());
+    check("suite", &city, &wrong(|h| h.opening.suite = 2), disowned());
+    check("counter", &city, &wrong(|h| h.counter = 9), disowned());
+}
+
+/// Whoever may admit could bring a second identity of a seat about: what is signed under it is no word of the seat's, and
+/// neither is what is signed under the first, until somebody decides.
+#[test]
+fn under_two_identities_nothing_is_the_seats_fault() {
+    let mut city = sample::city();
+    let authority = reference(&city.root);
+    let mut other = Identity::from_bytes(&city.department.bytes).expect("of the sample");
+    sample::with_keys(&mut other, &sample::key(66), &authority);
+    let other = Envelope::signed(kind::IDENTITY, 1, other.to_bytes(), &city.district_key);
+    city.directory.admit(&other).expect("both are kept");
+    let contested = HeaderStanding::IdentityContested;
+    for (identity, key) in [
+        (reference(&city.department), sample::key(4)),
+        (reference(&other), sample::key(66)),
+    ] {
+        let good = Header {
+            identity,
+            ..first(&city)
+        };
+        let wrong = Header {
+            count: 9,
+            ..good.clone()
+        };
+        check(
+            "wrong",
+            &city,
+            &signed(&wrong, &key),
+            Outcome::Disowned(contested),
+        );
+        let outcome = outcome(&city.directory, &signed(&good, &key));
+        assert!(matches!(outcome, Outcome::DoesNotCount(_)), "{outcome:?}");
+    }
 }
 
 #[test]
