@@ -276,4 +276,5 @@ fn sections_are_found_by_number() {
     assert_eq!(narrowed_salts[1], (3, None, salts[1].2));
     assert_eq!(narrowed_salts[2], salts[2]);
     assert_eq!(opening.head().map(|h| h.record_type), Ok("x".to_owned()));
+    assert_eq!(opening.record(), Ok((&b"x"[..], Key::marker().as_bytes())));
 }

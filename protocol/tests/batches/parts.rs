@@ -513,3 +513,30 @@ fn halves_of(header: &protocol::batch::Header, body: &[u8]) -> [Vec<u8>; 2] {
         out
     })
 }
+
+#[test]
+fn parts_come_back_from_a_store() {
+    let batch = Batch::new();
+    let header = batch.header.header();
+    let leaves = batch.verified(&batch.sealed.body).leaves().to_vec();
+    let parts = Parts::of(header, &batch.part(&[1, 4], 0b0110)).expect("our own");
+    let of = |index: u32, present: u16, open: u16| {
+        let leaf = leaves[index as usize].0;
+        let (present, open) = (present.to_be_bytes(), open.to_be_bytes());
+        [&index.to_be_bytes()[..], &leaf, &present, &open].concat()
+    };
+    let bytes = [of(1, ALL, 0b0111), of(4, ALL, 0b0111)].concat();
+    assert_eq!(parts.to_bytes(), bytes);
+    assert_eq!(Parts::from_bytes(&bytes), Ok(parts.clone()));
+    assert_eq!(Parts::from_bytes(&[]), Ok(Parts::default()));
+    assert!(parts.has(4) && !parts.has(2));
+    for (what, bytes) in [
+        ("falling", [of(4, 1, 1), of(1, 1, 1)].concat()),
+        ("twice", [of(4, 1, 1), of(4, 1, 1)].concat()),
+        ("open and not there", of(1, 0b01, 0b11)),
+        ("cut off", of(1, 1, 1)[..39].to_vec()),
+        ("bytes behind", [of(1, 1, 1), vec![0]].concat()),
+    ] {
+        assert!(Parts::from_bytes(&bytes).is_err(), "{what}");
+    }
+}
