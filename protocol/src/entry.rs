@@ -63,13 +63,13 @@ impl EntryFault {
 /// An entry's fields: number and value, ascending within each section.
 pub type Fields = Vec<(u16, crate::value::Value)>;
 
-/// Reads an entry of `origin` in a lane as far as its bytes decide: head, open sections by number, section 15 as provenance.
-/// Whether its standard takes it, and whether the seat may state its type, is asked elsewhere.
-pub fn read(
-    opening: &Opening<'_>,
-    origin: &Identity,
-    lane: Lane,
-) -> Result<(Head, Vec<(u8, Fields)>, Provenance), EntryFault> {
+/// An entry as it reads: its head, the open sections of its standard by ascending number, and what section 15 says, which is
+/// nothing if that is not there or not open.
+pub type Entry = (Head, Vec<(u8, Fields)>, Provenance);
+
+/// Reads an entry of `origin` in a lane as far as its bytes decide. Whether its standard takes it, and whether the seat may
+/// state its type, is asked elsewhere.
+pub fn read(opening: &Opening<'_>, origin: &Identity, lane: Lane) -> Result<Entry, EntryFault> {
     let head = opening.head().map_err(|_| EntryFault::Head)?;
     let own = builtin::lane_of(&head.record_type);
     if own != lane {

@@ -4,7 +4,7 @@
 //! so everything still verifies. Openings of one leaf only ever merge, but for what a verified erasure names (D65).
 
 use crate::bytes::{Malformed, Put, Reader};
-use crate::entry::{HEAD, Head};
+use crate::entry::{self, HEAD, Head};
 use crate::hash::{self, Hash, Salt};
 use crate::limits;
 
@@ -56,6 +56,10 @@ pub enum Section<'a> {
 
 /// Salts of the open sections: derived from the leaf's salt, or as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives as long as its opening is looked at, on the stack; one per row must allocate nothing"
+)]
 enum Salts {
     OfLeaf(Salt),
     Each([Salt; limits::SECTIONS_MAX]),
@@ -181,6 +185,13 @@ impl<'a> Opening<'a> {
     /// The head's bytes.
     pub fn head_bytes(&self) -> &'a [u8] {
         self.section(HEAD).unwrap_or_default()
+    }
+
+    /// Record type and key of the entry. They can be read of every entry of a batch that verified, since its order rests on
+    /// them, whatever stands behind them in the head.
+    pub fn record(&self) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+        let front = entry::head_front(self.head_bytes())?;
+        Ok((front.record_type, front.key))
     }
 
     /// Reads the head.

@@ -628,7 +628,7 @@ fn entry_of(
     sections: &[(u8, &[u8])],
     kind: SeatKind,
     lane: Lane,
-) -> Result<(Head, Vec<(u8, Fields)>, Provenance), EntryFault> {
+) -> Result<Entry, EntryFault> {
     let head = head.to_bytes();
     let mut bytes = Vec::new();
     let all: Vec<(u8, &[u8])> = std::iter::once((HEAD, head.as_slice()))
@@ -661,7 +661,7 @@ fn an_entry_is_refused_alone() {
     assert_eq!(sections, [(1, vec![(1, Value::Integer(5))])]);
     assert_eq!(provenance, Provenance::at(b"t:1"));
 
-    let fault = |result: Result<_, EntryFault>| result.map(|_: (Head, _, _)| ()).err();
+    let fault = |result: Result<Entry, EntryFault>| result.err();
     let lane = EntryFault::Lane(Lane::Records);
     assert_eq!(fault(department(&plain, &all, Lane::Cases)), Some(lane));
     assert_eq!(lane.code(), "R-LANE-01");

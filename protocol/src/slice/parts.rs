@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{GroupPart, Layout, VerifiedSlice, Writer, choose, layout};
 use crate::batch::Header;
-use crate::bytes::Malformed;
+use crate::bytes::{Malformed, Put, Reader};
 use crate::entry::HEAD;
 use crate::hash::Hash;
 use crate::limits;
@@ -70,6 +70,48 @@ impl Parts {
         self.has_every_leaf(header) && self.0.iter().all(is_whole)
     }
 }
+
+impl Parts {
+    /// Bytes for a store: per leaf, ascending, `index u32, leaf [32], present u16, open u16`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len() * PART_BYTES);
+        for (index, part) in &self.0 {
+            out.put_u32(*index);
+            out.put(&part.leaf.0);
+            out.put_u16(part.present);
+            out.put_u16(part.open);
+        }
+        out
+    }
+
+    /// Reads [`Parts::to_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes, "parts");
+        let mut parts = Self::default();
+        while !r.rest().is_empty() {
+            let index = r.u32()?;
+            let part = Part {
+                leaf: Hash(r.array()?),
+                present: r.u16()?,
+                open: r.u16()?,
+            };
+            let ascends = parts.0.last_key_value().is_none_or(|(last, _)| *last < index);
+            if !ascends || part.open & !part.present != 0 {
+                return Err(r.malformed());
+            }
+            parts.0.insert(index, part);
+        }
+        Ok(parts)
+    }
+
+    /// Whether anything of the leaf at an index is held.
+    pub fn has(&self, index: u32) -> bool {
+        self.0.contains_key(&index)
+    }
+}
+
+/// Bytes of one leaf in [`Parts::to_bytes`].
+const PART_BYTES: usize = 40;
 
 fn part_of(opening: &Opening<'_>, leaf: Hash) -> Part {
     Part {
