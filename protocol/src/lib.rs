@@ -23,6 +23,7 @@ pub mod name;
 pub mod opening;
 pub mod presence;
 pub mod receipt;
+pub mod seal;
 pub mod session;
 pub mod sign;
 pub mod slice;
