@@ -6,17 +6,21 @@ use std::collections::HashMap;
 
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
-use protocol::entry::{Head, Hint, Operation, builtin};
+use protocol::entry::{
+    self, EntryFault, HEAD, Head, Hint, Operation, PLATFORM, builtin, hint_allowed,
+};
 use protocol::envelope::Envelope;
 use protocol::frame::Routed;
-use protocol::name::{SeatId, Version};
-use protocol::opening::Opening;
+use protocol::name::{LogName, SeatId, Version};
+use protocol::opening::{Closed, Opening};
 use protocol::slice;
+use protocol::statement::{Identity, SeatKind};
+use protocol::words;
 use store::{
     ApplyGroup, EventRow, FeedItem, ItemKind, Pointer, RecordRow, RefusalRow, RoutedRow, TypeCount,
 };
-use supervision::judge::{Judgement, Verdict};
-use supervision::standard::{Finding, Severity, reason, refusal};
+use supervision::judge::{AtHand, Judgement, Verdict};
+use supervision::standard::{Audience, Finding, Severity, reason, refusal};
 
 use crate::error::StepError;
 use crate::feed::{CITY_WIDE, pack_positions};
@@ -133,7 +137,9 @@ impl Node {
                 ItemKind::Event => {
                     let routed = protocol::codec::decode_routed(&item.bytes).map_err(damaged)?;
                     if item.from_peer.is_some() && routed.from == self.region() {
-                        left.push((item.offset, subject_key(&routed.subject), routed.from));
+                        left.extend(routed.subjects.iter().map(|subject| {
+                            (item.offset, subject_key(subject), routed.from.clone())
+                        }));
                     }
                 }
                 ItemKind::Block => self
@@ -142,10 +148,22 @@ impl Node {
             }
         }
         let judged = images.len();
+        let logs: Vec<(LogName, u64)> = items
+            .iter()
+            .filter(|i| i.kind == ItemKind::Block)
+            .filter_map(|i| {
+                let envelope = Envelope::from_bytes(&i.header).ok()?;
+                let header = Header::from_bytes(&envelope.bytes).ok()?;
+                Some((header.log(), header.sequence))
+            })
+            .collect();
         let group = self.settle(images, left, through, now_us).await?;
         let routes_changed = !group.events.is_empty();
         self.store().apply(group).await?;
         self.count_applied();
+        for (log, sequence) in logs {
+            self.note_applied(log, sequence);
+        }
         self.folding().ring();
         self.ring_sessions();
         if routes_changed {
@@ -167,20 +185,34 @@ impl Node {
         let header = Header::from_bytes(&Envelope::from_bytes(&item.header)?.bytes)?;
         let body = slice::unpack(&item.bytes)?;
         let opened = slice::opened(&header, &body)?;
-        let permitted = {
+        let ground = {
             let directory = self.directory();
-            directory
-                .identity_by_hash(&header.identity)
-                .map(|i| i.identity().permitted_types.clone())
-                .unwrap_or_default()
+            let position = (header.lane, header.counter, header.sequence);
+            // whatever serial the header names, it is judged by the one that binds where it stands
+            let origin = directory
+                .identity_at(&header.seat, position.0, position.1, position.2)
+                .or_else(|| directory.identity_by_ref(&header.identity))
+                .map(|i| i.identity().clone());
+            let Some(origin) = origin else {
+                return Err(Malformed::of("identity of a stored header"));
+            };
+            let own = words::owes_in_full(&directory, &self.seat(), &header.seat);
+            Ground {
+                origin,
+                entitled: match self.tier() == Tier::City || own {
+                    true => Audience::SourceAndCity,
+                    false => Audience::Government,
+                },
+                from_parent: self.tier() == Tier::District
+                    && item.from_peer.is_some_and(|p| self.is_city(&p)),
+                now_us,
+            }
         };
-        let from_parent =
-            self.tier() == Tier::District && item.from_peer.is_some_and(|p| self.is_city(&p));
         images.reserve(opened.len());
         for (position, entry) in opened.iter().enumerate() {
             let opening = Opening::from_bytes(&body[entry.at.clone()])?;
             let version = Version {
-                epoch: header.epoch.counter,
+                epoch: header.counter,
                 sequence: header.sequence,
                 index: entry.index,
             };
@@ -189,49 +221,115 @@ impl Node {
                 block: item.offset,
                 position: position as u32,
             };
-            // a head that hashes right but does not decode is set aside as a refusal of the whole image
-            let Ok(head) = opening.head() else {
-                tracing::error!(seat = %header.seat, sequence = header.sequence, index = entry.index, "head not readable");
-                continue;
-            };
-            if matches!(head.operation, Operation::Restated { .. }) {
-                continue;
+            match entry::read(&opening, &ground.origin, header.lane) {
+                Ok((head, ..)) if matches!(head.operation, Operation::Restated { .. }) => {}
+                Ok((head, ..)) => {
+                    images.push(self.judge_image(&header, &head, &opening, pointer, &ground));
+                }
+                Err(fault) => {
+                    images.extend(self.unreadable(&header, &opening, fault, pointer, &ground)?);
+                }
             }
-            images.push(self.judge_image(
-                &header,
-                &head,
-                &opening,
-                pointer,
-                &permitted,
-                from_parent,
-                now_us,
-            ));
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one image, all borrowed from its block"
-    )]
+    /// An image whose bytes hash right and may not be: stored, relayed, refused and counted under its type and key.
+    fn unreadable(
+        &self,
+        header: &Header,
+        opening: &Opening<'_>,
+        fault: EntryFault,
+        pointer: Pointer,
+        ground: &Ground,
+    ) -> Result<Option<Image>, Malformed> {
+        let (record_type, key) = opening.record()?;
+        let record_type = String::from_utf8_lossy(record_type).into_owned();
+        let id = record_id(&record_type, key, &header.seat);
+        let finding = Finding {
+            code: fault.code(),
+            severity: Severity::Refuse,
+            field: 0,
+            label: "条目".to_owned(),
+            message: fault.to_string(),
+            fix: reason::reason(fault.code()).map_or("", |r| r.fix),
+        };
+        let key_text = protocol::entry::Key::from_bytes(key)
+            .map_or_else(|_| protocol::hash::sha256(&[key]).short(), |k| k.to_string());
+        let refusal = RefusalRow {
+            id,
+            key_text,
+            ..refused(header, &record_type, &[finding], ground.now_us)
+        };
+        Ok(Some(Image {
+            row: RecordRow {
+                id,
+                kind: record_kind::of(&record_type),
+                subject: subject_key(""),
+                region: match ground.from_parent {
+                    true => self.region().to_owned(),
+                    false => String::new(),
+                },
+                latest: pointer,
+                shown: None,
+                mask: opening.mask(),
+                flags: flag::REFUSED,
+            },
+            subject: String::new(),
+            record_type,
+            seat: header.seat,
+            class: header.lane as u8,
+            city_wide: false,
+            addressed: Vec::new(),
+            from_parent: ground.from_parent,
+            refusal: Some(refusal),
+        }))
+    }
+
     fn judge_image(
         &self,
         header: &Header,
         head: &Head,
         opening: &Opening<'_>,
         pointer: Pointer,
-        permitted: &[String],
-        from_parent: bool,
-        now_us: i64,
+        ground: &Ground,
     ) -> Image {
-        let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
-        let mut judgement = self.judge().judge(head, &sections);
-        if !permitted.contains(&head.record_type) {
+        let now_us = ground.now_us;
+        let from_parent = ground.from_parent;
+        let sections: Vec<(u8, &[u8])> = opening
+            .open_fields()
+            .filter(|(n, _)| *n != PLATFORM)
+            .collect();
+        let closed: Vec<u8> = opening
+            .closed()
+            .filter(|(n, why)| *n != HEAD && *why != Closed::Erased)
+            .map(|(n, _)| n)
+            .collect();
+        let mut judgement = self.judge().judge(
+            head,
+            AtHand {
+                open: &sections,
+                closed: &closed,
+                entitled: ground.entitled,
+            },
+        );
+        if judgement.other_text {
+            self.note_other_text(header.seat, &head.standard);
+        }
+        if !may_state(&ground.origin, &head.record_type) {
             // as many as the source has rows; people see the refusals
             tracing::debug!(seat = %header.seat, record_type = head.record_type, "record type not permitted");
             judgement.verdict = Verdict::Refused(vec![not_permitted(&head.record_type)]);
             judgement.conclusion = None;
         }
+        // a hint that its origin may not use counts as none; the entry stands
+        let hint = match hint_allowed(&ground.origin, &head.hint, header.lane) {
+            true => &head.hint,
+            false => {
+                self.count_hint_not_allowed(header.seat);
+                &Hint::Unknown
+            }
+        };
         let retracted = head.operation == Operation::Retract;
         let mut flags = 0;
         let mut refusal = None;
@@ -241,7 +339,10 @@ impl Node {
                 flags |= flag::REFUSED;
                 refusal = findings
                     .first()
-                    .map(|_| refused(header, head, findings, now_us));
+                    .map(|_| RefusalRow {
+                        key_text: head.key.to_string(),
+                        ..refused(header, &head.record_type, findings, now_us)
+                    });
                 None
             }
             Verdict::Unknown => {
@@ -255,14 +356,16 @@ impl Node {
         if head.record_type == builtin::REFUSAL && judgement.verdict == Verdict::Accepted {
             refusal = self.stated_refusal(header, head, &sections, retracted, now_us);
         }
-        let subject = judgement.subject.tagged();
+        let subject = head
+            .subject
+            .text(&header.seat, &head.record_type, &head.key);
         let id = record_id(&head.record_type, head.key.as_bytes(), &header.seat);
         if let Some(refusal) = &mut refusal
             && head.record_type != builtin::REFUSAL
         {
             refusal.id = id;
         }
-        let region = if from_parent && head.hint != Hint::CityWide {
+        let region = if from_parent && *hint != Hint::CityWide {
             self.region().to_owned()
         } else {
             region_of(&judgement)
@@ -282,14 +385,14 @@ impl Node {
             record_type: head.record_type.clone(),
             seat: header.seat,
             class: header.lane as u8,
-            city_wide: head.hint == Hint::CityWide,
-            addressed: self.addressed(&head.hint),
+            city_wide: *hint == Hint::CityWide,
+            addressed: self.addressed(hint),
             from_parent,
             refusal,
         }
     }
 
-    /// Regions of the seats that an entry is addressed to, or the region that it names.
+    /// Regions of the seats that an entry is addressed to.
     fn addressed(&self, hint: &Hint) -> Vec<String> {
         match hint {
             Hint::Seats(seats) => {
@@ -297,15 +400,15 @@ impl Node {
                 let regions = seats.iter().filter_map(|s| directory.identity(s));
                 regions.map(|i| i.identity().jurisdiction.clone()).collect()
             }
-            Hint::Region(region) => vec![region.clone()],
-            Hint::Unknown | Hint::Division(_) | Hint::CityWide | Hint::Local => Vec::new(),
+            // conclusions come first; a region of the city's own counts once a record of the city's names it
+            Hint::Unknown | Hint::Division(_) | Hint::Region(_) | Hint::CityWide => Vec::new(),
         }
     }
 
     fn is_city(&self, seat: &SeatId) -> bool {
         self.directory()
-            .identity(seat)
-            .is_some_and(|i| i.identity().kind == protocol::directory::SeatKind::City)
+            .newest_identity(seat)
+            .is_some_and(|i| i.identity().kind == SeatKind::City)
     }
 
     /// Compares the judged images with what is current and lays out the group's rows.
@@ -375,6 +478,7 @@ impl Node {
         let mut group = ApplyGroup {
             through,
             at_us: now_us,
+            token: self.token(),
             dirty: left.iter().map(|(_, subject, _)| *subject).collect(),
             left,
             ..ApplyGroup::default()
@@ -436,19 +540,22 @@ impl Node {
             if newer && known.flags & flag::REFUSED != 0 && image.row.flags & flag::REFUSED == 0 {
                 group.closed_refusals.push(image.row.id);
             }
-            let moved = known.region != image.row.region && !known.region.is_empty();
+            let moved = known.region != image.row.region
+                && !known.region.is_empty()
+                && !image.subject.is_empty();
             if route_down && moved && image.record_type != builtin::REFUSAL {
                 let routed = Routed {
-                    subject: image.subject.clone(),
+                    subjects: vec![image.subject.clone()],
                     from: known.region.clone(),
                     to: image.row.region.clone(),
+                    by: SeatId::default(),
                 };
                 let regions = [&routed.from, &routed.to]
                     .into_iter()
                     .filter(|r| r.as_str() != self.region())
                     .cloned();
                 group.events.push(EventRow {
-                    class: 2,
+                    class: image.class,
                     regions: regions.collect(),
                     bytes: protocol::codec::encode_routed(&routed),
                 });
@@ -518,14 +625,19 @@ fn region_of(judgement: &Judgement) -> String {
         .unwrap_or_default()
 }
 
-fn refused(header: &Header, head: &Head, findings: &[Finding], now_us: i64) -> RefusalRow {
+fn refused(
+    header: &Header,
+    record_type: &str,
+    findings: &[Finding],
+    now_us: i64,
+) -> RefusalRow {
     let join =
         |f: &dyn Fn(&Finding) -> String| findings.iter().map(f).collect::<Vec<_>>().join(",");
     RefusalRow {
         id: [0; 16],
         origin: header.seat,
-        record_type: head.record_type.clone(),
-        key_text: head.key.to_string(),
+        record_type: record_type.to_owned(),
+        key_text: String::new(),
         reasons: join(&|f| f.code.to_string()),
         fields: join(&|f| f.label.to_string()),
         message: findings
@@ -535,5 +647,30 @@ fn refused(header: &Header, head: &Head, findings: &[Finding], now_us: i64) -> R
             .join("\n"),
         at_us: now_us,
         open: true,
+    }
+}
+
+/// What the images of a block have in common.
+struct Ground {
+    /// The identity by which they are judged.
+    origin: Identity,
+    /// Widest audience whose sections this node is entitled to.
+    entitled: Audience,
+    /// Whether the block came from above.
+    from_parent: bool,
+    now_us: i64,
+}
+
+/// Whether a seat may state a record type: a department by the list in its identity, a node by its kind (D64).
+fn may_state(origin: &Identity, record_type: &str) -> bool {
+    use builtin::StatedBy;
+    let by = builtin::rule_of(record_type).stated_by;
+    match origin.kind {
+        SeatKind::City => by != StatedBy::Seats,
+        SeatKind::District => matches!(by, StatedBy::CityAndDistricts | StatedBy::Nodes),
+        // a source states the refusals of its own rows (D42)
+        SeatKind::Department => {
+            (by == StatedBy::Seats || record_type == builtin::REFUSAL) && origin.lists(record_type)
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
+use protocol::entry::PLATFORM;
 use protocol::envelope::Envelope;
 use protocol::name::SeatId;
 use protocol::opening::Opening;
@@ -14,7 +15,8 @@ use protocol::slice::{self, Opened};
 use store::{EntityRow, FeedItem, FoldGroup, ItemKind, Pointer, RecordId, RecordRow, UnsettledRow};
 use supervision::conclude::unsettled::{flagged_division, unsettled};
 use supervision::identifier::uscc::Uscc;
-use supervision::judge::{Judgement, SearchFacts};
+use supervision::judge::{AtHand, Judgement, SearchFacts};
+use supervision::standard::Audience;
 
 use crate::apply::{flag, record_kind};
 use crate::error::StepError;
@@ -132,7 +134,10 @@ impl Node {
             if let Ok(head) = opening.head()
                 && record_kind::of(&head.record_type) == record_kind::REGISTRATION
             {
-                subjects.insert(crate::node::subject_key(&head.subject.tagged()));
+                let subject =
+                    head.subject
+                        .text(&block.header.seat, &head.record_type, &head.key);
+                subjects.insert(crate::node::subject_key(&subject));
             }
         }
         Ok(())
@@ -220,15 +225,26 @@ impl Node {
         };
         let opening = block.opening(pointer).map_err(damaged)?;
         let head = opening.head().map_err(damaged)?;
-        let sections: Vec<(u8, &[u8])> = opening.open_fields().collect();
-        let mut judgement = self.judge().judge(&head, &sections);
+        let sections: Vec<(u8, &[u8])> = opening
+            .open_fields()
+            .filter(|(n, _)| *n != PLATFORM)
+            .collect();
+        // it was accepted when it was applied, with what was closed then
+        let at_hand = AtHand {
+            open: &sections,
+            closed: &[],
+            entitled: Audience::Public,
+        };
+        let mut judgement = self.judge().judge(&head, at_hand);
         let Some(facts) = judgement.search.take() else {
             return Ok(None);
         };
         let unsettled = unsettled_row(subject, block.header.seat, &judgement, &facts);
         let row = EntityRow {
             subject,
-            subject_text: judgement.subject.tagged(),
+            subject_text: head
+                .subject
+                .text(&block.header.seat, &head.record_type, &head.key),
             name: facts.name,
             former_names: facts.former_names.join("\n"),
             org_code: organisation_code(facts.uscc.as_deref(), facts.org_code),

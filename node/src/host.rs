@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::codec;
 use protocol::frame::{
     CLASSES, Cursor, Digest, FRAME_HIGHEST, GoodbyeCode, Health, Hello, ITEM_HIGHEST, Interest,
-    LogEntry, LogsEnd, PageCode, Presence, Resume, Scope, Token, Want, presence,
+    LogEntry, LogsEnd, PageCode, Presence, Resume, Scope, Token, Want,
 };
 use protocol::hash::Ref;
 use protocol::id;
 use protocol::limits;
 use protocol::name::{LogName, SeatId};
+use protocol::presence;
 use protocol::session::{Acceptance, Answer, Page};
-use protocol::sign::Sigs;
 use protocol::statement::{Identity, SeatKind};
 use protocol::words;
 use runtime::door::Clock;
@@ -25,8 +25,9 @@ use store::{PeerState, SkippedRow, WantRow};
 
 use crate::error::StepError;
 use crate::intake::{Arrival, Peer, Scope as WantScope, TakeInFault, want_row};
-use crate::node::{Node, Tier};
+use crate::node::{LogKey, Node, Tier};
 use crate::pour::Pour;
+use crate::state::LogState;
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
@@ -35,6 +36,8 @@ const INTEREST_VERSION: u32 = 1;
 const WANT_PAUSE_US: i64 = 5_000_000;
 /// The longest pause.
 const WANT_PAUSE_US_MAX: i64 = 600_000_000;
+/// How a seat is, is said again after so long, so that who hears nothing knows that something is wrong.
+const HEALTH_AGAIN_US: i64 = 10_000_000;
 /// Release of this program, for people at the other end.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -45,6 +48,10 @@ pub struct Live {
     pub peer: Peer,
     /// Generation of receipts that it was told of.
     told: Mutex<u64>,
+    /// How logs were when it was told.
+    states: Mutex<HashMap<LogKey, LogState>>,
+    /// What it was told of how seats are, and when.
+    health: Mutex<HashMap<SeatId, (Health, i64)>>,
 }
 
 /// Hosts the sessions of a node.
@@ -114,6 +121,66 @@ impl NodeHost {
             handle.receipts(receipts).await;
         }
         *Self::lock(&live.told) = generation;
+    }
+
+    /// Tells sessions how logs are that concern their peers, as far as this changed since they were told; and, at a district,
+    /// tells the city how its sources are.
+    pub async fn tell_states(&self) -> Result<(), StepError> {
+        for (seat, handle) in self.links.all() {
+            let Some(live) = Self::lock(&self.live).get(&seat).cloned() else {
+                continue;
+            };
+            let states = self
+                .node
+                .log_states(|origin| self.node.tells_of(&live.peer, origin))
+                .await?;
+            for (key, state) in states {
+                if Self::lock(&live.states).get(&key) == Some(&state) {
+                    continue;
+                }
+                let entry = self.node.log_entry(&key, &state).await?;
+                handle.logs(vec![entry]).await;
+                Self::lock(&live.states).insert(key, state);
+            }
+            if live.peer.identity.kind == SeatKind::City {
+                self.tell_health(&live, &handle, self.node.relayed_health())
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every peer how this node is.
+    pub async fn tell_own_health(&self, own: Health) {
+        for (seat, handle) in self.links.all() {
+            let Some(live) = Self::lock(&self.live).get(&seat).cloned() else {
+                continue;
+            };
+            self.tell_health(&live, &handle, vec![own.clone()]).await;
+        }
+    }
+
+    /// Says what changed, or was said long ago.
+    async fn tell_health(&self, live: &Live, handle: &Handle, all: Vec<Health>) {
+        let now_us = self.clock.now_us();
+        let due: Vec<Health> = {
+            let mut said = Self::lock(&live.health);
+            all.into_iter()
+                .filter(|health| {
+                    let fresh = said.get(&health.seat).is_some_and(|(before, at)| {
+                        let same = (&before.state, &before.reasons) == (&health.state, &health.reasons);
+                        same && (0..HEALTH_AGAIN_US).contains(&(now_us - at))
+                    });
+                    if !fresh {
+                        said.insert(health.seat, (health.clone(), now_us));
+                    }
+                    !fresh
+                })
+                .collect()
+        };
+        for part in due.chunks(limits::HEALTH_SEATS_MAX) {
+            handle.health(part.to_vec()).await;
+        }
     }
 
     /// Opens the wants that are due, each at who can answer it, in turn if nobody had it. Returns how many were opened.
@@ -303,7 +370,7 @@ impl Host for NodeHost {
 
     async fn introduce(&self, channel: Channel) -> Result<Hello, HostFault> {
         let seat = self.node.seat();
-        let signature = self.node.key().sign(&presence(&channel.exporter, &seat));
+        let signatures = presence::sign(&seat, &channel.exporter, self.node.key());
         Ok(Hello {
             frames: FRAME_HIGHEST,
             items: ITEM_HIGHEST,
@@ -312,7 +379,7 @@ impl Host for NodeHost {
             release: RELEASE.to_owned(),
             seats: vec![Presence {
                 seat,
-                signatures: Sigs::of(signature),
+                signatures,
             }],
             // the first root is not for the hello: each side has its own
             statements: self
@@ -385,6 +452,8 @@ impl Host for NodeHost {
         let live = Live {
             peer,
             told: Mutex::default(),
+            states: Mutex::default(),
+            health: Mutex::default(),
         };
         Ok((seat, Arc::new(live)))
     }

@@ -307,7 +307,7 @@ impl Node {
         self.count_dropped(done.over_quota, unchecked);
         self.logs().extend(logs);
         let closed = self.closed_gaps(&durable, &ahead).await?;
-        self.note_ahead(&ahead, &closed);
+        self.note_ahead(&ahead, &closed, now_us);
         if told {
             self.note_holds();
         }

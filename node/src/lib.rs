@@ -19,6 +19,7 @@ pub mod query;
 pub mod receipts;
 pub mod reporter;
 pub mod service;
+pub mod state;
 pub mod sums;
 pub mod verify;
 

@@ -15,7 +15,7 @@ use protocol::statement::Identity;
 use protocol::words::{self, reason};
 use runtime::door;
 use runtime::link::registry::Links;
-use runtime::worker::Bell;
+use runtime::worker::{Bell, Turn, Turns};
 use store::{StoppedRow, Store};
 use supervision::division::City;
 use supervision::judge::Judge;
@@ -23,6 +23,7 @@ use supervision::standard::Standards;
 
 use crate::error::StepError;
 use crate::intake::Moves;
+use crate::state::Heard;
 
 /// Which of the two tiers a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +80,16 @@ struct Inner {
     directory: RwLock<Directory>,
     logs: Mutex<HashMap<LogName, LogState>>,
     stopped: Mutex<HashMap<LogKey, StoppedRow>>,
-    ahead: Mutex<HashSet<LogName>>,
+    /// Logs with headers ahead of what is missing, and since when this was seen.
+    ahead: Mutex<HashMap<LogName, i64>>,
+    /// Per log, the greatest sequence that was applied since the start.
+    applied: Mutex<HashMap<LogName, u64>>,
+    heard: Heard,
     /// Whether any log may be held: spares a query per group.
     holds: AtomicBool,
     dropped: Dropped,
-    intake: tokio::sync::Mutex<()>,
+    intake: Turns,
+    other_texts: Mutex<HashSet<(SeatId, String)>>,
     telling: Bell,
     moves: Mutex<Moves>,
     warnings: Mutex<Vec<String>>,
@@ -133,7 +139,11 @@ impl From<&StoppedRow> for LogKey {
 struct Dropped {
     over_quota: AtomicU64,
     unchecked: AtomicU64,
+    hints: AtomicU64,
 }
+
+/// Pairs of seat and standard that are remembered as going by other texts.
+const OTHER_TEXTS_MAX: usize = 1_024;
 
 /// A node could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -239,6 +249,7 @@ impl Node {
                 })
             })
             .filter(|log| words::owes_in_full(&directory, &parts.seat, &log.seat))
+            .map(|log| (log, 0))
             .collect();
         let holds = !parts.store.held().await?.is_empty();
         let ledger = crate::receipts::Ledger::load(&parts.store).await?;
@@ -248,9 +259,12 @@ impl Node {
             logs: Mutex::new(logs),
             stopped: Mutex::new(stopped),
             ahead: Mutex::new(ahead),
+            applied: Mutex::default(),
+            heard: Heard::default(),
             holds: AtomicBool::new(holds),
             dropped: Dropped::default(),
-            intake: tokio::sync::Mutex::new(()),
+            intake: Turns::default(),
+            other_texts: Mutex::default(),
             telling: Bell::new(),
             moves: Mutex::default(),
             warnings: Mutex::default(),
@@ -348,8 +362,8 @@ impl Node {
     }
 
     /// The turn of intake: who has it compares and stores, and nobody else does meanwhile.
-    pub(crate) async fn intake_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.intake.lock().await
+    pub(crate) async fn intake_turn(&self) -> Turn<'_> {
+        self.0.intake.take().await
     }
 
     /// Drawn for one transaction of the feed.
@@ -388,29 +402,61 @@ impl Node {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_ahead(&self) -> MutexGuard<'_, HashSet<LogName>> {
+    fn lock_ahead(&self) -> MutexGuard<'_, HashMap<LogName, i64>> {
         self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether headers of a log that is owed in full are held ahead of what is missing.
     pub(crate) fn has_ahead(&self, log: &LogName) -> bool {
-        self.lock_ahead().contains(log)
+        self.lock_ahead().contains_key(log)
     }
 
     /// Logs that are owed in full and of which something is missing before what is held.
     pub fn gaps(&self) -> Vec<LogName> {
-        let mut gaps: Vec<LogName> = self.lock_ahead().iter().copied().collect();
+        let mut gaps: Vec<LogName> = self.lock_ahead().keys().copied().collect();
         gaps.sort();
         gaps
     }
 
     /// Notes which logs have headers ahead of what is missing, and which have none any more.
-    pub(crate) fn note_ahead(&self, ahead: &[LogName], closed: &[LogName]) {
+    pub(crate) fn note_ahead(&self, ahead: &[LogName], closed: &[LogName], now_us: i64) {
         let mut all = self.lock_ahead();
-        all.extend(ahead.iter().copied());
+        for log in ahead {
+            all.entry(*log).or_insert(now_us);
+        }
         for log in closed {
             all.remove(log);
         }
+    }
+
+    /// Since when something is missing of a log; 0 if that was before the start.
+    pub(crate) fn gap_since(&self, log: &LogName) -> i64 {
+        self.lock_ahead().get(log).copied().unwrap_or(0)
+    }
+
+    /// Notes that a batch was applied.
+    pub(crate) fn note_applied(&self, log: LogName, sequence: u64) {
+        let mut applied = self
+            .0
+            .applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = applied.entry(log).or_default();
+        *known = sequence.max(*known);
+    }
+
+    /// Greatest sequence of a log that was applied since the start.
+    pub(crate) fn applied_up_to(&self, log: &LogName) -> u64 {
+        let applied = self
+            .0
+            .applied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        applied.get(log).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.0.heard
     }
 
     pub(crate) fn holds_logs(&self) -> bool {
@@ -441,6 +487,42 @@ impl Node {
             self.0.dropped.over_quota.load(Ordering::Relaxed),
             self.0.dropped.unchecked.load(Ordering::Relaxed),
         )
+    }
+
+    /// Notes that a seat goes by another text of a standard than we do: told once a seat and standard (D63).
+    pub(crate) fn note_other_text(&self, seat: SeatId, standard: &str) {
+        let mut noted = self
+            .0
+            .other_texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if noted.len() < OTHER_TEXTS_MAX && noted.insert((seat, standard.to_owned())) {
+            tracing::warn!(%seat, standard, "the seat goes by another text of the standard under our version");
+        }
+    }
+
+    /// Seats that go by another text of a standard than we do under the same name and version.
+    pub fn other_texts(&self) -> Vec<(SeatId, String)> {
+        let noted = self
+            .0
+            .other_texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        noted.iter().cloned().collect()
+    }
+
+    /// Counts an entry whose hint its origin may not use.
+    pub(crate) fn count_hint_not_allowed(&self, seat: SeatId) {
+        tracing::debug!(%seat, "hint that its origin may not use");
+        self.0
+            .dropped
+            .hints
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Entries since the start whose hint their origin may not use; they count as without one (R-HINT-01).
+    pub fn hints_not_allowed(&self) -> u64 {
+        self.0.dropped.hints.load(Ordering::Relaxed)
     }
 
     /// How far a log is held.

@@ -103,7 +103,10 @@ impl Reporter {
                     // what it meets stands in the report
                     let _ = store.try_write(this.0.clock.now_us()).await;
                 }
-                this.look().await?;
+                let report = this.look().await?;
+                let node = this.0.host.node();
+                let health = report.health(node.seat(), report.now_us);
+                this.0.host.tell_own_health(health).await;
                 Ok::<_, QueryError>(Step::Idle)
             }
         });

@@ -30,6 +30,11 @@ const FOLD_RESTS: i64 = 9;
 /// And never longer than this.
 const FOLD_RESTS_US_MAX: i64 = 10_000_000;
 
+/// Peers are told how logs are at least so often, as far as it changed.
+const TELLS_AT_LEAST: Duration = Duration::from_secs(2);
+/// And not more often than this.
+const TELLING_GATHERS: Duration = Duration::from_millis(500);
+
 /// Between two times that the store's log is brought home.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 
@@ -134,6 +139,16 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
                 node.ring_sessions();
             }
             Ok::<_, StoreError>(Step::Idle)
+        }
+    });
+    let (host_, bell) = (host.clone(), host.node().telling().clone());
+    workers.step("telling", bell, TELLS_AT_LEAST, move || {
+        let host = host_.clone();
+        async move {
+            // several changes are told in one look
+            pause(TELLING_GATHERS).await;
+            host.tell_states().await?;
+            Ok::<_, StepError>(Step::Idle)
         }
     });
     let (host_, bell) = (host.clone(), host.node().wanting().clone());

@@ -79,4 +79,10 @@ pub mod reason {
     pub const TAKING_TAIL_BACK: u16 = 16;
     /// The verified backup is being read (D82).
     pub const READING_BACKUP: u16 = 17;
+    /// A source cannot be read, or something it shows is not taken.
+    pub const SOURCE: u16 = 18;
+    /// Clocks are far apart.
+    pub const CLOCK: u16 = 19;
+    /// A part of the program does not do its work.
+    pub const WORKER: u16 = 20;
 }

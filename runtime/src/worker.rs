@@ -442,6 +442,23 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// A loop that ran this long before it failed starts its backoff anew.
 const SETTLED: Duration = Duration::from_secs(30);
 
+/// Lets one at a time do something that looks first and acts then. Turns are given in the order in which they are asked for.
+#[derive(Debug, Default)]
+pub struct Turns(tokio::sync::Mutex<()>);
+
+/// A turn; it ends when dropped.
+#[derive(Debug)]
+pub struct Turn<'t>(
+    #[expect(dead_code, reason = "held for its drop")] tokio::sync::MutexGuard<'t, ()>,
+);
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn take(&self) -> Turn<'_> {
+        Turn(self.0.lock().await)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};

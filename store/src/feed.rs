@@ -390,6 +390,14 @@ impl Store {
         rows.iter().map(|row| row.reference(0)).collect()
     }
 
+    /// A header as it travelled.
+    pub async fn header_bytes(&self, reference: Ref) -> Result<Option<Vec<u8>>, StoreError> {
+        let rows = self
+            .rows("SELECT bytes FROM header WHERE ref = $1", args![reference])
+            .await?;
+        rows.first().map(|row| row.blob(0)).transpose()
+    }
+
     /// Headers of whole batches of a log at a sequence, with the bytes that travelled.
     pub async fn whole_headers_at(
         &self,

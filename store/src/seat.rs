@@ -7,6 +7,7 @@
 mod capture;
 mod outbox;
 mod report;
+mod word;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -28,8 +29,9 @@ use crate::writing;
 pub use capture::{
     Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated, Told,
 };
-pub use outbox::{Frontier, Sealed, SealedRow, Sealing, Unsealed};
-pub use report::{QueueState, ReceiptRow, RejectListed, SourceReport};
+pub use outbox::{Frontier, Sealed, SealedRow, Sealing, Tip, Token, Unsealed};
+pub use report::{QueueState, RejectListed, SourceReport};
+pub use word::{ReceiptRow, Skipped};
 
 /// A seat's database. Cheap to share behind an `Arc`; its writer is one connection, so that commits are in one order.
 pub struct SeatStore {
@@ -62,6 +64,15 @@ pub enum OpenSeatError {
         folder: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// A trial release has written it, before the bytes were final.
+    #[error(
+        "代理本地库 {} 由定版之前的试用版程序建立，其字节格式与正式版不同，不能读取也不能转换；请备份后清空数据目录，重新执行 join",
+        file.display()
+    )]
+    FormerCut {
+        /// The database file.
+        file: PathBuf,
     },
     /// The database file cannot be opened or brought to this release's shape.
     #[error("无法打开代理本地库 {}；文件可能已损坏或来自更新的版本，请勿删除，先备份该目录再联系平台运维", file.display())]
@@ -136,9 +147,15 @@ impl SeatStore {
                 .await?;
             Ok((writer, reader, keeper))
         };
-        let (writer, reader, keeper) = opened.await.map_err(|source| OpenSeatError::Database {
-            file: file.clone(),
-            source,
+        let (writer, reader, keeper) = opened.await.map_err(|source| match &source {
+            // the first step was written anew once, before there was any installation
+            sqlx::Error::Migrate(why) if matches!(**why, MigrateError::VersionMismatch(1)) => {
+                OpenSeatError::FormerCut { file: file.clone() }
+            }
+            _ => OpenSeatError::Database {
+                file: file.clone(),
+                source,
+            },
         })?;
         let store = Self {
             writer,
@@ -187,13 +204,18 @@ impl SeatStore {
     /// Keeps a named value of the seat itself.
     pub async fn put_meta(&self, name: &str, value: &[u8]) -> Result<(), SeatError> {
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(name)
-        .bind(value)
-        .execute(&mut *tx)
-        .await?;
+        put_meta(&mut tx, name, value).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets a named value of the seat itself.
+    pub async fn drop_meta(&self, name: &str) -> Result<(), SeatError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM meta WHERE name = $1")
+            .bind(name)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -221,6 +243,21 @@ impl SeatStore {
         self.keeper.note_written();
         Ok(self.writer.begin().await?)
     }
+}
+
+async fn put_meta(
+    tx: &mut Transaction<'static, Sqlite>,
+    name: &str,
+    value: &[u8],
+) -> Result<(), SeatError> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn lock(folder: &Path) -> Result<File, OpenSeatError> {

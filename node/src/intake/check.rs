@@ -1,13 +1,11 @@
 //! Whose word an item is, and what follows from that: taken up, refused, kept as evidence, held, kept unread (D50 to D54).
 
 use protocol::blame::{self, Blame, Unread};
-use protocol::bytes::Malformed;
 use protocol::directory::{HeaderStanding, StatementFault};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Item, Routed, Want};
 use protocol::hash::Ref;
-use protocol::name::Position;
-use protocol::slice::{self, HeaderFault, HeaderPlace, SliceFault, VerifiedSlice};
+use protocol::slice::{self, HeaderFault, HeaderPlace, SliceFault, VerifiedHeader, VerifiedSlice};
 use protocol::statement::{Identity, SeatKind};
 use protocol::words::{self, reason};
 use store::{
@@ -175,7 +173,7 @@ impl Node {
                     .map(|()| None);
             }
             Err(HeaderFault::UnknownIdentity(missing)) => {
-                let front = front_of(&envelope).map_err(|m| place.refused(m))?;
+                let front = HeaderPlace::read(&envelope).map_err(|m| place.refused(m))?;
                 self.must_speak_for_itself(peer, arrival, &front)?;
                 let want = Want::Statements(vec![missing]);
                 work.group
@@ -185,7 +183,7 @@ impl Node {
                 return Ok(None);
             }
             Err(HeaderFault::UnknownOpening(missing)) => {
-                let front = front_of(&envelope).map_err(|m| place.refused(m))?;
+                let front = HeaderPlace::read(&envelope).map_err(|m| place.refused(m))?;
                 self.must_speak_for_itself(peer, arrival, &front)?;
                 let want = Want::Statements(vec![missing]);
                 work.group
@@ -200,74 +198,18 @@ impl Node {
                 stop(front, reason::SEALED_WRONGLY, what, &envelope, now_us, work);
                 return Ok(None);
             }
-            Err(HeaderFault::KeyNoLongerBinds(verified)) => {
-                let header = verified.header();
-                let front = HeaderPlace {
-                    seat: header.seat,
-                    lane: header.lane as u8,
-                    opening: header.opening,
-                    sequence: header.sequence,
-                };
-                let what = "所用密钥在此位置已不再有效";
-                stop(
-                    front,
-                    reason::KEY_NO_LONGER_BINDS,
-                    what,
-                    &envelope,
-                    now_us,
-                    work,
-                );
+            Err(HeaderFault::DoesNotCount { header, standing }) => {
+                self.does_not_count(&header, standing, peer, now_us, work);
                 return Ok(None);
             }
         };
         let log = header.header().log();
-        let front = HeaderPlace {
-            seat: log.seat,
-            lane: log.lane as u8,
-            opening: log.opening,
-            sequence: header.header().sequence,
-        };
+        let front = HeaderPlace::of(header.header());
         if self.is_stopped(&LogKey::of(&log)) || work.stops(&LogKey::of(&log)) {
             return Ok(None);
         }
         if matches!(arrival, Arrival::Feed { .. }) {
             within_jurisdiction(&work.directory, peer, header.identity().identity())?;
-        }
-        let position = Position {
-            sequence: header.header().sequence,
-            header: header.reference(),
-        };
-        let counter = header.header().counter;
-        let standing = work
-            .directory
-            .header_standing(header.identity(), &log, counter, &position);
-        match standing {
-            HeaderStanding::Stands => {}
-            // kept in quarantine, shown, and counted for nothing: what was signed with a key that was called back
-            HeaderStanding::Revoked | HeaderStanding::Void => {
-                let reason = standing.reason().unwrap_or(reason::REVOKED);
-                work.group.evidence.push(EvidenceRow {
-                    reference: header.reference(),
-                    kind: kind::HEADER,
-                    seat: log.seat,
-                    reason,
-                    bytes: header.envelope().to_bytes(),
-                    at_us: now_us,
-                });
-                work.group.held.push(held(front, reason));
-                return Ok(None);
-            }
-            HeaderStanding::KeyNoLongerBinds | HeaderStanding::IdentityContested => {
-                let reason = standing.reason().unwrap_or(reason::KEY_NO_LONGER_BINDS);
-                let what = "所用密钥在此位置不具效力";
-                stop(front, reason, what, &envelope, now_us, work);
-                return Ok(None);
-            }
-            HeaderStanding::Opening(_) => {
-                let reason = standing.reason().unwrap_or(reason::OPENING_UNKNOWN);
-                work.group.held.push(held(front, reason));
-                return Ok(None);
-            }
         }
         let body = slice::unpack(&packed).map_err(|m| place.refused(m))?;
         let canonical = header.envelope().clone();
@@ -286,6 +228,47 @@ impl Node {
                 Ok(None)
             }
         }
+    }
+
+    /// A header that is its seat's own word and does not count where it stands.
+    fn does_not_count(
+        &self,
+        header: &VerifiedHeader,
+        standing: HeaderStanding,
+        peer: &Peer,
+        now_us: i64,
+        work: &mut Work,
+    ) {
+        let front = HeaderPlace::of(header.header());
+        let reason = standing.reason().unwrap_or(reason::REVOKED);
+        if matches!(
+            standing,
+            HeaderStanding::KeyNoLongerBinds | HeaderStanding::IdentityContested
+        ) {
+            let what = "所用密钥在此位置不具效力";
+            stop(front, reason, what, header.envelope(), now_us, work);
+            return;
+        }
+        if matches!(standing, HeaderStanding::Revoked | HeaderStanding::Void) {
+            // kept in quarantine, shown, and counted for nothing
+            work.group.evidence.push(EvidenceRow {
+                reference: header.reference(),
+                kind: kind::HEADER,
+                seat: front.seat,
+                reason,
+                bytes: header.envelope().to_bytes(),
+                at_us: now_us,
+            });
+        }
+        work.group.held.push(HeldRow {
+            seat: front.seat,
+            lane: front.lane,
+            opening: front.opening,
+            from_sequence: front.sequence,
+            reason,
+            from_peer: peer.identity.seat,
+            at_us: now_us,
+        });
     }
 
     /// A slice whose header this release does not read: kept verbatim, forwarded, its log held, charged to its seat (D54).
@@ -405,10 +388,6 @@ pub(super) fn keep_unread_item(
         body,
         at_us: now_us,
     });
-}
-
-fn front_of(envelope: &Envelope) -> Result<HeaderPlace, Malformed> {
-    Ok(protocol::batch::HeaderFront::read(&envelope.bytes)?.into())
 }
 
 /// The seat's own signed word is bad: kept as evidence, its log stops there, and nothing else does.

@@ -287,12 +287,7 @@ fn log_row(state: &LogState, advance: LogAdvance) -> LogRow {
 }
 
 fn stop_forked(header: &Header, envelope: &Envelope, now_us: i64, work: &mut Work) {
-    let front = protocol::slice::HeaderPlace {
-        seat: header.seat,
-        lane: header.lane as u8,
-        opening: header.opening,
-        sequence: header.sequence,
-    };
+    let front = slice::HeaderPlace::of(header);
     let what = "与此前收下的批次互相矛盾";
     stop(front, reason::TWO_HEADERS, what, envelope, now_us, work);
 }

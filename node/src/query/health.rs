@@ -5,14 +5,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use protocol::directory::{Identity, SeatKind};
 use protocol::name::{Lane, SeatId};
+use protocol::statement::{Identity, SeatKind};
+use protocol::words::owes_in_full;
 
 use store::PeerState;
 
 use super::QueryError;
 use crate::apply::record_kind;
 use crate::node::{Node, Tier};
+use crate::state::HeardHealth;
+
+pub mod words;
 
 /// A link is silent when nothing was heard for so long. Keep-alives are far closer together.
 pub const SILENT_US: i64 = 20_000_000;
@@ -63,6 +67,18 @@ pub enum Why {
     Stopped {
         /// The reason, for people.
         reason: String,
+    },
+    /// A log of it waits, or something is missing of it.
+    Waiting {
+        /// Why and what to do, for people.
+        reason: String,
+    },
+    /// It says itself, or its node says, that it is not well.
+    Unwell {
+        /// What is wrong and what to do, for people.
+        reason: String,
+        /// Whether its node says so.
+        relayed: bool,
     },
     /// Relayed by its parent, which is in order; or, at a district, by the city.
     Relayed,
@@ -123,6 +139,8 @@ pub struct Party {
     pub records: u64,
     /// Open refusals, below included.
     pub refused: u64,
+    /// What it said last of itself, or its node of it.
+    pub heard: Option<HeardHealth>,
     /// Those below.
     pub children: Vec<Party>,
 }
@@ -176,6 +194,8 @@ struct Known {
     logged: Option<u64>,
     receipt: Option<LastReceipt>,
     stopped: Option<String>,
+    waiting: Option<String>,
+    heard: Option<HeardHealth>,
     records: u64,
     refused: u64,
 }
@@ -233,7 +253,7 @@ impl Node {
                     continue;
                 }
             }
-            match districts.iter_mut().find(|d| d.seat == Some(source.issuer)) {
+            match districts.iter_mut().find(|d| d.seat == Some(source.node)) {
                 Some(district) => {
                     if !district.own {
                         relayed(&mut party, district.state);
@@ -345,8 +365,21 @@ impl Node {
                 entry.receipt = Some(receipt);
             }
         }
-        for (log, reason) in self.stopped() {
-            known.entry(log.seat).or_default().stopped = Some(reason);
+        for row in self.stopped() {
+            known.entry(row.seat).or_default().stopped = Some(words::stopped(&row));
+        }
+        for (key, state) in self.log_states(|_| true).await? {
+            let waits = !matches!(
+                state.state,
+                protocol::frame::State::Running | protocol::frame::State::Stopped
+            );
+            if waits {
+                let entry = known.entry(key.seat).or_default();
+                entry.waiting.get_or_insert(words::waiting(&state));
+            }
+        }
+        for (seat, entry) in &mut known {
+            entry.heard = self.heard_health(seat);
         }
         Ok(known)
     }
@@ -363,12 +396,10 @@ impl Node {
                 *at = (*at).max(row.durable_sequence);
             }
         }
-        let own = self.region();
+        let own = self.seat();
         let directory = self.directory();
         let behind = |seat: &SeatId| {
-            directory
-                .identity(seat)
-                .is_some_and(|i| i.identity().jurisdiction == own)
+            owes_in_full(&directory, &own, seat)
         };
         let mut batches = 0;
         for (log, state) in self.logs().iter() {
@@ -387,7 +418,7 @@ impl Node {
     pub fn title_of(&self, seat: &SeatId) -> String {
         let directory = self.directory();
         directory
-            .identity(seat)
+            .newest_identity(seat)
             .map_or_else(|| seat.to_string(), |i| i.identity().title.clone())
     }
 
@@ -396,7 +427,7 @@ impl Node {
         self.tier() == Tier::District
             && identity.kind != SeatKind::City
             && identity.seat != self.seat()
-            && identity.issuer != self.seat()
+            && identity.node != self.seat()
     }
 
     fn party(&self, identity: &Identity, known: &HashMap<SeatId, Known>, now_us: i64) -> Party {
@@ -422,7 +453,28 @@ impl Node {
             _ if identity.kind == SeatKind::Department && known.logged.is_none() => {
                 (State::Unverified, Why::NoBatchYet)
             }
-            _ => (State::Normal, Why::Nothing),
+            _ => match (&known.waiting, known.heard.as_ref().and_then(words::unwell)) {
+                (Some(reason), _) => (
+                    State::Lagging,
+                    Why::Waiting {
+                        reason: reason.clone(),
+                    },
+                ),
+                (None, Some(reason)) => (
+                    State::Lagging,
+                    Why::Unwell {
+                        reason,
+                        relayed: known.heard.as_ref().is_some_and(|h| h.health.relayed),
+                    },
+                ),
+                (None, None) if known.heard.as_ref().is_some_and(|h| h.is_old(now_us)) => (
+                    State::Unverified,
+                    Why::Silent {
+                        since_us: known.heard.as_ref().map_or(0, |h| h.heard_us),
+                    },
+                ),
+                (None, None) => (State::Normal, Why::Nothing),
+            },
         };
         Party {
             seat: Some(identity.seat),
@@ -442,6 +494,7 @@ impl Node {
             last_contact_us: contact,
             records: known.records,
             refused: known.refused,
+            heard: known.heard,
             children: Vec::new(),
         }
     }
@@ -466,6 +519,7 @@ fn elsewhere(party: &mut Party) {
 /// A seat that reaches us through another node: known only as far as that node is.
 fn relayed(party: &mut Party, parent: Option<State>) {
     let stopped = matches!(party.why, Why::Stopped { .. });
+    // what is told of it is not what its own node sees
     match parent {
         _ if party.state.is_none() => {}
         Some(State::Lost) if !stopped => {
@@ -480,11 +534,7 @@ fn department(source: &Identity, party: Party) -> Party {
     Party {
         seat: None,
         kind: PartyKind::Department,
-        title: if source.department.is_empty() {
-            source.title.clone()
-        } else {
-            source.department.clone()
-        },
+        title: source.organisation.clone(),
         jurisdiction: source.jurisdiction.clone(),
         own: false,
         state: None,
@@ -495,6 +545,7 @@ fn department(source: &Identity, party: Party) -> Party {
         last_contact_us: None,
         records: 0,
         refused: 0,
+        heard: None,
         children: vec![party],
     }
 }

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use protocol::frame::{Figure, Health, Reason};
+use protocol::name::SeatId;
 use runtime::disk::Room;
 use runtime::link::registry::LinkView;
-use runtime::worker::Health;
+use runtime::worker::Health as WorkerHealth;
 
 use super::QueryError;
-use super::health::{HealthTree, Party, PartyKind, Stages, State, Why};
+use super::health::{HealthTree, Party, PartyKind, Stages, State, Why, words};
 use crate::apply::record_kind;
 use crate::host::NodeHost;
 use crate::node::{Node, Tier};
@@ -44,6 +46,12 @@ pub struct Report {
     pub wants: u64,
     /// Logs that are held until what they need has come.
     pub held: u64,
+    /// Logs of which something is missing before what is held.
+    pub gaps: u64,
+    /// Items of our feed that peers have refused.
+    pub skipped: u64,
+    /// What contradicts or may not be, kept as evidence.
+    pub evidence: u64,
     /// Logs that were stopped.
     pub stopped: Vec<StoppedLog>,
     /// Parties that were admitted here.
@@ -116,7 +124,7 @@ pub struct Machine {
     /// Why writing does not work, if it does not.
     pub write_trouble: Option<String>,
     /// How each worker fares.
-    pub workers: BTreeMap<String, Health>,
+    pub workers: BTreeMap<String, WorkerHealth>,
 }
 
 /// Something that is not as it should be.
@@ -176,10 +184,10 @@ impl Report {
         let mut stopped: Vec<StoppedLog> = node
             .stopped()
             .into_iter()
-            .map(|(log, reason)| StoppedLog {
-                title: node.title_of(&log.seat),
-                lane: log.lane as u8,
-                reason,
+            .map(|row| StoppedLog {
+                title: node.title_of(&row.seat),
+                lane: row.lane,
+                reason: words::stopped(&row),
             })
             .collect();
         stopped.sort_by(|a, b| (&a.title, a.lane).cmp(&(&b.title, b.lane)));
@@ -205,6 +213,9 @@ impl Report {
             dirty: stats.dirty,
             wants: stats.wants_open,
             held: store.held().await?.len() as u64,
+            gaps: node.gaps().len() as u64,
+            skipped: store.skipped(None).await?.len() as u64,
+            evidence: store.evidence().await?.len() as u64,
             stopped,
             peers_known: peers_known(node).await?,
             links,
@@ -242,6 +253,47 @@ impl Report {
         out
     }
 
+    /// How this node is, for its peers.
+    pub fn health(&self, seat: SeatId, since_us: i64) -> Health {
+        let troubles = self.troubles();
+        let mut reasons: Vec<Reason> = Vec::new();
+        for trouble in troubles.iter().filter(|t| t.unready && t.check != "link") {
+            let reason = match trouble.check {
+                "writes" | "disk" => Reason::Disk,
+                "gaps" => Reason::Gap,
+                "logs" => Reason::SealedWrongly,
+                _ => Reason::Worker,
+            };
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        let mut figures = vec![
+            (Figure::Held, self.held as i64),
+            (Figure::Stopped, self.stopped.len() as i64),
+            (Figure::Gaps, self.gaps as i64),
+            (Figure::RefusedRows, self.refusals_open as i64),
+        ];
+        if let Some(Ok(room)) = &self.machine.room {
+            figures.push((Figure::FreeBytes, i64::try_from(room.free).unwrap_or(i64::MAX)));
+        }
+        if let Some(at) = self.receipt_above_us {
+            figures.push((Figure::CityReceiptAgeSeconds, (self.now_us - at).max(0) / 1_000_000));
+        }
+        Health {
+            seat,
+            since: since_us,
+            state: match reasons.is_empty() {
+                true => protocol::frame::State::Running,
+                false => protocol::frame::State::Held,
+            },
+            reasons,
+            figures,
+            release: runtime::release::text(),
+            relayed: false,
+        }
+    }
+
     /// What is not as it should be, most pressing first.
     pub fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
@@ -277,7 +329,7 @@ impl Report {
             }
         }
         for (name, health) in &self.machine.workers {
-            if let Health::Failing(why) = health {
+            if let WorkerHealth::Failing(why) = health {
                 tell("workers", true, format!("{}：{why}", worker_name(name)));
             }
         }
@@ -295,6 +347,26 @@ impl Report {
                 format!(
                     "{} 个日志暂缓处理，等待其身份声明或缺少的批次；长时间不消失时请联系来源单位",
                     self.held
+                ),
+            );
+        }
+        if self.gaps > 0 {
+            tell(
+                "gaps",
+                true,
+                format!(
+                    "{} 个来源日志缺少中间批次，正在向可能持有的各方补取；长时间不消失时请联系来源单位核对其数据目录",
+                    self.gaps
+                ),
+            );
+        }
+        if self.skipped > 0 {
+            tell(
+                "skipped",
+                false,
+                format!(
+                    "{} 项内容被对端以字节不符为由拒收并跳过；请核对双方程序版本与存储，升级后自动重试",
+                    self.skipped
                 ),
             );
         }

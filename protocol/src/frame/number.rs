@@ -123,6 +123,12 @@ numbers! {
         TakingTailBack = 16,
         /// The node reads its newest verified backup (D82).
         ReadingBackup = 17,
+        /// A source cannot be read, or something it shows is not taken.
+        Source = 18,
+        /// Clocks are far apart.
+        Clock = 19,
+        /// A part of the program does not do its work: its writer, a stage, a worker.
+        Worker = 20,
     }
 }
 

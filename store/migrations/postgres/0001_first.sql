@@ -269,26 +269,58 @@ CREATE TABLE feed_head (
     at_us       BIGINT NOT NULL
 );
 
+-- An invitation and the request that has used it: the first keys that come are bound to its code.
 CREATE TABLE invitation (
-    secret_hash   BYTEA NOT NULL PRIMARY KEY,
-    seat          BYTEA NOT NULL,
-    kind          BIGINT NOT NULL,
-    title         TEXT COLLATE "C" NOT NULL,
-    department    TEXT COLLATE "C" NOT NULL,
-    jurisdiction  TEXT COLLATE "C" NOT NULL,
-    preapproved   BIGINT NOT NULL,
-    scope         BYTEA NOT NULL,
-    expires_at_us BIGINT NOT NULL,
-    issued_by     TEXT COLLATE "C" NOT NULL,
-    at_us         BIGINT NOT NULL,
-    used_at_us    BIGINT
+    secret_hash    BYTEA NOT NULL PRIMARY KEY,
+    seat           BYTEA NOT NULL,
+    kind           BIGINT NOT NULL,
+    organisation   TEXT COLLATE "C" NOT NULL,
+    title          TEXT COLLATE "C" NOT NULL,
+    jurisdiction   TEXT COLLATE "C" NOT NULL,
+    node           BYTEA NOT NULL,
+    renews         BIGINT NOT NULL,
+    types          TEXT COLLATE "C" NOT NULL,
+    preapproved    BIGINT NOT NULL,
+    reason         TEXT COLLATE "C" NOT NULL,
+    expires_at_us  BIGINT NOT NULL,
+    issued_by      TEXT COLLATE "C" NOT NULL,
+    at_us          BIGINT NOT NULL,
+    revoked_by     TEXT COLLATE "C",
+    revoked_at_us  BIGINT,
+    key_hash       BYTEA,
+    keys           BYTEA,
+    possession     BYTEA,
+    consent        BYTEA,
+    asked_title    TEXT COLLATE "C",
+    asked_types    TEXT COLLATE "C",
+    tls_key        BYTEA,
+    address        TEXT COLLATE "C",
+    asked_at_us    BIGINT,
+    decision       BIGINT NOT NULL,
+    decided_by     TEXT COLLATE "C",
+    decided_reason TEXT COLLATE "C",
+    decided_at_us  BIGINT,
+    others         BIGINT NOT NULL,
+    other_hash     BYTEA,
+    other_address  TEXT COLLATE "C",
+    other_at_us    BIGINT
+);
+CREATE INDEX invitation_seat ON invitation (seat);
+
+-- Whose an organisation code is. Never changed, never given to another.
+CREATE TABLE organisation (
+    code      TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    title     TEXT COLLATE "C" NOT NULL,
+    minted_by TEXT COLLATE "C" NOT NULL,
+    at_us     BIGINT NOT NULL
 );
 
+-- Who was let in here, and under which keys.
 CREATE TABLE peer (
     seat            BYTEA NOT NULL PRIMARY KEY,
     kind            BIGINT NOT NULL,
     title           TEXT COLLATE "C" NOT NULL,
-    department      TEXT COLLATE "C" NOT NULL,
+    organisation    TEXT COLLATE "C" NOT NULL,
     jurisdiction    TEXT COLLATE "C" NOT NULL,
     tls_key         BYTEA NOT NULL,
     state           BIGINT NOT NULL,

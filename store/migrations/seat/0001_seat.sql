@@ -53,13 +53,39 @@ CREATE TABLE sealed (
 );
 CREATE UNIQUE INDEX sealed_by_sequence ON sealed (lane, sequence);
 
--- The head of each lane's log.
+-- One row per transaction of the feed: its last offset and the token that was drawn for it. It outlives the batches, since a
+-- peer's cursor may well stand where nothing is kept any more.
+CREATE TABLE feed_step (
+    through INTEGER PRIMARY KEY,
+    token   BLOB NOT NULL
+);
+
+-- Items of the feed that a peer has refused for their bytes, and under which of its releases.
+CREATE TABLE skipped (
+    peer        BLOB    NOT NULL,
+    class       INTEGER NOT NULL,
+    feed_offset INTEGER NOT NULL,
+    reason      TEXT    NOT NULL,
+    release     TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (peer, class, feed_offset)
+) WITHOUT ROWID;
+
+-- The head of each lane's log, with the envelope of its header: it is shown after its batch was forgotten, too.
 CREATE TABLE frontier (
     lane        INTEGER NOT NULL PRIMARY KEY,
     sequence    INTEGER NOT NULL,
     header      BLOB    NOT NULL,
     history     BLOB    NOT NULL,
-    hybrid_time INTEGER NOT NULL
+    hybrid_time INTEGER NOT NULL,
+    envelope    BLOB    NOT NULL
+);
+
+-- Statements that came after the agent was admitted, in an order in which each can be taken up.
+CREATE TABLE statement (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    ref   BLOB NOT NULL UNIQUE,
+    bytes BLOB NOT NULL
 );
 
 -- Rows that their standard refused. Their values never leave this machine.
@@ -73,15 +99,12 @@ CREATE TABLE reject (
     PRIMARY KEY (source, identity)
 );
 
--- The last receipt of each node, per lane.
+-- The receipt of each node that counts, per lane; which one counts is judged by what they say, not by time.
 CREATE TABLE receipt (
-    node        BLOB    NOT NULL,
-    lane        INTEGER NOT NULL,
-    durable     INTEGER NOT NULL,
-    safeguarded INTEGER NOT NULL,
-    issued      INTEGER NOT NULL,
-    heard       INTEGER NOT NULL,
-    envelope    BLOB    NOT NULL,
+    node     BLOB    NOT NULL,
+    lane     INTEGER NOT NULL,
+    heard    INTEGER NOT NULL,
+    envelope BLOB    NOT NULL,
     PRIMARY KEY (node, lane)
 ) WITHOUT ROWID;
 

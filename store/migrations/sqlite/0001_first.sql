@@ -266,26 +266,58 @@ CREATE TABLE feed_head (
     at_us       INTEGER NOT NULL
 );
 
+-- An invitation and the request that has used it: the first keys that come are bound to its code.
 CREATE TABLE invitation (
-    secret_hash   BLOB NOT NULL PRIMARY KEY,
-    seat          BLOB NOT NULL,
-    kind          INTEGER NOT NULL,
-    title         TEXT NOT NULL,
-    department    TEXT NOT NULL,
-    jurisdiction  TEXT NOT NULL,
-    preapproved   INTEGER NOT NULL,
-    scope         BLOB NOT NULL,
-    expires_at_us INTEGER NOT NULL,
-    issued_by     TEXT NOT NULL,
-    at_us         INTEGER NOT NULL,
-    used_at_us    INTEGER
+    secret_hash    BLOB NOT NULL PRIMARY KEY,
+    seat           BLOB NOT NULL,
+    kind           INTEGER NOT NULL,
+    organisation   TEXT NOT NULL,
+    title          TEXT NOT NULL,
+    jurisdiction   TEXT NOT NULL,
+    node           BLOB NOT NULL,
+    renews         INTEGER NOT NULL,
+    types          TEXT NOT NULL,
+    preapproved    INTEGER NOT NULL,
+    reason         TEXT NOT NULL,
+    expires_at_us  INTEGER NOT NULL,
+    issued_by      TEXT NOT NULL,
+    at_us          INTEGER NOT NULL,
+    revoked_by     TEXT,
+    revoked_at_us  INTEGER,
+    key_hash       BLOB,
+    keys           BLOB,
+    possession     BLOB,
+    consent        BLOB,
+    asked_title    TEXT,
+    asked_types    TEXT,
+    tls_key        BLOB,
+    address        TEXT,
+    asked_at_us    INTEGER,
+    decision       INTEGER NOT NULL,
+    decided_by     TEXT,
+    decided_reason TEXT,
+    decided_at_us  INTEGER,
+    others         INTEGER NOT NULL,
+    other_hash     BLOB,
+    other_address  TEXT,
+    other_at_us    INTEGER
+);
+CREATE INDEX invitation_seat ON invitation (seat);
+
+-- Whose an organisation code is. Never changed, never given to another.
+CREATE TABLE organisation (
+    code      TEXT NOT NULL PRIMARY KEY,
+    title     TEXT NOT NULL,
+    minted_by TEXT NOT NULL,
+    at_us     INTEGER NOT NULL
 );
 
+-- Who was let in here, and under which keys.
 CREATE TABLE peer (
     seat            BLOB NOT NULL PRIMARY KEY,
     kind            INTEGER NOT NULL,
     title           TEXT NOT NULL,
-    department      TEXT NOT NULL,
+    organisation    TEXT NOT NULL,
     jurisdiction    TEXT NOT NULL,
     tls_key         BLOB NOT NULL,
     state           INTEGER NOT NULL,

@@ -7,7 +7,7 @@ use protocol::name::{HybridTime, Lane};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{SeatError, SeatStore};
+use super::{SeatError, SeatStore, put_meta};
 
 /// A chunk of entries that waits to be sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +54,32 @@ pub struct Sealed {
     pub body: Vec<u8>,
 }
 
+/// What is drawn at random for every transaction of the feed and told with each of its offsets, so that an offset of
+/// another feed is noticed (D85).
+pub type Token = [u8; 16];
+
 /// A sealed batch with its place in the seat's feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRow {
     /// Offset in the feed, dense over all lanes, from 1.
     pub offset: u64,
+    /// Token of the transaction that made the offset.
+    pub token: Token,
     /// The batch.
     pub batch: Sealed,
+}
+
+/// The newest header of a lane, as it is shown to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// The lane.
+    pub lane: Lane,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its reference.
+    pub header: Ref,
+    /// Its envelope.
+    pub envelope: Vec<u8>,
 }
 
 /// One sealing: a batch, the chunks it consumed and the log's new head.
@@ -138,9 +157,82 @@ impl SeatStore {
         }))
     }
 
-    /// Keeps sealed batches, consumes their chunks and moves the heads, in one synced transaction. Returns the feed
-    /// offset of the last batch.
-    pub async fn commit_sealing(&self, sealings: &[Sealing]) -> Result<u64, SeatError> {
+    /// The newest header of every lane that has one, kept after its batch was forgotten.
+    pub async fn tips(&self) -> Result<Vec<Tip>, SeatError> {
+        let rows =
+            sqlx::query("SELECT lane, sequence, header, envelope FROM frontier ORDER BY lane")
+                .fetch_all(&self.reader)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Tip {
+                    lane: lane(row, 0)?,
+                    sequence: row.try_get::<i64, _>(1)? as u64,
+                    header: reference(row, 2)?,
+                    envelope: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Sequence of a lane's newest header, 0 if it has none; and the reference of the header at `sequence`, if that is still
+    /// known here.
+    pub async fn header_at(
+        &self,
+        lane: Lane,
+        sequence: u64,
+    ) -> Result<(u64, Option<Ref>), SeatError> {
+        // one statement, so that the head and the header are of one moment
+        let row = sqlx::query(
+            "SELECT COALESCE((SELECT sequence FROM frontier WHERE lane = $1), 0), COALESCE( \
+             (SELECT header FROM frontier WHERE lane = $1 AND sequence = $2), \
+             (SELECT ref FROM sealed WHERE lane = $1 AND sequence = $2 AND sequence > 0))",
+        )
+        .bind(i64::from(lane as u8))
+        .bind(sequence as i64)
+        .fetch_one(&self.reader)
+        .await?;
+        let known: Option<&[u8]> = row.try_get(1)?;
+        let known = known.map(Ref::from_bytes).transpose();
+        Ok((
+            row.try_get::<i64, _>(0)? as u64,
+            known.map_err(|_| SeatError::Corrupt("批次标识"))?,
+        ))
+    }
+
+    /// When the oldest entry in a lane's batches behind `sequence` was captured, milliseconds since 1970; `None` if there is
+    /// no such batch.
+    pub async fn oldest_behind(&self, lane: Lane, sequence: u64) -> Result<Option<i64>, SeatError> {
+        Ok(sqlx::query_scalar(
+            "SELECT MIN(captured) FROM sealed WHERE lane = $1 AND sequence > $2 AND sequence > 0",
+        )
+        .bind(i64::from(lane as u8))
+        .bind(sequence as i64)
+        .fetch_one(&self.reader)
+        .await?)
+    }
+
+    /// The token of the transaction that made an offset of the feed: zero for offset 0, `None` if the feed has not come there
+    /// or it is too long ago.
+    pub async fn token_at(&self, offset: u64) -> Result<Option<Token>, SeatError> {
+        if offset == 0 {
+            return Ok(Some(Token::default()));
+        }
+        let row =
+            sqlx::query("SELECT token FROM feed_step WHERE through >= $1 ORDER BY through LIMIT 1")
+                .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+                .fetch_optional(&self.reader)
+                .await?;
+        row.map(|row| token(&row, 0)).transpose()
+    }
+
+    /// Keeps sealed batches, consumes their chunks and moves the heads, in one synced transaction, for which `token` was
+    /// drawn. Returns the feed offset of the last batch.
+    pub async fn commit_sealing(
+        &self,
+        sealings: &[Sealing],
+        token: Token,
+    ) -> Result<u64, SeatError> {
         let mut tx = self.begin().await?;
         let mut offset = feed_head(&mut tx).await?;
         let (mut added, mut removed) = (0_u64, 0_u64);
@@ -179,25 +271,21 @@ impl SeatStore {
             }
             let head = &sealing.frontier;
             sqlx::query(
-                "INSERT INTO frontier (lane, sequence, header, history, hybrid_time) VALUES ($1, $2, $3, $4, $5) \
+                "INSERT INTO frontier (lane, sequence, header, history, hybrid_time, envelope) \
+                 VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (lane) DO UPDATE SET sequence = excluded.sequence, header = excluded.header, \
-                 history = excluded.history, hybrid_time = excluded.hybrid_time",
+                 history = excluded.history, hybrid_time = excluded.hybrid_time, envelope = excluded.envelope",
             )
             .bind(i64::from(batch.lane as u8))
             .bind(head.sequence as i64)
             .bind(head.header.to_bytes().to_vec())
             .bind(head.history.as_slice())
             .bind(head.hybrid_time.0 as i64)
+            .bind(batch.header.as_slice())
             .execute(&mut *tx)
             .await?;
         }
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ('feed_head', $1) \
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(offset.to_be_bytes().to_vec())
-        .execute(&mut *tx)
-        .await?;
+        put_step(&mut tx, offset, token).await?;
         tx.commit().await?;
         self.queued_bytes.fetch_add(added, Ordering::Relaxed);
         self.queued_bytes.fetch_sub(removed, Ordering::Relaxed);
@@ -218,7 +306,12 @@ impl SeatStore {
 
     /// Puts the opening of the seat's epoch on the feed, ahead of everything: lane 0, sequence 0. Done once; the
     /// envelope is also kept as the value `opening`.
-    pub async fn commit_opening(&self, opening: Ref, envelope: &[u8]) -> Result<(), SeatError> {
+    pub async fn commit_opening(
+        &self,
+        opening: Ref,
+        envelope: &[u8],
+        token: Token,
+    ) -> Result<(), SeatError> {
         let mut tx = self.begin().await?;
         let offset = feed_head(&mut tx).await? + 1;
         sqlx::query(
@@ -230,19 +323,8 @@ impl SeatStore {
         .bind(envelope)
         .execute(&mut *tx)
         .await?;
-        for (name, value) in [
-            ("feed_head", offset.to_be_bytes().to_vec()),
-            ("opening", envelope.to_vec()),
-        ] {
-            sqlx::query(
-                "INSERT INTO meta (name, value) VALUES ($1, $2) \
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )
-            .bind(name)
-            .bind(value)
-            .execute(&mut *tx)
-            .await?;
-        }
+        put_meta(&mut tx, "opening", envelope).await?;
+        put_step(&mut tx, offset, token).await?;
         // it is kept for ever and waits for nothing, so it does not count among what does
         tx.commit().await?;
         Ok(())
@@ -279,7 +361,8 @@ impl SeatStore {
             return Ok((Vec::new(), true));
         };
         let rows = sqlx::query(
-            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body FROM sealed \
+            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body, (SELECT token FROM feed_step \
+             WHERE through >= feed_offset ORDER BY through LIMIT 1) FROM sealed \
              WHERE lane = $1 AND feed_offset > $2 AND feed_offset <= $3 ORDER BY feed_offset",
         )
         .bind(i64::from(lane as u8))
@@ -312,7 +395,8 @@ impl SeatStore {
         last: u64,
     ) -> Result<Vec<SealedRow>, SeatError> {
         let rows = sqlx::query(
-            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body FROM sealed \
+            "SELECT feed_offset, lane, sequence, ref, entries, captured, header, body, (SELECT token FROM feed_step \
+             WHERE through >= feed_offset ORDER BY through LIMIT 1) FROM sealed \
              WHERE lane = $1 AND sequence >= $2 AND sequence <= $3 AND sequence > 0 ORDER BY sequence LIMIT 8",
         )
         .bind(i64::from(lane as u8))
@@ -323,8 +407,8 @@ impl SeatStore {
         rows.iter().map(sealed_row).collect()
     }
 
-    /// Forgets the batches of a lane up to a header that a full holder says is safe in a second failure domain. Nothing
-    /// is forgotten if the header of that sequence is another one here.
+    /// Forgets the batches of a lane up to a header that is safe elsewhere (D60). Nothing is forgotten if the header of that
+    /// sequence is another one here.
     pub async fn prune(&self, lane: Lane, sequence: u64, header: Ref) -> Result<u64, SeatError> {
         let mut tx = self.begin().await?;
         let ours: Option<Vec<u8>> =
@@ -344,6 +428,16 @@ impl SeatStore {
         .bind(sequence as i64)
         .fetch_all(&mut *tx)
         .await?;
+        // no peer stands further behind, and one that does nevertheless is served from the start
+        sqlx::query(
+            "DELETE FROM feed_step WHERE through < \
+             (SELECT COALESCE(MIN(feed_offset), $1) FROM sealed WHERE sequence > 0) \
+             AND through < $1 - $2 AND through NOT IN (SELECT feed_offset FROM sealed WHERE sequence = 0)",
+        )
+        .bind(feed_head(&mut tx).await? as i64)
+        .bind(STEPS_KEPT)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         let freed = bytes.iter().sum::<i64>() as u64;
         self.queued_bytes.fetch_sub(freed, Ordering::Relaxed);
@@ -359,6 +453,24 @@ impl SeatStore {
         .await?;
         Ok(bytes as u64)
     }
+}
+
+/// Offsets behind the feed's head whose tokens are kept in any case.
+const STEPS_KEPT: i64 = 4_096;
+
+/// Moves the head of the feed to `offset`.
+async fn put_step(
+    tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    offset: u64,
+    token: Token,
+) -> Result<(), SeatError> {
+    put_meta(tx, "feed_head", &offset.to_be_bytes()).await?;
+    sqlx::query("INSERT INTO feed_step (through, token) VALUES ($1, $2)")
+        .bind(offset as i64)
+        .bind(token.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 async fn feed_head(tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>) -> Result<u64, SeatError> {
@@ -379,11 +491,9 @@ async fn feed_head(tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>) -> Result<
 fn sealed_row(row: &SqliteRow) -> Result<SealedRow, SeatError> {
     Ok(SealedRow {
         offset: row.try_get::<i64, _>(0)? as u64,
+        token: token(row, 8)?,
         batch: Sealed {
-            lane: u8::try_from(row.try_get::<i64, _>(1)?)
-                .ok()
-                .and_then(Lane::from_u8)
-                .ok_or(SeatError::Corrupt("批次通道"))?,
+            lane: lane(row, 1)?,
             sequence: row.try_get::<i64, _>(2)? as u64,
             reference: reference(row, 3)?,
             entries: row.try_get::<i64, _>(4)? as u32,
@@ -397,4 +507,18 @@ fn sealed_row(row: &SqliteRow) -> Result<SealedRow, SeatError> {
 fn reference(row: &SqliteRow, at: usize) -> Result<Ref, SeatError> {
     let bytes: &[u8] = row.try_get(at)?;
     Ref::from_bytes(bytes).map_err(|_| SeatError::Corrupt("批次标识"))
+}
+
+fn lane(row: &SqliteRow, at: usize) -> Result<Lane, SeatError> {
+    u8::try_from(row.try_get::<i64, _>(at)?)
+        .ok()
+        .and_then(Lane::from_u8)
+        .ok_or(SeatError::Corrupt("批次通道"))
+}
+
+fn token(row: &SqliteRow, at: usize) -> Result<Token, SeatError> {
+    let bytes: &[u8] = row.try_get(at)?;
+    bytes
+        .try_into()
+        .map_err(|_| SeatError::Corrupt("发送位次的标记"))
 }

@@ -1,6 +1,5 @@
-//! What people ask a seat: how its sources go, what waits, which rows are refused, what the tiers above confirmed.
+//! What people ask a seat: how its sources go, what waits, which rows are refused.
 
-use protocol::name::Lane;
 use sqlx::Row;
 
 use super::{SeatError, SeatStore};
@@ -62,25 +61,6 @@ pub struct RejectListed {
     pub reasons: String,
     /// The row (JSON).
     pub row: String,
-}
-
-/// The last receipt of a node for a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptRow {
-    /// Seat of the node that signed it.
-    pub node: [u8; 16],
-    /// The lane.
-    pub lane: Lane,
-    /// Durable at the node up to here.
-    pub durable: u64,
-    /// Held in a second failure domain up to here.
-    pub safeguarded: u64,
-    /// The instant in the receipt, microseconds since 1970.
-    pub issued_us: i64,
-    /// When it arrived here, milliseconds since 1970.
-    pub heard_ms: i64,
-    /// The signed envelope.
-    pub envelope: Vec<u8>,
 }
 
 impl SeatStore {
@@ -166,58 +146,6 @@ impl SeatStore {
                     since_ms: row.try_get(2)?,
                     reasons: row.try_get(3)?,
                     row: row.try_get(4)?,
-                })
-            })
-            .collect()
-    }
-
-    /// Keeps the last receipt per node and lane; which one is the newer has been judged, by what they say and not by time.
-    pub async fn put_receipts(&self, receipts: &[ReceiptRow]) -> Result<(), SeatError> {
-        let mut tx = self.begin().await?;
-        for receipt in receipts {
-            sqlx::query(
-                "INSERT INTO receipt (node, lane, durable, safeguarded, issued, heard, envelope) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (node, lane) DO UPDATE SET \
-                 durable = excluded.durable, safeguarded = excluded.safeguarded, issued = excluded.issued, \
-                 heard = excluded.heard, envelope = excluded.envelope",
-            )
-            .bind(receipt.node.to_vec())
-            .bind(i64::from(receipt.lane as u8))
-            .bind(receipt.durable as i64)
-            .bind(receipt.safeguarded as i64)
-            .bind(receipt.issued_us)
-            .bind(receipt.heard_ms)
-            .bind(receipt.envelope.as_slice())
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// The last receipt of every node, per lane.
-    pub async fn receipts(&self) -> Result<Vec<ReceiptRow>, SeatError> {
-        let rows = sqlx::query(
-            "SELECT node, lane, durable, safeguarded, issued, heard, envelope FROM receipt ORDER BY node, lane",
-        )
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let node: &[u8] = row.try_get(0)?;
-                Ok(ReceiptRow {
-                    node: node
-                        .try_into()
-                        .map_err(|_| SeatError::Corrupt("回执节点"))?,
-                    lane: u8::try_from(row.try_get::<i64, _>(1)?)
-                        .ok()
-                        .and_then(Lane::from_u8)
-                        .ok_or(SeatError::Corrupt("回执通道"))?,
-                    durable: row.try_get::<i64, _>(2)? as u64,
-                    safeguarded: row.try_get::<i64, _>(3)? as u64,
-                    issued_us: row.try_get(4)?,
-                    heard_ms: row.try_get(5)?,
-                    envelope: row.try_get(6)?,
                 })
             })
             .collect()
