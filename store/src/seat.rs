@@ -7,9 +7,9 @@
 mod capture;
 mod outbox;
 mod report;
-mod word;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};

@@ -1,7 +1,7 @@
 //! The seat's store: one process a folder, pages kept whole, the outbox consumed as it was sealed.
 
 use protocol::hash::{Hash, Ref};
-use protocol::name::{HybridTime, Lane};
+use protocol::name::{HybridTime, Lane, SeatId};
 
 use super::*;
 
@@ -171,10 +171,13 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
     );
 
     let offset = store
-        .commit_sealing(&[
-            sealing(1, taken.iter().map(|c| c.id).collect()),
-            sealing(2, Vec::new()),
-        ])
+        .commit_sealing(
+            &[
+                sealing(1, taken.iter().map(|c| c.id).collect()),
+                sealing(2, Vec::new()),
+            ],
+            [1; 16],
+        )
         .await
         .expect("seal");
     assert_eq!(offset, 2);
@@ -208,7 +211,7 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
     assert_eq!(store.queued_bytes(), 30 + 50);
     assert_eq!(store.feed_head().await.expect("head"), 2);
     let offset = store
-        .commit_sealing(&[sealing(3, Vec::new())])
+        .commit_sealing(&[sealing(3, Vec::new())], [2; 16])
         .await
         .expect("seal");
     assert_eq!(offset, 3, "offsets are not used twice after pruning");
@@ -220,26 +223,171 @@ async fn chunks_are_consumed_whole_by_the_sealing_that_holds_them() {
     assert_eq!(store.queued_bytes(), 130);
 }
 
+/// A peer says where it stands by an offset and the token that came with it: both outlive the batches.
 #[tokio::test]
-async fn the_last_receipt_is_kept_whatever_its_clock() {
+async fn an_offset_of_the_feed_keeps_its_token_after_its_batch_is_forgotten() {
     let folder = tempfile::tempdir().expect("folder");
     let store = SeatStore::open(folder.path()).await.expect("open");
-    let receipt = |issued_us, durable| ReceiptRow {
-        node: [5; 16],
-        lane: Lane::Records,
-        durable,
-        safeguarded: 0,
-        issued_us,
-        heard_ms: 1,
-        envelope: Vec::new(),
-    };
+    let at = async |offset| store.token_at(offset).await.expect("token");
+    assert_eq!((at(0).await, at(1).await), (Some([0; 16]), None));
+    let opening = Ref::of(Hash([8; 32]));
     store
-        .put_receipts(&[receipt(20, 4), receipt(10, 9)])
+        .commit_opening(opening, b"opening", [1; 16])
+        .await
+        .expect("opening");
+    store
+        .commit_sealing(&[sealing(1, Vec::new()), sealing(2, Vec::new())], [2; 16])
+        .await
+        .expect("seal");
+    let tokens = async || {
+        let mut tokens = Vec::new();
+        for offset in 0..=4 {
+            tokens.push(at(offset).await.map(|token| token[0]));
+        }
+        tokens
+    };
+    let expected = [Some(0), Some(1), Some(2), Some(2), None];
+    assert_eq!(tokens().await, expected, "one for each transaction");
+    let (rows, _) = store
+        .sealed_after(Lane::Records, 0, 9, 1_000)
+        .await
+        .expect("page");
+    assert!(rows.iter().all(|row| row.token == [2; 16]));
+    let header = Ref::of(Hash([2; 32]));
+    let pruned = store.prune(Lane::Records, 2, header).await.expect("prune");
+    assert_eq!((pruned, tokens().await), (2, expected.to_vec()));
+
+    // they are not kept for ever, only for longer than anybody's cursor stands back
+    let many: Vec<Sealing> = (3..=4_103).map(|n| sealing(n, Vec::new())).collect();
+    store.commit_sealing(&many, [3; 16]).await.expect("seal");
+    let header = Ref::of(Hash([4_103_u64 as u8; 32]));
+    store
+        .prune(Lane::Records, 4_103, header)
+        .await
+        .expect("prune");
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM feed_step")
+        .fetch_one(&store.reader)
+        .await
+        .expect("count");
+    assert_eq!(count, 2, "the newest and the opening's");
+    assert_eq!(at(1).await, Some([1; 16]));
+    assert_eq!(at(4_104).await, Some([3; 16]));
+}
+
+#[tokio::test]
+async fn the_newest_header_is_known_after_its_batch_is_forgotten() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    assert!(store.tips().await.expect("tips").is_empty());
+    let both = [sealing(1, Vec::new()), sealing(2, Vec::new())];
+    store.commit_sealing(&both, [1; 16]).await.expect("seal");
+    let header = |n: u8| Ref::of(Hash([n; 32]));
+    let at = async |lane, sequence| store.header_at(lane, sequence).await.expect("header");
+    assert_eq!(at(Lane::Records, 1).await, (2, Some(header(1))));
+    assert_eq!(
+        store.oldest_behind(Lane::Records, 1).await.expect("age"),
+        Some(1_000)
+    );
+    assert_eq!(
+        store.oldest_behind(Lane::Records, 2).await.expect("age"),
+        None
+    );
+    store
+        .prune(Lane::Records, 2, header(2))
+        .await
+        .expect("prune");
+    assert_eq!(at(Lane::Records, 1).await, (2, None));
+    assert_eq!(at(Lane::Records, 2).await, (2, Some(header(2))));
+    assert_eq!(at(Lane::Records, 3).await, (2, None));
+    assert_eq!(at(Lane::Cases, 0).await, (0, None));
+    let tips = store.tips().await.expect("tips");
+    assert_eq!(
+        (tips.len(), tips[0].sequence, tips[0].header),
+        (1, 2, header(2))
+    );
+    assert_eq!(tips[0].envelope, vec![1; 20]);
+}
+
+#[tokio::test]
+async fn what_was_heard_is_there_again_after_a_start() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let receipt = |envelope: u8| ReceiptRow {
+        node: SeatId([5; 16]),
+        lane: Lane::Records,
+        heard_ms: 1,
+        envelope: vec![envelope],
+    };
+    // which one counts was judged before
+    store
+        .put_receipts(&[receipt(4), receipt(9)])
         .await
         .expect("put");
-    let kept = store.receipts().await.expect("receipts");
-    assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].durable, 9, "issued earlier, said later");
+    let statement = |n: u8| (Ref::of(Hash([n; 32])), vec![n]);
+    store
+        .put_statements(&[statement(2), statement(1)])
+        .await
+        .expect("put");
+    store
+        .put_statements(&[statement(1), statement(3)])
+        .await
+        .expect("put");
+    let item = |offset, release: &str| Skipped {
+        peer: SeatId([5; 16]),
+        class: 2,
+        offset,
+        reason: "不合规定".to_owned(),
+        release: release.to_owned(),
+        at_ms: offset as i64,
+    };
+    for skipped in [item(7, "1"), item(8, "1"), item(7, "2")] {
+        store.skip(&skipped).await.expect("skipped");
+    }
+    store.put_meta("x", b"1").await.expect("put");
+    store.put_meta("y", b"2").await.expect("put");
+    store.drop_meta("x").await.expect("dropped");
+    drop(store);
+
+    let store = SeatStore::open(folder.path()).await.expect("open again");
+    assert_eq!(store.receipts().await.expect("receipts"), [receipt(9)]);
+    let statements = store.statements().await.expect("statements");
+    assert_eq!(
+        statements,
+        [[2], [1], [3]],
+        "in the order in which they came"
+    );
+    let skipped = store.skipped().await.expect("skipped");
+    assert_eq!(skipped, [item(7, "2"), item(8, "1")]);
+    let unskip = async |release| {
+        let told = store.unskip(SeatId([5; 16]), release).await;
+        told.expect("unskipped");
+        store.skipped().await.expect("skipped").len()
+    };
+    assert_eq!(unskip("2").await, 1, "another release may read it");
+    assert_eq!(unskip("2").await, 1);
+    assert_eq!(unskip("3").await, 0);
+    assert_eq!(store.meta("x").await.expect("meta"), None);
+    assert_eq!(store.meta("y").await.expect("meta"), Some(b"2".to_vec()));
+}
+
+/// A database of the time before the bytes were final is not read as if it were one of today's.
+#[tokio::test]
+async fn a_database_of_a_trial_release_is_refused_in_words() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let mut tx = store.begin().await.expect("begin");
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1")
+        .execute(&mut *tx)
+        .await
+        .expect("another text");
+    tx.commit().await.expect("committed");
+    store.close().await;
+    drop(store);
+    let Err(error) = SeatStore::open(folder.path()).await else {
+        panic!("it was opened");
+    };
+    assert!(matches!(error, OpenSeatError::FormerCut { .. }), "{error}");
+    assert!(error.to_string().contains("试用版"));
 }
 
 /// What the system does when the disk is full, SQLite does at a bound of its own: it ends the transaction by itself.
