@@ -404,25 +404,23 @@ fn bodies_of_two_batches_do_not_merge() {
     assert!(Parts::of(header, &other.body).is_err());
 }
 
-/// What a hostile origin sealed may fit in parts and not together: nobody who relayed a part is at fault, and nothing breaks.
-#[test]
-fn parts_that_do_not_fit_together_stay_apart() {
+/// An entry with sections 1 and on of these lengths.
+fn long_entry(n: u32, sections: &[usize]) -> Draft {
+    let head = sample::head_bytes(&sample::registration_head(n, Hint::Unknown));
+    let mut all = vec![(0, head)];
+    for (at, length) in sections.iter().enumerate() {
+        all.push((at as u8 + 1, vec![n as u8; *length]));
+    }
+    Draft::new(&all)
+}
+
+/// A leaf of two sections of these lengths, signed by its hash alone, and two bodies, each with one of the sections open.
+fn parted(lengths: [usize; 2]) -> (VerifiedHeader, [Vec<u8>; 2]) {
     let city = sample::city();
-    let head = |n: u32| sample::head_bytes(&sample::registration_head(n, Hint::Unknown));
-    let entry = |n: u32, sections: &[usize]| {
-        let mut all = vec![(0, head(n))];
-        for (at, length) in sections.iter().enumerate() {
-            all.push((at as u8 + 1, vec![n as u8; *length]));
-        }
-        Draft::new(&all)
-    };
-    let length = limits::OPENING_BYTES_MAX / 2;
-    // whole, such an entry is over the bound of an opening; it is signed by its leaf alone
-    let fat = entry(1, &[length, length]);
+    let draft = long_entry(1, &lengths);
     let opening = |open: u8| {
         let mut out = vec![1, 3];
-        let draft = fat.as_bytes();
-        let mut rest = &draft[1..];
+        let mut rest = &draft.as_bytes()[1..];
         while let [number, a, b, c, d, tail @ ..] = rest {
             let n = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
             let (bytes, tail) = tail.split_at(n);
@@ -456,33 +454,63 @@ fn parts_that_do_not_fit_together_stay_apart() {
         &city.department_key,
     );
     let header = slice::verify_header(&city.directory, &envelope).expect("well signed");
-    let body = |open: u8| {
+    let bodies = [1, 2].map(|open| {
         let opening = opening(open);
         let length = (opening.len() as u32).to_be_bytes();
         [&[1, 0, 1, 0, 0, 0], length.as_slice(), &opening].concat()
-    };
-    for open in [1, 2] {
-        assert!(slice::verify(header.clone(), body(open)).is_ok());
+    });
+    for body in &bodies {
+        assert!(slice::verify(header.clone(), body.clone()).is_ok());
     }
-    let merged = slice::merge(header.header(), &body(1), &body(2), &none);
-    assert!(matches!(merged, Err(MergeFault::OverBound(n)) if n > limits::OPENING_BYTES_MAX));
-    let erased = |_: u32, _: &Hash, section: u8| section == 2;
-    assert!(slice::merge(header.header(), &body(1), &body(2), &erased).is_ok());
-
-    // and entries that each fit
-    let drafts: Vec<Draft> = (0..40).map(|n| entry(n, &[length])).collect();
-    let (envelope, body) = sample::forged(&city, &[(Hint::Unknown, drafts)]);
-    let header = slice::verify_header(&city.directory, &envelope).expect("well signed");
-    assert!(body.len() > limits::SLICE_BYTES_MAX);
-    let halves = halves_of(header.header(), &body);
-    for half in &halves {
-        assert!(slice::verify(header.clone(), half.clone()).is_ok());
-    }
-    let merged = slice::merge(header.header(), &halves[0], &halves[1], &none);
-    assert!(matches!(merged, Err(MergeFault::OverBound(n)) if n > limits::SLICE_BYTES_MAX));
+    (header, bodies)
 }
 
-/// The first and the second half of a body of one group that is itself too long to be read.
+/// What a hostile origin sealed may fit in parts and not together: nobody who relayed a part is at fault, and nothing breaks.
+#[test]
+fn sections_that_do_not_fit_together_stay_apart() {
+    let merged = |lengths, erased: &dyn Fn(u32, &Hash, u8) -> bool| {
+        let (header, [one, other]) = parted(lengths);
+        slice::merge(header.header(), &one, &other, &erased)
+    };
+    let used = merged([0, 0], &none).expect("small").len() - 10;
+    let half = limits::OPENING_BYTES_MAX / 2;
+    let rest = limits::OPENING_BYTES_MAX - half - used;
+    let at_the_bound = merged([half, rest], &none).expect("at the bound");
+    assert_eq!(at_the_bound.len(), limits::OPENING_BYTES_MAX + 10);
+    let over = MergeFault::OverBound(limits::OPENING_BYTES_MAX + 1);
+    assert_eq!(merged([half, rest + 1], &none), Err(over));
+    let erased = |_: u32, _: &Hash, section: u8| section == 2;
+    assert!(merged([half, rest + 1], &erased).is_ok());
+}
+
+#[test]
+fn leaves_that_do_not_fit_together_stay_apart() {
+    let city = sample::city();
+    let merged = |lengths: &[usize]| {
+        let drafts: Vec<Draft> = (0..)
+            .zip(lengths)
+            .map(|(n, length)| long_entry(n, &[*length]))
+            .collect();
+        let (envelope, body) = sample::forged(&city, &[(Hint::Unknown, drafts)]);
+        let header = slice::verify_header(&city.directory, &envelope).expect("well signed");
+        let [one, other] = halves_of(header.header(), &body);
+        for half in [&one, &other] {
+            assert!(slice::verify(header.clone(), half.clone()).is_ok());
+        }
+        (slice::merge(header.header(), &one, &other, &none), body)
+    };
+    let used = merged(&[0; 40]).1.len();
+    let mut lengths = [(limits::SLICE_BYTES_MAX - used) / 40; 40];
+    lengths[0] += (limits::SLICE_BYTES_MAX - used) % 40;
+    let (at_the_bound, body) = merged(&lengths);
+    assert_eq!(body.len(), limits::SLICE_BYTES_MAX);
+    assert_eq!(at_the_bound, Ok(body));
+    lengths[7] += 1;
+    let over = MergeFault::OverBound(limits::SLICE_BYTES_MAX + 1);
+    assert_eq!(merged(&lengths).0, Err(over));
+}
+
+/// The first and the second half of a body of one group that may itself be too long to be read.
 fn halves_of(header: &protocol::batch::Header, body: &[u8]) -> [Vec<u8>; 2] {
     let mut openings = Vec::new();
     let mut rest = &body[6..];
