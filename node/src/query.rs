@@ -29,3 +29,12 @@ pub enum QueryError {
         what: Malformed,
     },
 }
+
+impl From<crate::error::StepError> for QueryError {
+    fn from(error: crate::error::StepError) -> Self {
+        match error {
+            crate::error::StepError::Store(error) => Self::Store(error),
+            crate::error::StepError::Damaged { offset, what } => Self::Damaged { offset, what },
+        }
+    }
+}

@@ -198,6 +198,12 @@ impl Node {
                 stop(front, reason::SEALED_WRONGLY, what, &envelope, now_us, work);
                 return Ok(None);
             }
+            // no word of the seat's, and nobody can be blamed for it
+            Err(fault @ HeaderFault::Disowned { .. }) => {
+                tracing::warn!(%fault, "header not kept");
+                work.unchecked += 1;
+                return Ok(None);
+            }
             Err(HeaderFault::DoesNotCount { header, standing }) => {
                 self.does_not_count(&header, standing, peer, now_us, work);
                 return Ok(None);

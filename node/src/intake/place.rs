@@ -88,7 +88,7 @@ impl Node {
             return Ok(());
         }
         if !words::owes_in_full(&work.directory, &self.seat(), &log.seat) {
-            keep_part(&brought, None, work)?;
+            self.keep_part(&brought, None, work).await?;
             return Ok(());
         }
         let Some(mut state) = self.state_of(&log, work) else {
@@ -123,7 +123,9 @@ impl Node {
                 last: state.last,
                 history: state.history.to_bytes(),
             };
-            if !keep_part(&brought, Some(advance.clone()), work)? {
+            if !self
+                .keep_part(&brought, Some(advance.clone()), work)
+                .await? {
                 // all of it was here ahead of the gap, or came in parts
                 work.group.advances.push(log_row(&state, advance));
             }
@@ -131,7 +133,7 @@ impl Node {
             work.logs.insert(log, state);
             return Ok(());
         }
-        keep_part(&brought, None, work)?;
+        self.keep_part(&brought, None, work).await?;
         work.ahead.push(log);
         // kept, but only the whole log is acknowledged: what is missing is asked for, once
         let want = Want::Range {
@@ -214,64 +216,150 @@ fn erased_in<'d>(
     move |index, leaf, section| any && directory.is_erased(&log, sequence, index, leaf, section)
 }
 
-/// Adds a block for what a slice brings beyond what is held; `false` if that is nothing.
-fn keep_part(
-    brought: &Brought,
-    log: Option<LogAdvance>,
-    work: &mut Work,
-) -> Result<bool, TakeInFault> {
-    let slice = &brought.slice;
-    let header = slice.header().header();
-    let reference = slice.header().reference();
-    let erased = erased_in(&work.directory, &header.log(), header.sequence);
-    let held = match work.parts.get(&reference) {
-        Some(None) => return Ok(false),
-        Some(Some(parts)) => Some(parts.clone()),
-        None => None,
-    };
-    let adds = held.is_some();
-    let untouched = held.is_none()
-        && slice.closed().is_empty()
-        && work.directory.erasures(&header.seat).next().is_none();
-    let (body, entries) = if untouched {
-        (brought.packed.clone(), slice.opened().len())
-    } else {
-        let known = held.clone().unwrap_or_default();
-        let Some(body) = slice.adding(&known, &erased).map_err(damaged)? else {
+/// What of a batch is new, and what is held with it.
+struct Addition {
+    /// The packed body to be stored.
+    body: Vec<u8>,
+    /// Entries in it.
+    entries: usize,
+    /// What is held with it; `None` if nothing is missing.
+    parts: Option<Parts>,
+    /// Whether the header was held before.
+    adds: bool,
+}
+
+impl Node {
+    /// Adds a block for what a slice brings beyond what is held; `false` if that is nothing. An entry of which something else
+    /// is held already is stored with all that is known of it, so that one place of one block always has all of an image.
+    async fn keep_part(
+        &self,
+        brought: &Brought,
+        log: Option<LogAdvance>,
+        work: &mut Work,
+    ) -> Result<bool, TakeInFault> {
+        let Some(addition) = self.addition(brought, work).await? else {
             return Ok(false);
         };
+        let header = brought.slice.header().header();
+        let reference = brought.slice.header().reference();
+        let bytes = addition.parts.as_ref().map(Parts::to_bytes);
+        work.parts.insert(reference, addition.parts);
+        work.group.blocks.push(BlockRow {
+            header: HeaderRow {
+                reference,
+                seat: header.seat,
+                lane: header.lane as u8,
+                epoch: header.counter,
+                opening: header.opening,
+                identity: header.identity,
+                sequence: header.sequence,
+                count: header.count,
+                bytes: brought.slice.header().envelope().to_bytes(),
+            },
+            body: addition.body,
+            entries: addition.entries as u32,
+            log,
+            parts: bytes,
+            adds: addition.adds,
+        });
+        Ok(true)
+    }
+
+    async fn addition(
+        &self,
+        brought: &Brought,
+        work: &Work,
+    ) -> Result<Option<Addition>, TakeInFault> {
+        let slice = &brought.slice;
+        let header = slice.header().header();
+        let reference = slice.header().reference();
+        let erased = erased_in(&work.directory, &header.log(), header.sequence);
+        let held = match work.parts.get(&reference) {
+            Some(None) => return Ok(None),
+            Some(Some(parts)) => Some(parts.clone()),
+            None => None,
+        };
+        let any_erased = work.directory.erasures(&header.seat).next().is_some();
+        if held.is_none() && slice.closed().is_empty() && !any_erased {
+            let parts = match slice.has_every_leaf() {
+                true => None,
+                false => Some(slice.parts().map_err(damaged)?),
+            };
+            return Ok(Some(Addition {
+                body: brought.packed.clone(),
+                entries: slice.opened().len(),
+                parts,
+                adds: false,
+            }));
+        }
+        let known = held.clone().unwrap_or_default();
+        let Some(mut body) = slice.adding(&known, &erased).map_err(damaged)? else {
+            return Ok(None);
+        };
+        let positions = slice::opened(header, &body).map_err(damaged)?;
+        let overlaps = positions.iter().any(|opened| known.has(opened.index));
+        if overlaps {
+            // what other blocks hold of these entries comes with them
+            for stored in self.stored_bodies(header, reference, work).await? {
+                body = slice::merge(header, &body, &stored, &erased)
+                    .map_err(|fault| TakeInFault::Peer(fault.to_string()))?;
+            }
+            let wanted: Vec<u32> = positions.iter().map(|opened| opened.index).collect();
+            let merged = slice::opened(header, &body).map_err(damaged)?;
+            let keep: Vec<u32> = (0..)
+                .zip(&merged)
+                .filter(|(_, opened)| wanted.contains(&opened.index))
+                .map(|(at, _)| at)
+                .collect();
+            body = slice::cut(header, &body, &keep, |_| u16::MAX).map_err(damaged)?;
+        }
         let entries = slice::opened(header, &body).map_err(damaged)?.len();
-        (slice::pack(&body), entries)
-    };
-    let parts = if held.is_none() && slice.is_whole(&erased) {
-        None
-    } else {
+        let adds = held.is_some();
         let mut all = held.unwrap_or_default();
         all.add(&slice.parts().map_err(damaged)?);
-        (!all.is_whole(header, &erased)).then_some(all)
-    };
-    drop(erased);
-    let bytes = parts.as_ref().map(Parts::to_bytes);
-    work.parts.insert(reference, parts);
-    work.group.blocks.push(BlockRow {
-        header: HeaderRow {
-            reference,
-            seat: header.seat,
-            lane: header.lane as u8,
-            epoch: header.counter,
-            opening: header.opening,
-            identity: header.identity,
-            sequence: header.sequence,
-            count: header.count,
-            bytes: slice.header().envelope().to_bytes(),
-        },
-        body,
-        entries: entries as u32,
-        log,
-        parts: bytes,
-        adds,
-    });
-    Ok(true)
+        let parts = (!all.is_whole(header, &erased)).then_some(all);
+        Ok(Some(Addition {
+            body: slice::pack(&body),
+            entries,
+            parts,
+            adds,
+        }))
+    }
+
+    /// The bodies that are held under a header, of this group or before.
+    async fn stored_bodies(
+        &self,
+        header: &Header,
+        reference: Ref,
+        work: &Work,
+    ) -> Result<Vec<Vec<u8>>, TakeInFault> {
+        let rows = self
+            .store()
+            .log_page(
+                header.seat,
+                header.lane as u8,
+                header.opening,
+                header.sequence - 1,
+                header.sequence,
+                usize::MAX,
+            )
+            .await
+            .map_err(StepError::Store)?;
+        let stored = rows
+            .iter()
+            .filter(|(_, item)| item.reference == Some(reference))
+            .map(|(_, item)| item.bytes.as_slice());
+        let of_group = work
+            .group
+            .blocks
+            .iter()
+            .filter(|block| block.header.reference == reference)
+            .map(|block| block.body.as_slice());
+        stored
+            .chain(of_group)
+            .map(|packed| slice::unpack(packed).map_err(damaged))
+            .collect()
+    }
 }
 
 fn log_row(state: &LogState, advance: LogAdvance) -> LogRow {

@@ -1,6 +1,6 @@
 //! The record of acts, as whoever audits reads it.
 
-use protocol::entry::Subject;
+use protocol::entry::{Subject, SubjectName};
 use store::{AuditFilter, AuditRow};
 
 use super::QueryError;
@@ -96,9 +96,10 @@ fn objects(typed: &str) -> Vec<String> {
         Subject::RegistrationNumber(number.clone()),
         Subject::OrganisationCode(number.clone()),
         Subject::TaxNumber(number),
-        Subject::NameOnly(typed.to_owned()),
     ];
-    let tagged = subjects.iter().map(Subject::tagged);
+    let tagged = subjects
+        .into_iter()
+        .map(|subject| SubjectName::Identified(subject).to_string());
     std::iter::once(typed.to_owned()).chain(tagged).collect()
 }
 

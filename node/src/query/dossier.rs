@@ -1,21 +1,21 @@
 //! One entity's dossier: all its records folded into facts, and behind each fact the chain down to department, source row,
 //! batch, signature and receipts. The chain is checked anew every time it is shown.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use protocol::batch::Header;
-use protocol::directory::{Identity, SeatKind};
-use protocol::entry::{Head, Operation, Subject};
+use protocol::entry::{Head, Operation, PLATFORM, Provenance, Subject, SubjectName};
 use protocol::envelope::Envelope;
-use protocol::hash::{self, Hash};
+use protocol::hash::{Hash, Ref};
 use protocol::name::{Lane, SeatId, Version};
 use protocol::opening::Closed;
 use protocol::slice::{self, HeaderFault};
+use protocol::statement::{Identity, SeatKind};
 use protocol::value::Value;
 use store::{Pointer, RecordRow};
 use supervision::conclude::Basis;
 use supervision::dossier::{self, Dossier, Image};
-use supervision::judge::{Verdict, read_sections};
+use supervision::judge::{AtHand, Verdict, read_sections};
 use supervision::standard::Audience;
 
 use super::QueryError;
@@ -36,7 +36,7 @@ const BLOCKS_HELD: usize = 16;
 #[derive(Debug, Clone)]
 pub struct DossierPage {
     /// The subject.
-    pub subject: Subject,
+    pub subject: SubjectName,
     /// Facts by classification; sources are indices into `statements`.
     pub facts: Dossier,
     /// The statements that the facts are made from.
@@ -56,6 +56,8 @@ pub struct DossierPage {
 pub struct Statement {
     /// The head as stated.
     pub head: Head,
+    /// Whence it comes in the department's house: where it was read, who entered it, who released it.
+    pub provenance: Provenance,
     /// Who stated it.
     pub origin: Origin,
     /// Its version.
@@ -107,10 +109,10 @@ pub struct SectionState {
 /// Where a statement lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Hash of the epoch's opening.
-    pub opening: Hash,
+    /// Reference of the epoch's opening.
+    pub opening: Ref,
     /// Object hash of the header.
-    pub header: Hash,
+    pub header: Ref,
     /// Hash of the leaf.
     pub leaf: Hash,
     /// Root over all leaves.
@@ -132,8 +134,8 @@ pub struct Verification {
     pub fault: Option<String>,
     /// Fingerprint of the signing key; zero when the identity is not known here.
     pub fingerprint: Hash,
-    /// Hash of the identity statement.
-    pub identity: Hash,
+    /// Reference of the identity statement.
+    pub identity: Ref,
     /// Titles of who admitted whom, from the seat up; ends with the city when the chain is whole.
     pub admitted_by: Vec<String>,
 }
@@ -220,7 +222,8 @@ impl Node {
         tagged: &str,
         role: &Role,
     ) -> Result<Option<DossierPage>, QueryError> {
-        let Some(subject) = Subject::from_tagged(tagged).filter(|s| *s != Subject::None) else {
+        let nobody = SubjectName::Identified(Subject::None);
+        let Some(subject) = SubjectName::from_text(tagged).filter(|s| *s != nobody) else {
             return Ok(None);
         };
         let key = subject_key(tagged);
@@ -325,7 +328,9 @@ impl Node {
                     .read_record(record, pointer, block, role)
                     .map_err(damaged)?;
                 // the stored hash is short: another subject with the same one is told apart here
-                if read.statement.head.subject.tagged() == tagged {
+                let head = &read.statement.head;
+                let seat = &read.statement.origin.seat;
+                if head.subject.text(seat, &head.record_type, &head.key) == tagged {
                     reads.push(read);
                 }
             }
@@ -342,13 +347,21 @@ impl Node {
     ) -> Result<Read, protocol::bytes::Malformed> {
         let opening = block.opening(&pointer)?;
         let head = opening.head()?;
-        let open: Vec<(u8, &[u8])> = opening.open_fields().collect();
-        let judgement = self.judge().judge(&head, &open);
+        let open: Vec<(u8, &[u8])> = opening
+            .open_fields()
+            .filter(|(n, _)| *n != PLATFORM)
+            .collect();
+        let at_hand = AtHand {
+            open: &open,
+            closed: &[],
+            entitled: Audience::Public,
+        };
+        let judgement = self.judge().judge(&head, at_hand);
         let standard = self.standards().get(&head.standard, head.standard_version);
-        let (origin, issuer) = self.origin(&block.header);
+        let (origin, node) = self.origin(&block.header);
         let showing = Showing {
             city: self.tier() == Tier::City,
-            home: origin.seat == self.seat() || issuer == Some(self.seat()),
+            home: origin.seat == self.seat() || node == Some(self.seat()),
             own: role.department().map(|own| own == origin.department),
         };
         let shown_to =
@@ -358,22 +371,24 @@ impl Node {
         let fields = standard
             .and_then(|s| read_sections(s, &head, &visible).ok())
             .unwrap_or_default();
+        // government may know whence an entry comes
+        let provenance = opening
+            .section(PLATFORM)
+            .and_then(|bytes| Provenance::from_section(bytes).ok())
+            .unwrap_or_default();
+        let commitments: BTreeMap<u8, Hash> =
+            opening.commitments().map(|(n, _, c)| (n, c)).collect();
         let sections = opening
             .sections()
             .iter()
             .map(|(number, section)| SectionState {
                 number: *number,
-                commitment: match section {
-                    protocol::opening::Section::Open { salt, bytes } => {
-                        hash::section(*number, salt, bytes)
-                    }
-                    protocol::opening::Section::Closed { commitment, .. } => *commitment,
-                },
+                commitment: commitments.get(number).copied().unwrap_or_default(),
                 audience: standard
                     .filter(|_| *number != 0)
                     .map(|s| s.audience(*number)),
                 closed: match section {
-                    protocol::opening::Section::Open { .. } => None,
+                    protocol::opening::Section::Open(_) => None,
                     protocol::opening::Section::Closed { why, .. } => Some(*why),
                 },
                 for_others: !shown_to(*number),
@@ -385,7 +400,7 @@ impl Node {
             .map_or(0, |o| o.index);
         let header = &block.header;
         let version = Version {
-            epoch: header.epoch.counter,
+            epoch: header.counter,
             sequence: header.sequence,
             index,
         };
@@ -400,7 +415,7 @@ impl Node {
             sections,
             batch: Batch {
                 opening: header.opening,
-                header: envelope.hash(),
+                header: Ref::of(envelope.hash()),
                 leaf: opening.leaf(),
                 root: header.root,
                 count: header.count,
@@ -410,6 +425,7 @@ impl Node {
             },
             verification: self.verify_again(&envelope, header, &block.body),
             receipts: Vec::new(),
+            provenance,
             head,
         };
         Ok(Read {
@@ -422,23 +438,20 @@ impl Node {
         })
     }
 
-    /// Who stated something, and which seat admitted it.
+    /// Who stated something, and which node it belongs to.
     fn origin(&self, header: &Header) -> (Origin, Option<SeatId>) {
         let directory = self.directory();
         let identity = directory
-            .identity_by_hash(&header.identity)
+            .identity_by_ref(&header.identity)
             .map(|i| i.identity());
         let title = identity.map_or_else(|| header.seat.to_string(), |i| i.title.clone());
         let origin = Origin {
             seat: header.seat,
-            department: identity
-                .map(|i| i.department.clone())
-                .filter(|d| !d.is_empty())
-                .unwrap_or_else(|| title.clone()),
+            department: identity.map_or_else(|| title.clone(), |i| i.organisation.clone()),
             title,
             jurisdiction: identity.map(|i| i.jurisdiction.clone()).unwrap_or_default(),
         };
-        (origin, identity.map(|i| i.issuer))
+        (origin, identity.map(|i| i.node))
     }
 
     /// Checks header signature, root and leaves of a stored block as if it had just arrived.
@@ -448,17 +461,12 @@ impl Node {
             Ok(verified) => slice::verify(verified, body.to_vec())
                 .err()
                 .map(|f| f.to_string()),
-            Err(HeaderFault::UnknownIdentity(_)) => Some("来源的身份声明尚未到达本节点".to_owned()),
-            Err(HeaderFault::UnknownOpening(_)) => {
-                Some("该纪元的开启声明尚未到达本节点".to_owned())
-            }
-            Err(HeaderFault::BadSignature { .. }) => {
-                Some("批头签名与身份声明中的公钥不符".to_owned())
-            }
-            Err(HeaderFault::Malformed(m)) => Some(m.to_string()),
+            // that it verifies is asked here; whether it counts, its log tells
+            Err(HeaderFault::DoesNotCount { .. }) => None,
+            Err(fault) => Some(fault.to_string()),
         };
         let identity = directory
-            .identity_by_hash(&header.identity)
+            .identity_by_ref(&header.identity)
             .map(|i| i.identity());
         let mut admitted_by = Vec::new();
         let mut step: Option<&Identity> = identity;
@@ -467,11 +475,13 @@ impl Node {
             if admitted_by.len() > 4 {
                 break;
             }
-            step = directory.identity(&identity.issuer).map(|i| i.identity());
+            step = directory
+                .identity_by_ref(&identity.issuer)
+                .map(|i| i.identity());
         }
         Verification {
             fault,
-            fingerprint: identity.map_or(Hash::ZERO, |i| i.key.fingerprint()),
+            fingerprint: identity.map_or(Hash::ZERO, |i| i.keys.fingerprint()),
             identity: header.identity,
             admitted_by,
         }
@@ -494,7 +504,7 @@ impl Node {
                         && row.opening == statement.batch.opening
                 })
                 .map(|row| {
-                    let node = directory.identity(&row.node).map(|i| i.identity());
+                    let node = directory.newest_identity(&row.node).map(|i| i.identity());
                     ReceiptState {
                         node: node.map_or_else(|| row.node.to_string(), |i| i.title.clone()),
                         kind: node.map(|i| i.kind),

@@ -178,15 +178,10 @@ impl Node {
         let sources = directory.identities().map(|i| i.identity());
         sources
             .map(|i| {
-                let department = if i.department.is_empty() {
-                    &i.title
-                } else {
-                    &i.department
-                };
                 let source = Source {
                     title: i.title.clone(),
-                    department: department.clone(),
-                    issuer: i.issuer,
+                    department: i.organisation.clone(),
+                    node: i.node,
                 };
                 (i.seat, source)
             })
@@ -270,7 +265,7 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 pub(super) struct Source {
     pub(super) title: String,
     pub(super) department: String,
-    issuer: SeatId,
+    node: SeatId,
 }
 
 fn matches_source(
@@ -287,7 +282,7 @@ fn matches_source(
 
 fn matches_node(filter: &RefusalFilter, sources: &HashMap<SeatId, Source>, seat: &SeatId) -> bool {
     let within =
-        |node: &SeatId| node == seat || sources.get(seat).is_some_and(|s| s.issuer == *node);
+        |node: &SeatId| node == seat || sources.get(seat).is_some_and(|s| s.node == *node);
     filter.seat.as_ref().is_none_or(|s| s == seat) && filter.node.as_ref().is_none_or(within)
 }
 

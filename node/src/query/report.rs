@@ -289,7 +289,7 @@ impl Report {
             },
             reasons,
             figures,
-            release: runtime::release::text(),
+            release: runtime::release::text().to_owned(),
             relayed: false,
         }
     }

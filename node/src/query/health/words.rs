@@ -81,7 +81,7 @@ pub fn unwell(heard: &HeardHealth) -> Option<String> {
                 "来源已有 {} 未读成；请部门信息化人员查看代理状态",
                 runtime::say::span(*value)
             )),
-            Figure::ClockOffsetMillis if value.abs() > CLOCK_MS => {
+            Figure::ClockOffsetMs if value.abs() > CLOCK_MS => {
                 texts.push(reason(Reason::Clock));
             }
             Figure::FreeBytes if *value < FREE_BYTES => {
