@@ -108,6 +108,7 @@ impl Row {
     column!(int, i64);
     column!(int_opt, Option<i64>);
     column!(text, String);
+    column!(text_opt, Option<String>);
     column!(blob, Vec<u8>);
     column!(blob_opt, Option<Vec<u8>>);
 

@@ -85,6 +85,9 @@ pub enum StoreError {
         /// Which rule was broken.
         what: &'static str,
     },
+    /// What was to be decided is not any more as whoever decides has seen it. Nothing was stored.
+    #[error("在此期间已被另行处理，本次没有执行；请刷新后再看")]
+    Changed,
     /// The task that worked on it ended before it was done: the process is shutting down.
     #[error("数据库操作被中断，进程正在退出")]
     Interrupted,

@@ -7,8 +7,7 @@ use protocol::hash::{REF_BYTES, Ref};
 use protocol::limits;
 use protocol::name::SeatId;
 
-use crate::admission::put_peer;
-use crate::audit::put_act;
+use crate::admission::put_decision;
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
     BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, IntakeDone, IntakeGroup,
@@ -146,9 +145,8 @@ impl Store {
         for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
         }
-        if let Some((peer, act)) = &group.decision {
-            put_peer(&mut tx, peer).await?;
-            put_act(&mut tx, act).await?;
+        if let Some(decision) = &group.decision {
+            put_decision(&mut tx, decision).await?;
         }
         tx.commit().await?;
         self.moved(Heads {

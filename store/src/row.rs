@@ -280,8 +280,8 @@ pub struct IntakeGroup {
     pub token: [u8; 16],
     /// Now.
     pub at_us: i64,
-    /// A decision about a peer that the envelopes state, with its act.
-    pub decision: Option<(PeerRow, AuditRow)>,
+    /// A decision about a seat that the envelopes state, with its act.
+    pub decision: Option<DecisionRow>,
 }
 
 /// What intake did.
@@ -685,75 +685,174 @@ pub struct FeedHeadRow {
     pub at_us: i64,
 }
 
-/// An invitation to join. The secret itself is not kept.
+/// An invitation to join, with the request that has used it. The secret itself is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvitationRow {
     /// Hash of the one-time secret.
     pub secret_hash: [u8; 32],
-    /// Seat minted for the joiner.
+    /// Seat: minted for the joiner, or the one that is renewed.
     pub seat: SeatId,
     /// Kind of seat.
     pub kind: u8,
+    /// Organisation code.
+    pub organisation: String,
     /// Title.
     pub title: String,
-    /// Department.
-    pub department: String,
     /// Jurisdiction.
     pub jurisdiction: String,
+    /// Node of the seat.
+    pub node: SeatId,
+    /// Whether it renews a seat that has an identity.
+    pub renews: bool,
+    /// Record types that the seat may state.
+    pub types: Vec<String>,
     /// Whether joining needs no further approval.
     pub preapproved: bool,
-    /// Further scope, encoded by the caller.
-    pub scope: Vec<u8>,
+    /// Why keys may be replaced without the consent of the former; empty: nobody has said.
+    pub reason: String,
     /// Not valid from then on.
     pub expires_at_us: i64,
-    /// Account that issued it.
+    /// Who issued it.
     pub by: String,
     /// When it was issued.
     pub at_us: i64,
-    /// When it was used.
-    pub used_at_us: Option<i64>,
+    /// Who called it back, and when.
+    pub revoked: Option<(String, i64)>,
+    /// The request that has used it.
+    pub request: Option<RequestRow>,
+    /// Others who have shown the same code under other keys.
+    pub others: Option<OthersRow>,
 }
 
-/// What became of the attempt to use an invitation.
+/// The request that has used an invitation. Its keys are the only ones that the invitation ever lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InvitationUse {
-    /// It was valid and is used up now.
-    Used(InvitationRow),
-    /// There is none with this secret.
-    Unknown,
-    /// It had been used at that time.
-    UsedBefore(i64),
-    /// It had expired at that time.
-    Expired(i64),
+pub struct RequestRow {
+    /// Fingerprint of the keys: what is bound to the code.
+    pub key_hash: [u8; 32],
+    /// The keys, encoded.
+    pub keys: Vec<u8>,
+    /// Their signatures over seat, authority and keys, encoded.
+    pub possession: Vec<u8>,
+    /// The former keys' signatures over the same, encoded.
+    pub consent: Vec<u8>,
+    /// Name that it wants; empty: as invited.
+    pub title: String,
+    /// Record types that it wants; empty: as invited.
+    pub types: Vec<String>,
+    /// Hash of the key of its certificate.
+    pub tls_key: [u8; 32],
+    /// Where it asked from.
+    pub address: String,
+    /// When it asked first.
+    pub at_us: i64,
+    /// What was decided.
+    pub decision: Decision,
+    /// Who decided.
+    pub by: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// When it was decided; 0 while it is not.
+    pub decided_at_us: i64,
 }
 
-/// State of a peer's admission.
+/// What was decided about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Decision {
+    /// Nothing yet: it waits for a person.
+    Pending = 0,
+    /// Let in.
+    Approved = 1,
+    /// Turned down.
+    Refused = 2,
+}
+
+impl Decision {
+    pub(crate) const fn from_u8(v: u8) -> Option<Self> {
+        match v {
+            0 => Some(Self::Pending),
+            1 => Some(Self::Approved),
+            2 => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+
+/// Others who have shown a code that was used: somebody has seen it who should not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OthersRow {
+    /// How often it was.
+    pub times: u64,
+    /// Fingerprint of the last one's keys.
+    pub key_hash: [u8; 32],
+    /// Where the last one came from.
+    pub address: String,
+    /// When.
+    pub at_us: i64,
+}
+
+/// Whose an organisation code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganisationRow {
+    /// The code.
+    pub code: String,
+    /// Name of the organisation.
+    pub title: String,
+    /// Who minted it.
+    pub by: String,
+    /// When.
+    pub at_us: i64,
+}
+
+/// What became of keeping an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvitationPut {
+    /// It is kept.
+    Issued,
+    /// There is one with this secret; nothing was kept.
+    SameSecret,
+    /// Its organisation code is another organisation's, of this name; nothing was kept.
+    OthersCode(String),
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestPut {
+    /// Its keys are bound to the code from now on.
+    Bound,
+    /// They had been before.
+    Known,
+    /// Other keys are; it is written down that these were shown.
+    AnotherKey,
+    /// The invitation has expired, and nobody had used it.
+    Expired,
+    /// The invitation was called back.
+    Revoked,
+    /// There is no such invitation.
+    Unknown,
+}
+
+/// State of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum PeerState {
-    /// Waits for a person.
-    Pending = 0,
     /// May connect.
     Approved = 1,
-    /// Was turned down.
-    Refused = 2,
-    /// Was approved and is not any more.
+    /// Was let in and is not any more.
     Revoked = 3,
 }
 
 impl PeerState {
     pub(crate) const fn from_u8(v: u8) -> Option<Self> {
         match v {
-            0 => Some(Self::Pending),
             1 => Some(Self::Approved),
-            2 => Some(Self::Refused),
             3 => Some(Self::Revoked),
             _ => None,
         }
     }
 }
 
-/// A peer: a node or an agent that asked to join.
+/// A peer: a node or an agent's seat that was let in here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRow {
     /// Its seat.
@@ -762,24 +861,62 @@ pub struct PeerRow {
     pub kind: u8,
     /// Title.
     pub title: String,
-    /// Department.
-    pub department: String,
+    /// Organisation code.
+    pub organisation: String,
     /// Jurisdiction.
     pub jurisdiction: String,
-    /// Hash of the key of its certificate. One process may present several seats under one key.
+    /// Hash of the key of its certificate. One process may present several seats under one key. All zero: the next one that
+    /// it proves itself with.
     pub tls_key: [u8; 32],
-    /// Where its admission stands.
+    /// Whether it is still let in.
     pub state: PeerState,
-    /// Why it was refused or revoked.
+    /// Why it was revoked.
     pub reason: String,
-    /// Fingerprint of its signing key, as people compare it.
+    /// Fingerprint of its keys, as people compare it.
     pub fingerprint: String,
-    /// Account that decided.
+    /// Who decided.
     pub by: String,
     /// When its state last changed.
     pub at_us: i64,
     /// When it was last connected; 0 for never.
     pub last_contact_us: i64,
+}
+
+/// What was decided about a seat: goes with the statements that say so, in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// The seat's row from now on, if it has one here.
+    pub peer: Option<PeerRow>,
+    /// The request that is let in by it; if it is not pending any more, nothing is stored ([`crate::StoreError::Changed`]).
+    pub approves: Option<ApprovalRow>,
+    /// Whether all codes for the seat that are out are called back with it.
+    pub calls_back: Option<CallBackRow>,
+    /// The act.
+    pub act: AuditRow,
+}
+
+/// Which request is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRow {
+    /// Of this invitation.
+    pub secret_hash: [u8; 32],
+    /// Under these keys, by their fingerprint.
+    pub key_hash: [u8; 32],
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at_us: i64,
+}
+
+/// Codes that are called back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallBackRow {
+    /// Those for this seat that nobody was let in with.
+    pub seat: SeatId,
+    /// Who does it.
+    pub by: String,
+    /// When.
+    pub at_us: i64,
 }
 
 /// A named account of the console.

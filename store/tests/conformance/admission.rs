@@ -1,96 +1,273 @@
 //! Peers and people.
 
 use store::{
-    AccountChange, AccountOutcome, AccountRow, InvitationRow, InvitationUse, LoginSessionRow,
-    PeerRow, PeerState, Store,
+    AccountChange, AccountOutcome, AccountRow, ApprovalRow, CallBackRow, Decision, DecisionRow,
+    IntakeGroup, InvitationPut, InvitationRow, LoginSessionRow, OrganisationRow, PeerRow,
+    PeerState, RequestPut, RequestRow, Store, StoreError,
 };
 
 use crate::audit::{KEEPER, acts, alter};
-use crate::make::{act, seat};
+use crate::make::{act, envelope, seat};
 
 fn invitation(n: u8) -> InvitationRow {
     InvitationRow {
         secret_hash: [n; 32],
         seat: seat(n),
-        kind: 2,
-        title: "浦东新区市场监管局".into(),
-        department: "市场监管".into(),
+        kind: 3,
+        organisation: "310115.scjg".into(),
+        title: "浦东新区市场监管局 登记库".into(),
         jurisdiction: "310115".into(),
+        node: seat(200),
+        renews: n == 3,
+        types: vec!["license".into(), "registration".into()],
         preapproved: n == 1,
-        scope: vec![1, 2],
+        reason: String::new(),
         expires_at_us: 100,
         by: "admin".into(),
         at_us: i64::from(n),
-        used_at_us: None,
+        revoked: None,
+        request: None,
+        others: None,
     }
 }
 
-pub async fn an_invitation_is_used_once(store: Store) {
-    assert!(
-        store
-            .invitation_put(&invitation(1), &act("invite"))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .invitation_put(
-                &InvitationRow {
-                    title: "冒名".into(),
-                    ..invitation(1)
-                },
-                &act("invite")
-            )
-            .await
-            .unwrap()
-    );
-    store
-        .invitation_put(&invitation(2), &act("invite"))
+fn organisation(code: &str, title: &str) -> OrganisationRow {
+    OrganisationRow {
+        code: code.into(),
+        title: title.into(),
+        by: "admin".into(),
+        at_us: 1,
+    }
+}
+
+fn request(n: u8, at_us: i64) -> RequestRow {
+    RequestRow {
+        key_hash: [n; 32],
+        keys: vec![1, n],
+        possession: vec![2, n],
+        consent: vec![0],
+        title: String::new(),
+        types: vec!["registration".into()],
+        tls_key: [n; 32],
+        address: format!("10.0.0.{n}"),
+        at_us,
+        decision: Decision::Pending,
+        by: String::new(),
+        reason: String::new(),
+        decided_at_us: 0,
+    }
+}
+
+async fn invite(store: &Store, n: u8) {
+    let scjg = organisation("310115.scjg", "浦东新区市场监管局");
+    let put = store
+        .invitation_put(&invitation(n), &scjg, &act("invite"))
         .await
         .unwrap();
+    assert_eq!(put, InvitationPut::Issued);
+}
+
+async fn ask(store: &Store, code: u8, keys: u8, now_us: i64) -> RequestPut {
+    let (bound, other) = (act("bound"), act("other"));
+    store
+        .request_put([code; 32], &request(keys, now_us), &bound, &other, now_us)
+        .await
+        .unwrap()
+        .0
+}
+
+async fn row(store: &Store, code: u8) -> InvitationRow {
+    store.invitation_get([code; 32]).await.unwrap().unwrap()
+}
+
+pub async fn a_code_is_bound_to_the_first_keys_that_come(store: Store) {
+    invite(&store, 1).await;
+    let again = store
+        .invitation_put(
+            &InvitationRow {
+                title: "冒名".into(),
+                ..invitation(1)
+            },
+            &organisation("310115.scjg", "浦东新区市场监管局"),
+            &act("invite"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(again, InvitationPut::SameSecret);
+    let before = acts(&store).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for keys in 1..=12 {
+        let store = store.clone();
+        tasks.spawn(async move { (keys, ask(&store, 1, keys, 50).await) });
+    }
+    let puts = tasks.join_all().await;
+    let of = |put: RequestPut| puts.iter().filter(move |(_, p)| *p == put);
+    assert_eq!(of(RequestPut::Bound).count(), 1);
+    assert_eq!(of(RequestPut::AnotherKey).count(), 11);
+    assert_eq!(acts(&store).await, before + 12, "each is written down");
+    let first = of(RequestPut::Bound).next().unwrap().0;
+    let bound = row(&store, 1).await;
+    assert_eq!(bound.request, Some(request(first, 50)));
+    let others = bound.others.unwrap();
+    assert_eq!(others.times, 11);
+    assert_ne!(others.key_hash, [first; 32]);
+    // the same keys come again, even after the code has expired; others never
+    assert_eq!(ask(&store, 1, first, 500).await, RequestPut::Known);
+    assert_eq!(ask(&store, 1, 99, 60).await, RequestPut::AnotherKey);
+    assert_eq!(
+        row(&store, 1).await.request.unwrap().at_us,
+        50,
+        "the first time"
+    );
+    // whoever tries for ever fills no store
+    for _ in 0..30 {
+        ask(&store, 1, 99, 60).await;
+    }
+    assert_eq!(acts(&store).await, before + 21);
+    assert_eq!(row(&store, 1).await.others.unwrap().times, 42);
+}
+
+pub async fn a_code_that_is_over_lets_nobody_in(store: Store) {
+    for n in 1..=3 {
+        invite(&store, n).await;
+    }
+    assert_eq!(ask(&store, 9, 1, 50).await, RequestPut::Unknown);
+    assert_eq!(ask(&store, 1, 1, 100).await, RequestPut::Expired);
+    assert_eq!(row(&store, 1).await, invitation(1), "nothing is left of it");
+    let revoke = async |code: u8| {
+        store
+            .invitation_revoke([code; 32], "li", &act("revoke"), 40)
+            .await
+            .unwrap()
+    };
+    assert!(revoke(2).await);
+    assert!(!revoke(2).await, "it is over already");
+    assert!(!revoke(9).await, "there is none");
+    assert_eq!(row(&store, 2).await.revoked, Some(("li".into(), 40)));
+    assert_eq!(ask(&store, 2, 1, 50).await, RequestPut::Revoked);
+    assert!(row(&store, 2).await.request.is_none());
+    // also one that somebody waits with
+    assert_eq!(ask(&store, 3, 1, 50).await, RequestPut::Bound);
+    let all = CallBackRow {
+        seat: seat(3),
+        by: "li".into(),
+        at_us: 60,
+    };
+    let before = acts(&store).await;
+    let back = async || {
+        store
+            .invitations_revoke(&all, &act("revoke"))
+            .await
+            .unwrap()
+    };
+    assert_eq!(back().await, 1);
+    assert_eq!(back().await, 0);
+    assert_eq!(
+        acts(&store).await,
+        before + 1,
+        "what is not done is not written down"
+    );
+    assert_eq!(ask(&store, 3, 1, 70).await, RequestPut::Revoked);
+    assert!(!decide(&store, 3, 1).await, "nobody is let in with it");
+}
+
+/// Lets in whoever asked with a code under these keys.
+async fn decide(store: &Store, code: u8, keys: u8) -> bool {
+    let decision = DecisionRow {
+        peer: Some(peer(code, PeerState::Approved)),
+        approves: Some(ApprovalRow {
+            secret_hash: [code; 32],
+            key_hash: [keys; 32],
+            by: "li".into(),
+            at_us: 80,
+        }),
+        calls_back: None,
+        act: act("approve"),
+    };
+    let group = IntakeGroup {
+        envelopes: vec![envelope(keys)],
+        decision: Some(decision),
+        at_us: 80,
+        ..IntakeGroup::default()
+    };
+    match store.intake(group).await {
+        Ok(_) => true,
+        Err(StoreError::Changed) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub async fn a_request_is_decided_once(store: Store) {
+    for n in 1..=3 {
+        invite(&store, n).await;
+    }
+    assert!(!decide(&store, 1, 1).await, "nobody has asked");
+    assert_eq!(ask(&store, 1, 1, 50).await, RequestPut::Bound);
+    assert!(!decide(&store, 1, 2).await, "under other keys");
+    let (before, head) = (acts(&store).await, store.feed_heads().head);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = store.clone();
-        tasks.spawn(async move { store.invitation_use_once([1; 32], 50).await.unwrap() });
+        tasks.spawn(async move { decide(&store, 1, 1).await });
     }
-    let uses = tasks.join_all().await;
-    let used = InvitationRow {
-        used_at_us: Some(50),
-        ..invitation(1)
+    let done = tasks.join_all().await;
+    assert_eq!(done.iter().filter(|done| **done).count(), 1);
+    assert_eq!(acts(&store).await, before + 1);
+    assert_eq!(store.feed_heads().head, head + 1, "one statement");
+    let decided = row(&store, 1).await.request.unwrap();
+    assert_eq!(
+        (decided.decision, decided.by.as_str(), decided.decided_at_us),
+        (Decision::Approved, "li", 80)
+    );
+    assert_eq!(ask(&store, 1, 1, 90).await, RequestPut::Known);
+    assert_eq!(row(&store, 1).await.request.unwrap(), decided);
+    let refuse = async |code: u8| {
+        store
+            .request_refuse([code; 32], "li", "不认识", &act("refuse"), 90)
+            .await
+            .unwrap()
     };
+    assert!(!refuse(1).await, "it was let in");
+    assert!(!refuse(2).await, "nobody has asked");
+    assert_eq!(ask(&store, 2, 5, 50).await, RequestPut::Bound);
+    assert!(refuse(2).await);
+    assert!(!refuse(2).await);
+    assert!(!decide(&store, 2, 5).await, "it was refused");
+    let refused = row(&store, 2).await.request.unwrap();
     assert_eq!(
-        uses.iter()
-            .filter(|u| **u == InvitationUse::Used(used.clone()))
-            .count(),
-        1
+        (refused.decision, refused.reason.as_str()),
+        (Decision::Refused, "不认识")
     );
-    assert_eq!(
-        uses.iter()
-            .filter(|u| **u == InvitationUse::UsedBefore(50))
-            .count(),
-        7
-    );
-    assert_eq!(
-        store.invitation_use_once([2; 32], 100).await.unwrap(),
-        InvitationUse::Expired(100)
-    );
-    assert_eq!(
-        store.invitation_use_once([3; 32], 50).await.unwrap(),
-        InvitationUse::Unknown
-    );
-    assert_eq!(
-        store.invitation_get([2; 32]).await.unwrap(),
-        Some(invitation(2))
-    );
-    assert_eq!(store.invitations().await.unwrap(), [invitation(2), used]);
+    let codes: Vec<_> = store.invitations().await.unwrap();
+    assert_eq!(codes.iter().map(|c| c.at_us).collect::<Vec<_>>(), [3, 2, 1]);
 }
 
-pub async fn peers_keep_their_last_contact(store: Store) {
-    let peer = |n: u8, state| PeerRow {
+pub async fn an_organisation_code_is_given_to_one_only(store: Store) {
+    invite(&store, 1).await;
+    let (before, tax) = (
+        acts(&store).await,
+        organisation("310115.scjg", "浦东新区税务局"),
+    );
+    let put = store
+        .invitation_put(&invitation(2), &tax, &act("invite"))
+        .await
+        .unwrap();
+    let theirs = InvitationPut::OthersCode("浦东新区市场监管局".into());
+    assert_eq!(put, theirs);
+    assert_eq!(store.invitation_get([2; 32]).await.unwrap(), None);
+    assert_eq!(acts(&store).await, before);
+    invite(&store, 2).await;
+    let minted = store.organisations().await.unwrap();
+    let all = [("310115.scjg".to_owned(), "浦东新区市场监管局".to_owned())];
+    assert_eq!(minted.into_iter().collect::<Vec<_>>(), all);
+}
+
+fn peer(n: u8, state: PeerState) -> PeerRow {
+    PeerRow {
         seat: seat(n),
         kind: 3,
         title: "代理".into(),
-        department: "税务".into(),
+        organisation: "310115.swj".into(),
         jurisdiction: "310115".into(),
         tls_key: [n / 2; 32],
         state,
@@ -99,10 +276,13 @@ pub async fn peers_keep_their_last_contact(store: Store) {
         by: "admin".into(),
         at_us: 5,
         last_contact_us: 0,
-    };
+    }
+}
+
+pub async fn peers_keep_their_last_contact(store: Store) {
     for n in 1..=3 {
         store
-            .peer_put(&peer(n, PeerState::Pending), &act("request"))
+            .peer_put(&peer(n, PeerState::Revoked), &act("revoke"))
             .await
             .unwrap();
     }
@@ -127,6 +307,31 @@ pub async fn peers_keep_their_last_contact(store: Store) {
     );
     assert_eq!(store.peers().await.unwrap().len(), 3);
     assert!(store.peers_by_tls_key([9; 32]).await.unwrap().is_empty());
+}
+
+pub async fn a_peer_with_renewed_keys_is_pinned_anew(store: Store) {
+    let put = store
+        .peer_put(&peer(2, PeerState::Revoked), &act("revoke"))
+        .await
+        .unwrap();
+    put;
+    let renewed = async |n: u8, fingerprint: &str| {
+        store
+            .peer_renewed(seat(n), fingerprint, [9; 32], &act("renewed"))
+            .await
+            .unwrap()
+    };
+    assert!(!renewed(2, "ab:cd").await, "these are its keys");
+    assert!(!renewed(3, "ef:01").await, "nobody knows it");
+    let before = acts(&store).await;
+    assert!(renewed(2, "ef:01").await);
+    assert_eq!(acts(&store).await, before + 1);
+    let expected = PeerRow {
+        fingerprint: "ef:01".into(),
+        tls_key: [9; 32],
+        ..peer(2, PeerState::Approved)
+    };
+    assert_eq!(store.peer(seat(2)).await.unwrap(), Some(expected));
 }
 
 pub async fn wrong_passwords_are_counted(store: Store) {

@@ -6,9 +6,10 @@ use protocol::hash::Hash;
 use sqlx::{Connection as _, Executor as _};
 use store::testing::{Cluster, sqlite};
 use store::{
-    AccountChange, AccountOutcome, AccountRow, AuditCheck, AuditFault, AuditFilter, AuditRow,
-    Engine, IntakeGroup, InvitationRow, LoginSessionRow, PeerRow, PeerState, Store, StoreConfig,
-    StoreError,
+    AccountChange, AccountOutcome, AccountRow, ApprovalRow, AuditCheck, AuditFault, AuditFilter,
+    AuditRow, CallBackRow, Decision, DecisionRow, Engine, IntakeGroup, InvitationPut,
+    InvitationRow, LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut, RequestRow,
+    Store, StoreConfig, StoreError,
 };
 
 use crate::make::{act, envelope, seat};
@@ -32,10 +33,76 @@ pub async fn alter(store: &Store, name: &str, change: &AccountChange) -> Account
 type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
 
 /// Everything that the store does for a person, by name.
-const DOINGS: [&str; 13] = [
-    "open", "put", "role", "disable", "enable", "password", "own", "sign-in", "sign-out", "invite",
-    "peer", "decide", "append",
+const DOINGS: [&str; 19] = [
+    "open",
+    "put",
+    "role",
+    "disable",
+    "enable",
+    "password",
+    "own",
+    "sign-in",
+    "sign-out",
+    "invite",
+    "request",
+    "another key",
+    "refuse",
+    "revoke",
+    "revoke all",
+    "peer",
+    "renewed",
+    "decide",
+    "append",
 ];
+
+fn invitation(n: u8) -> InvitationRow {
+    InvitationRow {
+        secret_hash: [n; 32],
+        seat: seat(n),
+        kind: 3,
+        organisation: "310115.swj".into(),
+        title: "代理".into(),
+        jurisdiction: "310115".into(),
+        node: seat(200),
+        renews: false,
+        types: Vec::new(),
+        preapproved: false,
+        reason: String::new(),
+        expires_at_us: 9,
+        by: "王芳".into(),
+        at_us: 1,
+        revoked: None,
+        request: None,
+        others: None,
+    }
+}
+
+fn organisation() -> OrganisationRow {
+    OrganisationRow {
+        code: "310115.swj".into(),
+        title: "浦东新区税务局".into(),
+        by: "王芳".into(),
+        at_us: 1,
+    }
+}
+
+fn request(n: u8) -> RequestRow {
+    RequestRow {
+        key_hash: [n; 32],
+        keys: vec![n],
+        possession: vec![n],
+        consent: vec![0],
+        title: String::new(),
+        types: Vec::new(),
+        tls_key: [n; 32],
+        address: "10.0.0.1".into(),
+        at_us: 5,
+        decision: Decision::Pending,
+        by: String::new(),
+        reason: String::new(),
+        decided_at_us: 0,
+    }
+}
 
 fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
     let account = |name: &str| AccountRow {
@@ -52,7 +119,7 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
         seat: seat(1),
         kind: 3,
         title: "代理".into(),
-        department: "税务".into(),
+        organisation: "310115.swj".into(),
         jurisdiction: "310115".into(),
         tls_key: [1; 32],
         state: PeerState::Approved,
@@ -63,6 +130,7 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
         last_contact_us: 0,
     };
     Box::pin(async move {
+        let nothing = super::make::act("nothing");
         let (whose, change) = match name {
             "open" => ("li", AccountChange::Open(account("li"))),
             "put" => ("zhao", AccountChange::Put(account("zhao"))),
@@ -101,27 +169,64 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
             }
             "sign-out" => return store.sign_out([1; 32], act).await,
             "invite" => {
-                let row = InvitationRow {
-                    secret_hash: [1; 32],
-                    seat: seat(1),
-                    kind: 3,
-                    title: "代理".into(),
-                    department: "税务".into(),
-                    jurisdiction: "310115".into(),
-                    preapproved: false,
-                    scope: Vec::new(),
-                    expires_at_us: 9,
+                return store
+                    .invitation_put(&invitation(1), &organisation(), act)
+                    .await
+                    .map(drop);
+            }
+            "request" => {
+                return store
+                    .request_put([5; 32], &request(1), act, &nothing, 5)
+                    .await
+                    .map(drop);
+            }
+            "another key" => {
+                return store
+                    .request_put([6; 32], &request(2), &nothing, act, 5)
+                    .await
+                    .map(drop);
+            }
+            "refuse" => {
+                return store
+                    .request_refuse([6; 32], "王芳", "不认识", act, 5)
+                    .await
+                    .map(drop);
+            }
+            "revoke" => {
+                return store
+                    .invitation_revoke([5; 32], "王芳", act, 5)
+                    .await
+                    .map(drop);
+            }
+            "revoke all" => {
+                let all = CallBackRow {
+                    seat: seat(7),
                     by: "王芳".into(),
-                    at_us: 1,
-                    used_at_us: None,
+                    at_us: 5,
                 };
-                return store.invitation_put(&row, act).await.map(drop);
+                return store.invitations_revoke(&all, act).await.map(drop);
             }
             "peer" => return store.peer_put(&peer, act).await,
+            "renewed" => {
+                return store
+                    .peer_renewed(seat(8), "ef:01", [2; 32], act)
+                    .await
+                    .map(drop);
+            }
             "decide" => {
                 let group = IntakeGroup {
                     envelopes: vec![envelope(1)],
-                    decision: Some((peer, act.clone())),
+                    decision: Some(DecisionRow {
+                        peer: Some(peer),
+                        approves: Some(ApprovalRow {
+                            secret_hash: [9; 32],
+                            key_hash: [1; 32],
+                            by: "王芳".into(),
+                            at_us: 5,
+                        }),
+                        calls_back: None,
+                        act: act.clone(),
+                    }),
                     ..IntakeGroup::default()
                 };
                 return store.intake(group).await.map(drop);
@@ -158,6 +263,34 @@ async fn people(store: &Store) {
         until_us: 90,
     };
     assert!(store.sign_in(&session, "h", &act("sign-in")).await.unwrap());
+    for n in [5, 6, 7, 9] {
+        let row = invitation(n);
+        let put = store
+            .invitation_put(&row, &organisation(), &act("invite"))
+            .await
+            .unwrap();
+        assert_eq!(put, InvitationPut::Issued);
+    }
+    let (used, act) = (request(1), act("request"));
+    for n in [6, 9] {
+        let put = store.request_put([n; 32], &used, &act, &act, 5).await;
+        assert_eq!(put.unwrap().0, RequestPut::Bound);
+    }
+    let known = PeerRow {
+        seat: seat(8),
+        kind: 3,
+        title: "代理".into(),
+        organisation: "310115.swj".into(),
+        jurisdiction: "310115".into(),
+        tls_key: [1; 32],
+        state: PeerState::Approved,
+        reason: String::new(),
+        fingerprint: "ab:cd".into(),
+        by: "王芳".into(),
+        at_us: 5,
+        last_contact_us: 0,
+    };
+    store.peer_put(&known, &act).await.unwrap();
 }
 
 /// All that acts of people change.
