@@ -262,7 +262,7 @@ fn keep_link(
         let mut faults = Recurring::default();
         let since = clock.clone();
         let told = |end: &LinkEnd, wait: Option<Duration>| {
-            let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
+            let text = end.text();
             noting.note_trouble(text);
             if let Some(times) = faults.note(text, since.since_start()) {
                 tracing::warn!(

@@ -139,8 +139,10 @@ impl NodeHost {
                     continue;
                 }
                 let entry = self.node.log_entry(&key, &state).await?;
-                handle.logs(vec![entry]).await;
-                Self::lock(&live.states).insert(key, state);
+                // what is not taken is said again the next time
+                if handle.logs(vec![entry]).await {
+                    Self::lock(&live.states).insert(key, state);
+                }
             }
             if live.peer.identity.kind == SeatKind::City {
                 self.tell_health(&live, &handle, self.node.relayed_health())
@@ -179,7 +181,13 @@ impl NodeHost {
                 .collect()
         };
         for part in due.chunks(limits::HEALTH_SEATS_MAX) {
-            handle.health(part.to_vec()).await;
+            if !handle.health(part.to_vec()).await {
+                // said again the next time
+                let mut said = Self::lock(&live.health);
+                part.iter().for_each(|health| {
+                    said.remove(&health.seat);
+                });
+            }
         }
     }
 

@@ -194,7 +194,7 @@ pub async fn dial(
     let mut faults = Recurring::default();
     let since = clock.clone();
     let told = |end: &LinkEnd, wait: Option<Duration>| {
-        let (LinkEnd::Broken(text) | LinkEnd::Later(_, text) | LinkEnd::Final(text)) = end;
+        let text = end.text();
         if let Some(times) = faults.note(text, since.since_start()) {
             tracing::warn!(address, reason = text, times, ?wait, "link to parent ended");
         }

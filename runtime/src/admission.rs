@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use protocol::admission::code::Code;
 use protocol::admission::exchange::{
-    Ask, FromNewcomer, FromServer, Offer, Proof, Refused, Request, VERSION, refused,
+    AGAIN_AFTER_S_MAX, Ask, FromNewcomer, FromServer, Offer, Pending, Proof, Refused, Request,
+    VERSION, refused,
 };
-use protocol::admission::newcomer::{
-    self, Approved, NotApproved, NotProven, OfferFault, Wishes,
-};
+use protocol::admission::newcomer::{self, Approved, NotApproved, NotProven, OfferFault, Wishes};
 use protocol::bytes::Malformed;
 use protocol::envelope::Envelope;
 use protocol::name::SeatId;
 use protocol::sign::{Keys, SigningKey};
 
+use crate::link::WRONG_WINDOW;
 use crate::link::endpoint::{DialError, Dialer};
 use crate::link::exchange::{Exchange, ExchangeError};
 use crate::worker::{Shutdown, unless};
@@ -34,7 +34,7 @@ pub enum Answer {
     Approved(Vec<Envelope>),
     /// A person has to decide; come again with the same request.
     Pending {
-        /// After so long.
+        /// After so long; a minute at most.
         again_after: Duration,
         /// For people.
         text: String,
@@ -66,7 +66,8 @@ pub trait Desk: Send + Sync + 'static {
         ask: Ask,
     ) -> impl Future<Output = Result<Offer, Refused>> + Send;
 
-    /// Decides about a request for an offer that was made on the same connection. Called again with the same request by who
+    /// Decides about a request for an offer that was made on the same connection, with the secret that was asked about there.
+    /// Called again with the same request by who
     /// is pending or has lost the answer, so it must be idempotent; the code's single use is decided here.
     fn judge(
         &self,
@@ -154,7 +155,10 @@ pub async fn join(
         say(&mut exchange, &FromNewcomer::Greeting(VERSION)).await?;
         let proof = match hear(&mut exchange).await? {
             FromServer::Proof(proof) => proof,
-            FromServer::Refused(refused) => return Ok(Joined::Refused(refused)),
+            // who has not proven anything is heard about nothing else
+            FromServer::Refused(refused) if refused.code == refused::VERSION => {
+                return Ok(Joined::Refused(refused));
+            }
             _ => return Err(Malformed::of("admission: no proof").into()),
         };
         let (directory, _) = newcomer::check_proof(code, &proof, &exchange.exporter)?;
@@ -182,7 +186,11 @@ pub async fn join(
                 let approved =
                     newcomer::check_approved(&directory, code, &offer, keys, &envelopes)?;
                 let mut all = proof.envelopes;
-                all.extend(envelopes.into_iter().filter(|e| !all.contains(e)).collect::<Vec<_>>());
+                for envelope in envelopes {
+                    if !all.contains(&envelope) {
+                        all.push(envelope);
+                    }
+                }
                 Ok(Joined::Approved(Box::new(approved), all))
             }
             FromServer::Pending(pending) => Ok(Joined::Pending {
@@ -198,8 +206,10 @@ pub async fn join(
     said
 }
 
-/// Asks until there is a decision, an error other than a broken line, or shutdown (`None`). `offered` is shown the offer once,
-/// `told` hears every pending answer's text.
+/// Asks until there is a decision, an error that more asking does not mend, or shutdown (`None`). `offered` is shown the offer,
+/// again only if it is another than before. `told` hears the text of every pending answer, and why it is asked again
+/// otherwise: once an offer was made the request may have arrived, so a broken line is only a wait, for the same request is
+/// given the same answer; and so is, while a person decides, that the address is over its limit.
 pub async fn join_until_decided(
     dialer: &Dialer,
     joining: &Joining<'_>,
@@ -207,30 +217,35 @@ pub async fn join_until_decided(
     mut told: impl FnMut(&str),
     shutdown: &Shutdown,
 ) -> Result<Option<Joined>, JoinError> {
-    let mut pause = ASK_AGAIN;
-    let (mut was_pending, mut shown) = (false, false);
+    let mut shown: Option<Offer> = None;
+    let mut pending = false;
     loop {
         let show = |offer: &Offer| {
-            if !std::mem::replace(&mut shown, true) {
+            if shown.as_ref() != Some(offer) {
                 offered(offer);
+                shown = Some(offer.clone());
             }
         };
-        let asked = join(dialer, joining, show);
-        // an answer that is lost is given again
-        let Some(asked) = unless(shutdown, asked).await else {
+        let Some(asked) = unless(shutdown, join(dialer, joining, show)).await else {
             return Ok(None);
         };
-        match asked {
+        let pause = match asked {
             Ok(Joined::Pending { again_after, text }) => {
+                pending = true;
                 told(&text);
-                was_pending = true;
-                pause = again_after;
+                again_after
+            }
+            Ok(Joined::Refused(refused)) if pending && refused.code == refused::TOO_MANY => {
+                told(&refused.reason);
+                WRONG_WINDOW
             }
             Ok(decided) => return Ok(Some(decided)),
-            // once the server has us on its list, a broken line is only a wait
-            Err(JoinError::Dial(_) | JoinError::Exchange(_)) if was_pending => {}
+            Err(error @ (JoinError::Dial(_) | JoinError::Exchange(_))) if shown.is_some() => {
+                told(&error.to_string());
+                ASK_AGAIN
+            }
             Err(error) => return Err(error),
-        }
+        };
         if !shutdown.pause(pause).await {
             return Ok(None);
         }
@@ -253,6 +268,9 @@ pub async fn serve<D: Desk>(mut exchange: Exchange, desk: &D) {
     let remote = exchange.remote;
     match answer(&mut exchange, desk).await {
         Ok(()) => {}
+        Err(ServeError::Exchange(error @ ExchangeError::NotSent(_))) => {
+            tracing::error!(%remote, %error, "what a newcomer is to be told does not fit the exchange");
+        }
         Err(ServeError::Exchange(error)) => {
             tracing::info!(%remote, %error, "admission exchange broke off");
         }
@@ -285,12 +303,17 @@ impl From<Malformed> for ServeError {
 }
 
 async fn answer<D: Desk>(exchange: &mut Exchange, desk: &D) -> Result<(), ServeError> {
-    match FromNewcomer::from_bytes(&exchange.receive().await?)? {
+    match listen(exchange).await? {
         FromNewcomer::Greeting(VERSION) => {}
         FromNewcomer::Greeting(other) => {
-            let text = format!("入网协议版本不一致：对端为 {other}，本平台为 {VERSION}。请先升级");
-            let refused = FromServer::Refused(refusal(refused::VERSION, text));
-            return Ok(exchange.send(&refused.to_bytes()).await?);
+            let text = format!(
+                "入网协议版本不一致：申请方为 {other}，本平台为 {VERSION}。请将版本较低的一方升级后重试"
+            );
+            return tell(
+                exchange,
+                FromServer::Refused(refusal(refused::VERSION, text)),
+            )
+            .await;
         }
         _ => return Err(Malformed::of("admission: no greeting").into()),
     }
@@ -299,40 +322,47 @@ async fn answer<D: Desk>(exchange: &mut Exchange, desk: &D) -> Result<(), ServeE
         peer_key: exchange.peer_key,
         exporter: exchange.exporter,
     };
-    let proof = desk
-        .prove(&from.exporter)
-        .await
-        .map_err(ServeError::Desk)?;
-    exchange
-        .send(&FromServer::Proof(proof).to_bytes())
-        .await?;
-    let FromNewcomer::Ask(ask) = FromNewcomer::from_bytes(&exchange.receive().await?)? else {
+    let proof = desk.prove(&from.exporter).await.map_err(ServeError::Desk)?;
+    tell(exchange, FromServer::Proof(proof)).await?;
+    let FromNewcomer::Ask(ask) = listen(exchange).await? else {
         return Err(Malformed::of("admission: no ask").into());
     };
+    let secret = ask.secret;
     let offer = match desk.offer(from, ask).await {
         Ok(offer) => offer,
-        Err(refused) => {
-            return Ok(exchange
-                .send(&FromServer::Refused(refused).to_bytes())
-                .await?);
-        }
+        Err(refused) => return tell(exchange, FromServer::Refused(refused)).await,
     };
-    exchange
-        .send(&FromServer::Offer(offer.clone()).to_bytes())
-        .await?;
-    let FromNewcomer::Request(request) = FromNewcomer::from_bytes(&exchange.receive().await?)?
-    else {
+    tell(exchange, FromServer::Offer(offer.clone())).await?;
+    let FromNewcomer::Request(request) = listen(exchange).await? else {
         return Err(Malformed::of("admission: no request").into());
     };
+    // secrets are tried by asking, where attempts are counted
+    if request.secret != secret {
+        let text = "申请所用的接入码与先前询问的不是同一个，请重新申请";
+        return tell(
+            exchange,
+            FromServer::Refused(refusal(refused::UNKNOWN, text)),
+        )
+        .await;
+    }
     let answer = match desk.judge(from, offer, request).await {
         Answer::Approved(envelopes) => FromServer::Approved(envelopes),
         Answer::Pending { again_after, text } => {
-            FromServer::Pending(protocol::admission::exchange::Pending {
-                again_after_s: again_after.as_secs().clamp(1, 60) as u16,
+            let most = u64::from(AGAIN_AFTER_S_MAX);
+            FromServer::Pending(Pending {
+                again_after_s: again_after.as_secs().clamp(1, most) as u16,
                 text,
             })
         }
         Answer::Refused(refused) => FromServer::Refused(refused),
     };
-    Ok(exchange.send(&answer.to_bytes()).await?)
+    tell(exchange, answer).await
+}
+
+async fn listen(exchange: &mut Exchange) -> Result<FromNewcomer, ServeError> {
+    Ok(FromNewcomer::from_bytes(&exchange.receive().await?)?)
+}
+
+async fn tell(exchange: &mut Exchange, word: FromServer) -> Result<(), ServeError> {
+    Ok(exchange.send(&word.to_bytes()).await?)
 }

@@ -31,6 +31,8 @@ pub mod host;
 pub mod places;
 pub mod registry;
 
+pub use attempts::WRONG_WINDOW;
+
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,8 @@ mod tests;
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     attempts: u32,
+    /// Links that ended so that the next one goes on otherwise.
+    soon: u32,
 }
 
 impl Backoff {
@@ -62,6 +66,18 @@ impl Backoff {
         }
     }
 
+    /// How long to wait after a link that ended so that the next one goes on otherwise: not long, a few times a second at
+    /// first and longer each time, for what ended this one may end the next as well. Anew after a link that stood half a
+    /// minute.
+    pub fn soon(&mut self, stood: Duration, random: u64) -> Duration {
+        if stood >= LASTING {
+            self.reset();
+        }
+        let whole_ms = (SOON_MS << self.soon.min(16)).min(SOON_MS_MAX);
+        self.soon = self.soon.saturating_add(1);
+        between_half_and(whole_ms, random)
+    }
+
     /// How long to wait after one more failure.
     pub fn next(&mut self, random: u64) -> Duration {
         let whole_ms = match self.attempts {
@@ -72,7 +88,7 @@ impl Backoff {
                 .min(BACKOFF_MS_MAX),
         };
         self.attempts = self.attempts.saturating_add(1);
-        Duration::from_millis(whole_ms / 2 + random % (whole_ms / 2 + 1))
+        between_half_and(whole_ms, random)
     }
 
     /// Failures since the last reset.
@@ -82,27 +98,47 @@ impl Backoff {
 
     /// An attempt went well.
     pub fn reset(&mut self) {
-        self.attempts = 0;
+        *self = Self::default();
     }
+}
+
+fn between_half_and(whole_ms: u64, random: u64) -> Duration {
+    Duration::from_millis(whole_ms / 2 + random % (whole_ms / 2 + 1))
 }
 
 /// Longest wait between two attempts.
 pub const BACKOFF_MS_MAX: u64 = 60_000;
+/// First wait after a link that ended so that the next one goes on otherwise.
+const SOON_MS: u64 = 400;
+/// Longest such wait.
+pub const SOON_MS_MAX: u64 = 5_000;
 
 /// How a link ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEnd {
     /// It could not be made or broke; try again.
     Broken(String),
+    /// It was ended so that the next one goes on otherwise (an item is skipped, a new instance speaks): what stands behind
+    /// it is not to wait.
+    Soon(String),
     /// The other side asks to be left alone for a while (busy, fenced, not yet approved).
     Later(Duration, String),
     /// Trying again is of no use before a person acts.
     Final(String),
 }
 
+impl LinkEnd {
+    /// Why, for people.
+    pub fn text(&self) -> &str {
+        let (Self::Broken(text) | Self::Soon(text) | Self::Later(_, text) | Self::Final(text)) =
+            self;
+        text
+    }
+}
+
 /// Keeps one link up until shutdown: runs `connect` (dial, authenticate, session to its end) again and again with
-/// [`Backoff`]. It returns how the link ended and for how long it stood; time spent on trying is none of it. `told` hears of every end and of the wait that
-/// follows it; `None` as wait means there is no further attempt.
+/// [`Backoff`]. It returns how the link ended and for how long it stood; time spent on trying is none of it. `told` hears of
+/// every end and of the wait that follows it; `None` as wait means there is no further attempt.
 pub async fn keep_connected<F, Fut>(
     shutdown: &Shutdown,
     mut connect: F,
@@ -119,6 +155,7 @@ pub async fn keep_connected<F, Fut>(
         }
         let wait = match &end {
             LinkEnd::Broken(_) => backoff.after(stood, random_u64()),
+            LinkEnd::Soon(_) => backoff.soon(stood, random_u64()),
             LinkEnd::Later(at_least, _) => backoff.after(stood, random_u64()).max(*at_least),
             LinkEnd::Final(_) => {
                 told(&end, None);

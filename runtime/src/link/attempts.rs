@@ -1,7 +1,8 @@
 //! Limits of what one address may try at the desk for newcomers: exchanges at a time, and secrets that turn out wrong per
 //! minute.
 //!
-//! What is wrong with a secret is the desk's to say; here it only counts.
+//! Whether a secret is wrong is the desk's to say; here it only counts. What else keeps a newcomer out (a code that was used,
+//! called back or is for another kind of seat) does not count, for whoever knows the secret guesses nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -175,13 +176,13 @@ impl<D: Desk> Desk for LimitedDesk<D> {
         // counted before it is judged, so that many at a time are not more than one after the other
         if !self.attempts.lock().attempt(origin, now) {
             let text = format!(
-                "本机地址在 {} 秒内已有 {WRONG_MAX} 次入网申请被驳回，请核对接入码，稍候再试",
+                "本机地址在 {} 秒内已有 {WRONG_MAX} 次使用了无效的接入码，请核对接入码，稍候再试",
                 WRONG_WINDOW.as_secs()
             );
             return Err(refusal(refused::TOO_MANY, text));
         }
         let offer = self.desk.offer(from, ask).await;
-        if offer.is_ok() {
+        if !matches!(&offer, Err(refused) if refused.code == refused::UNKNOWN) {
             self.attempts.lock().right(origin);
         }
         offer

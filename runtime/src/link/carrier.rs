@@ -1,8 +1,8 @@
 //! A carrier: frames of a session between two installations, over QUIC or in memory.
 //!
-//! Four streams per direction, one per priority, each a sequence of frames as the protocol lays them out. Frames of one priority arrive in
-//! order, nothing is promised between priorities. Queues are short and sending waits, so a slow receiver slows its
-//! sender and nothing piles up. What frames say is the session's business.
+//! Four streams per direction, one per priority, each a sequence of frames as the protocol lays them out. Frames of one
+//! priority arrive in order, nothing is promised between priorities. Queues are short and sending waits, so a slow receiver
+//! slows its sender and nothing piles up. What frames say is the session's business.
 //!
 //! Long because the carriers over QUIC and in memory keep the same promise and are read side by side.
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use protocol::limits::FRAME_BYTES_MAX;
+use protocol::{codec, limits};
 use quinn::{ConnectionError, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -25,8 +25,8 @@ mod quic;
 pub const PRIORITIES: usize = 4;
 /// Frames that wait in each queue, per priority and direction.
 pub const QUEUE_FRAMES_MAX: usize = 4;
-/// Bytes of a frame from a peer that has not proven who it is.
-pub const UNTRUSTED_FRAME_BYTES_MAX: usize = protocol::limits::GREETING_FRAME_BYTES_MAX;
+/// Bytes of a frame on the wire, its number and length included.
+pub const FRAME_BYTES_MAX: usize = codec::HEADER_BYTES + limits::FRAME_BYTES_MAX;
 /// Bytes of a reason given when closing.
 pub const REASON_BYTES_MAX: usize = 300;
 
@@ -190,7 +190,8 @@ impl Carrier {
         &self.outgoing.control
     }
 
-    /// Between sides that trust each other: finishes sending, takes what still comes, tells the peer that all was taken, and closes when it says the same.
+    /// Between sides that trust each other: finishes sending, takes what still comes, tells the peer that all was taken, and
+    /// closes when it says the same.
     pub async fn drain(self, at_most: Duration, mut take: impl FnMut(Frame)) -> Result<(), Closed> {
         let (outgoing, mut incoming, control) = self.split();
         outgoing.finish();

@@ -4,32 +4,34 @@
 //! session has to say; while the host reads or stores, the loop goes on. What may be stored, shown or believed is the
 //! host's decision (node and agent); nothing here knows what items mean.
 //!
-//! Long because it is one loop with everything that it selects over.
+//! The loop stands here, what the host is given to take in `taking`, the end of a session in `ending`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::frame::{
-    CLASSES, Cursor, Goodbye, GoodbyeCode, Interest, Item, LogEntry, LogsEnd, Scope, Want,
-};
+use protocol::frame::{CLASSES, Goodbye, GoodbyeCode, Interest, Scope, Want};
 use protocol::hash::Ref;
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::session::{Acceptance, Answer, Config, Event, Millis, Page, Session};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
-use super::LinkEnd;
 use super::carrier::{Carrier, CloseCode, Closed, Control, Frame, Incoming, Outgoing, PRIORITIES};
-pub use super::host::{Beginning, Channel, FeedRequest, Given, Group, Host, HostFault};
+use super::host::{Beginning, Channel, FeedRequest, Given, Group, Host, HostFault};
 use super::registry::{Ask, Command, Inbox, Links, Place};
 use crate::door::Clock;
-use crate::worker::{Shutdown, within};
+use crate::worker::Shutdown;
 
+mod ending;
+mod taking;
 #[cfg(test)]
 mod tests;
+
+pub use ending::SessionEnd;
+use taking::{Taking, Word};
 
 /// Hellos must have been exchanged and believed within this.
 pub const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
@@ -38,43 +40,15 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// But each of them no longer than this once the program stops: a peer that does not answer must not hold up our end, and
 /// what it has not heard it hears in the next session.
 pub const STOP_TIME_MAX: Duration = Duration::from_millis(400);
+/// That the peer has refused an item of our feed is noted before the session's end is told, if it takes no longer than this.
+pub const NOTE_TIME_MAX: Duration = Duration::from_secs(60);
 /// About so many bytes are stored in one call of [`Host::take_in`].
 pub const TAKE_BYTES_MAX: u64 = 2 << 20;
 /// Pages of a peer's wants that are being made or wait to be sent.
 pub const PAGES_AHEAD_MAX: usize = 2;
-/// Words of the peer that wait to be taken (receipts, states of logs, health, statements); while there are more, it is not
-/// heard.
+/// Words of the peer that wait to be taken (receipts, states of logs, health, statements, pages of our wants); while there
+/// are more, it is not heard.
 pub const WORDS_AHEAD_MAX: usize = 8;
-
-/// How a session ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionEnd {
-    /// Who it was with, if that was known.
-    pub party: Option<SeatId>,
-    /// Whether the peer ended it.
-    pub by_peer: bool,
-    /// The reason, if either side said goodbye; `None` when the link broke.
-    pub code: Option<GoodbyeCode>,
-    /// Why, for people.
-    pub text: String,
-    /// How long it stood, from both sides' acceptance on; zero if it never did.
-    pub stood: Duration,
-}
-
-impl SessionEnd {
-    /// What the end means for the next attempt.
-    pub fn link_end(&self) -> LinkEnd {
-        let text = self.text.clone();
-        match self.code {
-            None | Some(GoodbyeCode::Shutdown | GoodbyeCode::LocalFault) => LinkEnd::Broken(text),
-            // the item is skipped from now on; what stands behind it waits for nothing
-            Some(GoodbyeCode::ItemRefused | GoodbyeCode::NewerInstance) => LinkEnd::Broken(text),
-            Some(GoodbyeCode::Fenced) => LinkEnd::Later(Duration::from_secs(10), text),
-            Some(GoodbyeCode::NotAdmitted) => LinkEnd::Later(Duration::from_secs(15), text),
-            Some(_) => LinkEnd::Later(Duration::from_secs(60), text),
-        }
-    }
-}
 
 /// Runs a session to its end.
 pub async fn run<H: Host>(
@@ -129,16 +103,22 @@ pub async fn run<H: Host>(
         wanted: VecDeque::new(),
         serving: 0,
         telling: [false; CLASSES],
+        asked: BTreeSet::new(),
+        questions: VecDeque::new(),
+        compare_again: BTreeSet::new(),
         work: JoinSet::new(),
         peer: None,
         place: None,
+        judging: false,
         established: false,
         established_at: None,
+        begun: false,
         interest: Arc::default(),
         acknowledged: [0; CLASSES],
-        closing: false,
         goodbye: None,
+        own_fault: None,
         refused: None,
+        noting: None,
         shutdown,
     };
     let end = driver.talk(incoming).await;
@@ -169,37 +149,33 @@ struct Driver<H: Host> {
     wanted: VecDeque<(u64, Want, Vec<u8>)>,
     serving: usize,
     telling: [bool; CLASSES],
+    /// Numbers of our wants, from the first page until the host asks for no more.
+    asked: BTreeSet<u64>,
+    /// Questions of the peer about statements that wait for the beginning: one per scope.
+    questions: VecDeque<(Scope, Ref)>,
+    /// Scopes whose statements differ although they are being compared: once more afterwards.
+    compare_again: BTreeSet<Scope>,
     work: JoinSet<Result<Outcome<H::Peer>, HostFault>>,
     peer: Option<(SeatId, H::Peer)>,
     place: Option<Place>,
+    /// The host is judging the peer's hello: that it takes long is our fault.
+    judging: bool,
     established: bool,
     established_at: Option<Duration>,
+    /// The host knows that the session is established; before that it is given nothing of it.
+    begun: bool,
     interest: Arc<Interest>,
     /// How far the host knows that the peer has stored our feed.
     acknowledged: [u64; CLASSES],
-    /// We have ended the conversation, or the peer misbehaved.
-    closing: bool,
     /// How the conversation ended, and whether the peer said so.
     goodbye: Option<(Goodbye, bool)>,
+    /// Why we cannot go on, for our own people.
+    own_fault: Option<String>,
     /// Which item of our feed the peer's goodbye refuses.
     refused: Option<(u8, u64)>,
+    /// The host notes that.
+    noting: Option<JoinHandle<()>>,
     shutdown: Shutdown,
-}
-
-/// What a peer says that is taken one after the other.
-enum Word {
-    Receipts(Vec<Vec<u8>>),
-    Logs(Vec<LogEntry>, LogsEnd),
-    Health(Vec<protocol::frame::Health>),
-    Digest(protocol::frame::Digest),
-    Statements(Scope, Vec<Ref>, bool),
-}
-
-/// Groups of one class that wait for the group being stored.
-#[derive(Default)]
-struct Taking {
-    busy: bool,
-    waiting: VecDeque<(Vec<(u64, Item)>, Cursor, u32)>,
 }
 
 /// What a piece of the host's work came to.
@@ -207,8 +183,11 @@ enum Outcome<P> {
     Authenticated(SeatId, P),
     Accept(Place, Box<Acceptance>),
     Begin(Beginning),
-    Told,
     Acknowledged {
+        class: u8,
+    },
+    /// What was stored of the peer's cursor of a class is forgotten.
+    Forgotten {
         class: u8,
     },
     Page {
@@ -220,15 +199,24 @@ enum Outcome<P> {
         class: u8,
         through: u64,
     },
-    /// The word is taken; ask the peer for its statements of this scope behind this one.
-    WordTaken(Option<(Scope, Ref)>),
+    WordTaken(Next),
     ServedStatements(Scope, Vec<Ref>, bool),
     Served {
         number: u64,
         place: Vec<u8>,
         answer: Box<Answer>,
     },
-    WantStored(Option<Ask>),
+}
+
+/// What follows from a word.
+enum Next {
+    Nothing,
+    /// Our statements and the peer's differ: ask for its own.
+    Compare(Scope),
+    /// Ask for its statements behind this one; or they have all been said.
+    Statements(Scope, Option<Ref>),
+    /// A page of the want of this number is stored; ask for the next one.
+    Want(u64, Option<Ask>),
 }
 
 enum Turn<P> {
@@ -248,16 +236,20 @@ impl<H: Host> Driver<H> {
         let shutdown = self.shutdown.clone();
         let mut greeting = std::pin::pin!(sleep(GREETING_TIME_MAX));
         let mut broken = None;
-        while self.goodbye.is_none() && broken.is_none() {
+        // what the last turn heard was the peer's word: an end that follows from it is the peer's
+        let mut heard = false;
+        while broken.is_none() {
             self.tell_acknowledged();
-            self.answer_events();
-            self.serve_wants();
+            self.answer_events(heard);
+            self.serve_peer();
             self.send();
-            // sending may have made room for a further page
-            self.serve_wants();
+            // sending may have made room for a further page, and it ends the conversation where it cannot go on
+            self.serve_peer();
+            self.answer_events(false);
             if self.goodbye.is_some() {
                 break;
             }
+            heard = false;
             let unsent = std::array::from_fn(|p| self.unsent[p].is_some());
             let now = millis(&self.clock);
             let due = self
@@ -270,21 +262,22 @@ impl<H: Host> Driver<H> {
                 Some(done) = self.work.join_next(), if !self.work.is_empty() => Turn::Done(done),
                 Some(command) = self.inbox.commands.recv() => Turn::Command(command),
                 () = self.inbox.handle.rung(), if self.established => Turn::Grown,
-                Some(ask) = self.inbox.wants.recv(), if self.session.may_want() => Turn::Ask(ask),
+                Some(ask) = self.inbox.wants.recv(), if self.may_want() => Turn::Ask(ask),
                 () = room(self.outgoing.as_ref(), unsent) => Turn::Room,
-                frame = incoming.receive(), if self.words.len() < WORDS_AHEAD_MAX && self.session.listens() => Turn::Frame(frame),
+                frame = incoming.receive(), if self.listens() => Turn::Frame(frame),
                 () = &mut greeting, if !self.established => Turn::Late,
                 () = sleep(due.unwrap_or_default()), if due.is_some() => Turn::Paced,
             };
             match turn {
                 Turn::Frame(Ok(Some(frame))) => {
                     let now = millis(&self.clock);
-                    // the session has noted the fault and says goodbye
-                    if let Err(fault) = self.session.handle_frame(now, &frame.bytes) {
-                        self.closing = true;
-                        if self.peer.is_some() {
+                    match self.session.handle_frame(now, &frame.bytes) {
+                        Ok(()) => heard = true,
+                        // the session has noted the fault and says goodbye
+                        Err(fault) if self.peer.is_some() => {
                             tracing::warn!(peer = %self.name(), error = %fault, "peer misbehaves");
                         }
+                        Err(_) => {}
                     }
                 }
                 Turn::Frame(Ok(None)) => {
@@ -296,21 +289,19 @@ impl<H: Host> Driver<H> {
                 }
                 Turn::Frame(Err(closed)) => broken = Some(closed),
                 Turn::Done(done) => self.done(done),
-                Turn::Command(Command::Receipts(receipts)) => self.session.send_receipts(receipts),
-                Turn::Command(Command::Logs(tips)) => {
-                    self.session.send_log_news(millis(&self.clock), tips);
+                Turn::Command(command) => self.obey(command),
+                Turn::Ask(ask) => {
+                    self.asked.insert(ask.id);
+                    self.session.want(ask.id, ask.want, ask.resume);
                 }
-                Turn::Command(Command::Health(all)) => {
-                    for health in all {
-                        self.session.send_health(millis(&self.clock), health);
-                    }
-                }
-                Turn::Command(Command::Digest(digest)) => self.session.send_digest(digest),
-                Turn::Command(Command::Close { code, text }) => self.close(code, text),
-                Turn::Ask(ask) => self.session.want(ask.id, ask.want, ask.resume),
                 Turn::Paced => self.session.handle_timeout(millis(&self.clock)),
                 Turn::Grown => self.session.handle_grown(),
                 Turn::Room => {}
+                Turn::Late if self.judging => {
+                    let why = "本端未能及时完成对对端身份的核验（磁盘或程序繁忙）";
+                    tracing::error!(peer = %self.name(), "session ended: the peer's hello was not judged in time");
+                    self.give_up(why, BUSY_TEXT);
+                }
                 Turn::Late => {
                     let text = "对端未能及时完成身份验证";
                     self.close(GoodbyeCode::NotAdmitted, text);
@@ -324,28 +315,44 @@ impl<H: Host> Driver<H> {
         self.finish(incoming, broken).await
     }
 
-    /// Tells the host what the peer has stored meanwhile.
-    fn tell_acknowledged(&mut self) {
-        let now = self.session.acknowledged();
-        for (class, through) in (0..).zip(now) {
-            let known = &mut self.acknowledged[usize::from(class)];
-            // one at a time: a peer can acknowledge more often than a host can note it
-            if through > *known && !self.telling[usize::from(class)] {
-                *known = through;
-                self.telling[usize::from(class)] = true;
-                self.with_peer(async move |host: Arc<H>, peer| {
-                    host.acknowledged(&peer, class, through).await?;
-                    Ok(Outcome::Acknowledged { class })
-                });
+    /// Whether a further want may be opened. The page that is being stored counts, for its next page is asked for under the
+    /// same number.
+    fn may_want(&self) -> bool {
+        self.session.is_established() && self.asked.len() < limits::WANTS_OPEN_MAX
+    }
+
+    fn listens(&self) -> bool {
+        self.words.len() < WORDS_AHEAD_MAX && self.session.listens()
+    }
+
+    /// Does what the rest of the process asks of this session.
+    fn obey(&mut self, command: Command) {
+        let now = millis(&self.clock);
+        match command {
+            Command::Receipts(receipts) => self.session.send_receipts(receipts),
+            // who asks hears whether it was taken, unless it has gone away
+            Command::Logs(tips, answer) => {
+                let _ = answer.send(self.session.send_log_news(now, tips));
             }
+            Command::Health(all, answer) => {
+                let mut taken = true;
+                for health in all {
+                    taken &= self.session.send_health(now, health);
+                }
+                let _ = answer.send(taken);
+            }
+            Command::Digest(digest) => self.session.send_digest(digest),
+            Command::Interest(interest) => self.session.change_interest(interest),
+            Command::Close { code, text } => self.close(code, text),
         }
     }
 
-    /// Hands the session's events to the host.
-    fn answer_events(&mut self) {
+    /// Hands the session's events to the host. `by_peer`: an end among them is the peer's word.
+    fn answer_events(&mut self, by_peer: bool) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Hello(hello) => {
+                    self.judging = true;
                     let (host, channel) = (self.host.clone(), self.channel);
                     self.work.spawn(async move {
                         let (party, peer) = host.authenticate(channel, hello).await?;
@@ -382,22 +389,19 @@ impl<H: Host> Driver<H> {
                         Ok(Outcome::Page { class, read, page })
                     });
                 }
-                Event::FeedAnew { class } => {
-                    self.with_peer(async move |host: Arc<H>, peer| {
-                        host.feed_anew(&peer, class).await?;
-                        Ok(Outcome::Told)
-                    });
-                }
+                Event::FeedAnew { class } => self.forget_cursor(class),
                 Event::TakeIn {
                     class,
                     items,
                     through,
                     interest,
                 } => {
-                    self.classes[usize::from(class)]
-                        .waiting
-                        .push_back((items, through, interest));
-                    self.take_in(class);
+                    self.take(Group {
+                        class,
+                        items,
+                        through,
+                        interest,
+                    });
                 }
                 Event::Receipts(receipts) => self.take_word(Word::Receipts(receipts)),
                 Event::Logs { entries, end } => self.take_word(Word::Logs(entries, end)),
@@ -409,10 +413,7 @@ impl<H: Host> Driver<H> {
                     last,
                 } => self.take_word(Word::Statements(scope, references, last)),
                 Event::ServeStatements { scope, after } => {
-                    self.with_peer(async move |host: Arc<H>, peer| {
-                        let (references, last) = host.serve_statements(&peer, scope, after).await?;
-                        Ok(Outcome::ServedStatements(scope, references, last))
-                    });
+                    self.questions.push_back((scope, after));
                 }
                 Event::ServeWant {
                     number,
@@ -434,124 +435,19 @@ impl<H: Host> Driver<H> {
                         items,
                         next,
                     };
-                    self.with_peer(async move |host: Arc<H>, peer| {
-                        let ask = host.want_page(&peer, number, given).await?;
-                        Ok(Outcome::WantStored(ask))
-                    });
+                    self.take_word(Word::Page(number, given));
                 }
                 Event::Refused { class, offset } => self.refused = Some((class, offset)),
                 Event::Closed(goodbye) => {
-                    // that no version is in common both sides find out for themselves
-                    let by_peer = !self.closing && goodbye.code != GoodbyeCode::Version;
                     if let Some((class, offset)) = self.refused.take() {
-                        let text = goodbye.text.clone();
-                        self.with_peer(async move |host: Arc<H>, peer| {
-                            host.refused(&peer, class, offset, text).await;
-                            Ok(Outcome::Told)
-                        });
+                        self.note_refusal(class, offset, &goodbye.text);
                     }
+                    // that no version is in common both sides find out for themselves
+                    let by_peer = by_peer && goodbye.code != GoodbyeCode::Version;
                     self.goodbye.get_or_insert((goodbye, by_peer));
                 }
             }
         }
-    }
-
-    /// Stores what waits in a class, several small groups in one call.
-    fn take_in(&mut self, class: u8) {
-        let taking = &mut self.classes[usize::from(class)];
-        if taking.busy {
-            return;
-        }
-        let Some((mut items, mut through, interest)) = taking.waiting.pop_front() else {
-            return;
-        };
-        let weigh = |items: &[(u64, Item)]| items.iter().map(|(_, i)| i.weight()).sum::<u64>();
-        let mut weight = weigh(&items);
-        while let Some((more, _, version)) = taking.waiting.front() {
-            weight += weigh(more);
-            if weight > TAKE_BYTES_MAX || *version != interest {
-                break;
-            }
-            if let Some((more, further, _)) = taking.waiting.pop_front() {
-                items.extend(more);
-                through = further;
-            }
-        }
-        taking.busy = true;
-        let group = Group {
-            class,
-            items,
-            through,
-            interest,
-        };
-        self.with_peer(async move |host: Arc<H>, peer| {
-            host.take_in(&peer, group).await?;
-            Ok(Outcome::Taken {
-                class,
-                through: through.offset,
-            })
-        });
-    }
-
-    /// Makes pages for the peer's wants, a few ahead of what it takes.
-    fn serve_wants(&mut self) {
-        while self.serving + self.session.pages_waiting() < PAGES_AHEAD_MAX {
-            let Some((number, want, place)) = self.wanted.pop_front() else {
-                return;
-            };
-            self.serving += 1;
-            self.with_peer(async move |host: Arc<H>, peer| {
-                let answer = host.serve_want(&peer, want, place.clone()).await?;
-                Ok(Outcome::Served {
-                    number,
-                    place,
-                    answer: Box::new(answer),
-                })
-            });
-        }
-    }
-
-    /// Hands a word of the peer to the host, after those before it.
-    fn take_word(&mut self, word: Word) {
-        self.words.push_back(word);
-        self.take_next_word();
-    }
-
-    fn take_next_word(&mut self) {
-        if self.taking_word {
-            return;
-        }
-        let Some(word) = self.words.pop_front() else {
-            return;
-        };
-        self.taking_word = true;
-        self.with_peer(async move |host: Arc<H>, peer| {
-            let ask = match word {
-                Word::Receipts(receipts) => {
-                    host.receipts(&peer, receipts).await?;
-                    None
-                }
-                Word::Logs(entries, end) => {
-                    host.logs(&peer, entries, end).await?;
-                    None
-                }
-                Word::Health(health) => {
-                    host.health(&peer, health).await?;
-                    None
-                }
-                Word::Digest(digest) => {
-                    let scope = digest.scope;
-                    let differs = host.digest(&peer, digest).await?;
-                    differs.then_some((scope, Ref::ZERO))
-                }
-                Word::Statements(scope, references, last) => {
-                    let behind = references.last().copied().filter(|_| !last);
-                    host.statements(&peer, scope, references, last).await?;
-                    behind.map(|behind| (scope, behind))
-                }
-            };
-            Ok(Outcome::WordTaken(ask))
-        });
     }
 
     fn with_peer<F, Fut>(&mut self, work: F)
@@ -583,22 +479,15 @@ impl<H: Host> Driver<H> {
                 text,
             })) => {
                 tracing::warn!(peer = %self.name(), class, offset, error = %text, "session ended: an item of the peer is refused");
-                self.closing = true;
                 return self.session.refuse_item(class, offset, text);
             }
             Ok(Err(HostFault::Here(why))) => {
                 tracing::error!(peer = %self.name(), error = %why, "session ended: we cannot go on");
-                return self.close(
-                    GoodbyeCode::LocalFault,
-                    "对端节点暂时无法处理（磁盘或程序故障），稍后自动重连；请其运维人员查看其状态",
-                );
+                return self.give_up(&format!("本端无法继续：{why}"), BUSY_TEXT);
             }
             Err(panic) => {
                 tracing::error!(peer = %self.name(), error = %panic, "session ended: host panicked");
-                return self.close(
-                    GoodbyeCode::LocalFault,
-                    "对端节点程序异常，稍后自动重连；请其运维人员查看其日志",
-                );
+                return self.give_up("本端程序异常，会话结束；请查看本机日志", PANIC_TEXT);
             }
         };
         match outcome {
@@ -618,26 +507,26 @@ impl<H: Host> Driver<H> {
             }
             Outcome::Accept(place, acceptance) => {
                 self.place = Some(place);
+                self.judging = false;
                 self.session.accept(now, *acceptance);
             }
             Outcome::Begin(beginning) => {
                 self.session.begin(now, beginning.anew, beginning.skip);
+                self.begun = true;
+                (0..CLASSES as u8).for_each(|class| self.take_in(class));
+                self.take_next_word();
             }
             Outcome::Page { class, read, page } => {
                 self.session.handle_page(class, read, page);
             }
             Outcome::Taken { class, through } => {
-                self.classes[usize::from(class)].busy = false;
                 self.session.handle_taken(class, through);
-                self.take_in(class);
+                self.class_is_free(class);
             }
-            Outcome::WordTaken(ask) => {
-                self.taking_word = false;
-                if let Some((scope, after)) = ask {
-                    // what is asked already is answered; a difference that stands is seen again
-                    self.session.ask_statements(scope, after);
-                }
-                self.take_next_word();
+            Outcome::Forgotten { class } => self.class_is_free(class),
+            Outcome::WordTaken(next) => {
+                self.follow(next);
+                self.word_is_taken();
             }
             Outcome::ServedStatements(scope, references, last) => {
                 self.session.handle_statements(scope, references, last);
@@ -650,9 +539,7 @@ impl<H: Host> Driver<H> {
                 self.serving -= 1;
                 self.session.handle_want_page(number, place, *answer);
             }
-            Outcome::WantStored(Some(ask)) => self.session.want(ask.id, ask.want, ask.resume),
             Outcome::Acknowledged { class } => self.telling[usize::from(class)] = false,
-            Outcome::WantStored(None) | Outcome::Told => {}
         }
     }
 
@@ -690,122 +577,15 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// Before a stop: lets what is being stored come to its end and be acknowledged.
-    async fn settle(&mut self) {
-        let shutdown = self.shutdown.clone();
-        let storing = |driver: &Self| driver.classes.iter().any(|taking| taking.busy);
-        let settle = async {
-            while storing(self)
-                && let Some(done) = self.work.join_next().await
-            {
-                self.done(done);
-            }
-        };
-        // what is not stored by now is not acknowledged either, and comes again
-        let _ = within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, settle).await;
-    }
-
-    /// After the conversation: what was said is delivered, the connection closes, what is being stored is stored.
-    async fn finish(&mut self, incoming: Incoming, broken: Option<Closed>) -> SessionEnd {
-        let end = self.end(broken);
-        let shutdown = self.shutdown.clone();
-        // who has something to say to this session need not wait for its end
-        self.inbox.commands.close();
-        self.inbox.wants.close();
-        // whom we fence has left this connection long ago, as a rule; nobody waits for it
-        let fenced = !end.by_peer && end.code == Some(GoodbyeCode::Fenced);
-        if self.goodbye.is_some() && !fenced {
-            let farewell = self.farewell(incoming, end.by_peer);
-            let farewell = within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, farewell);
-            if let Some(Err(closed)) = farewell.await
-                && closed.code != CloseCode::Done
-            {
-                tracing::debug!(peer = %self.remote, error = %closed, "farewell cut short");
-            }
-        }
-        let code = match end.code {
-            Some(GoodbyeCode::Shutdown) => CloseCode::Stopping,
-            Some(GoodbyeCode::Fenced) => CloseCode::Superseded,
-            Some(GoodbyeCode::NotAdmitted | GoodbyeCode::Revoked) => CloseCode::Unauthorised,
-            Some(GoodbyeCode::LocalFault) => CloseCode::Internal,
-            Some(_) => CloseCode::Violation,
-            None => CloseCode::Lost,
-        };
-        self.control.close(code, &end.text);
-        let rest = async { while self.work.join_next().await.is_some() {} };
-        if within(&shutdown, DRAIN_TIME_MAX, STOP_TIME_MAX, rest)
-            .await
-            .is_none()
-        {
-            tracing::warn!(peer = %self.remote, "host is still busy with a session that is over");
-        }
-        // a transaction under way is left to end by itself, never cut off
-        self.work.detach_all();
-        self.place = None;
-        end
-    }
-
-    fn end(&self, broken: Option<Closed>) -> SessionEnd {
-        let party = self.peer.as_ref().map(|(party, _)| *party);
-        let (by_peer, code, text) = match (&self.goodbye, broken) {
-            (Some((goodbye, by_peer)), _) => (*by_peer, Some(goodbye.code), goodbye.text.clone()),
-            // the word itself was lost, the connection's reason was not
-            (None, Some(closed)) => {
-                let code = match closed.code {
-                    CloseCode::Stopping => Some(GoodbyeCode::Shutdown),
-                    CloseCode::Superseded => Some(GoodbyeCode::Fenced),
-                    CloseCode::Unauthorised => Some(GoodbyeCode::NotAdmitted),
-                    CloseCode::Violation => Some(GoodbyeCode::Misbehaved),
-                    _ => None,
-                };
-                (closed.by_peer, code, closed.reason)
-            }
-            (None, None) => (false, None, String::new()),
-        };
-        SessionEnd {
-            party,
-            by_peer,
-            code,
-            text,
-            stood: self.established_at.map_or(Duration::ZERO, |since| {
-                self.clock.since_start().saturating_sub(since)
-            }),
-        }
-    }
-
-    /// Delivers our last word, or takes the peer's as its last, so that both sides close knowing that it arrived.
-    async fn farewell(&mut self, mut incoming: Incoming, by_peer: bool) -> Result<(), Closed> {
-        if by_peer && !self.established {
-            // who never let us in waits for nothing but our leaving
-            return Ok(());
-        }
-        // nothing but our goodbye and what was said before it matters now; a peer that said goodbye hears nothing more
-        let (first, rest) = self.unsent.split_at_mut(1);
-        rest.fill(None);
-        if by_peer {
-            first[0] = None;
-        }
-        while self.unsent[0].is_some() {
-            room(self.outgoing.as_ref(), [true, false, false, false]).await;
-            self.send();
-        }
-        if let Some(outgoing) = self.outgoing.take() {
-            outgoing.finish();
-        }
-        if self.peer.is_some() {
-            while incoming.receive().await?.is_some() {}
-            self.control.conclude().await
-        } else {
-            // nobody whose streams we would read: give it a moment to take our word
-            let _ = timeout(Duration::from_secs(2), self.control.closed()).await;
-            Ok(())
-        }
-    }
-
     /// Ends the conversation from our side.
     fn close(&mut self, code: GoodbyeCode, text: impl Into<String>) {
-        self.closing = true;
         self.session.close(code, text);
+    }
+
+    /// Ends it because we cannot go on: why, for our people, and what the peer is told.
+    fn give_up(&mut self, why: &str, told: &str) {
+        self.own_fault.get_or_insert_with(|| why.to_owned());
+        self.close(GoodbyeCode::LocalFault, told);
     }
 
     fn name(&self) -> String {
@@ -830,6 +610,12 @@ async fn room(outgoing: Option<&Outgoing>, wanted: [bool; PRIORITIES]) {
         else => std::future::pending().await,
     }
 }
+
+/// What a peer is told when we cannot go on: it stands in the peer's logs, so we are the other side in it.
+const BUSY_TEXT: &str =
+    "对端节点暂时无法处理（磁盘或程序故障），稍后自动重连；请其运维人员查看其状态";
+/// The same when our program is at fault.
+const PANIC_TEXT: &str = "对端节点程序异常，稍后自动重连；请其运维人员查看其日志";
 
 fn millis(clock: &Clock) -> Millis {
     clock.since_start().as_millis() as u64

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use protocol::limits::EXCHANGE_BYTES_MAX;
 use quinn::VarInt;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,6 @@ use super::carrier::CloseCode;
 use super::endpoint::proof;
 use super::places::Probation;
 
-/// Bytes of one frame.
-pub const EXCHANGE_BYTES_MAX: usize = 64 << 10;
 /// Within this the whole exchange must be done.
 pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(20);
 /// At the end, the other side has this long to take what was said last.
@@ -31,6 +30,11 @@ pub enum ExchangeError {
         "对端发来 {0} 字节的报文，超过上限 {EXCHANGE_BYTES_MAX} 字节；对端不是本系统节点或版本有误"
     )]
     TooLong(usize),
+    /// We have more to say than a frame may hold; nothing was sent.
+    #[error(
+        "本端要发送的报文有 {0} 字节，超过上限 {EXCHANGE_BYTES_MAX} 字节，未发送；请本端运维人员核对"
+    )]
+    NotSent(usize),
     /// The other side was silent for too long.
     #[error("对端没有在 {} 秒内完成应答", EXCHANGE_TIME_MAX.as_secs())]
     Silent,
@@ -135,7 +139,7 @@ impl Exchange {
     /// Sends one frame. More than [`EXCHANGE_BYTES_MAX`] bytes are the caller's mistake and are not sent.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
         if bytes.len() > EXCHANGE_BYTES_MAX {
-            return Err(ExchangeError::TooLong(bytes.len()));
+            return Err(ExchangeError::NotSent(bytes.len()));
         }
         let mut frame = Vec::with_capacity(4 + bytes.len());
         frame.extend_from_slice(&(bytes.len() as u32).to_be_bytes());

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use protocol::frame::{
-    Cursor, Digest, GoodbyeCode, Health, Hello, Interest, Item, LogEntry, LogsEnd, PageCode, Resume,
-    Scope, Want,
+    Cursor, Digest, GoodbyeCode, Health, Hello, Interest, Item, LogEntry, LogsEnd, PageCode,
+    Resume, Scope, Want,
 };
 use protocol::hash::Ref;
 use protocol::name::SeatId;
@@ -70,12 +70,11 @@ pub struct FeedRequest {
     pub upto: Option<u64>,
     /// About so many bytes.
     pub bytes_max: u64,
-    /// What the peer stated that it takes. It comes with each request, because a read may well begin before
-    /// [`Host::established`] has ended.
+    /// What the peer stated that it takes. It comes with each request, because it may change while the session stands.
     pub interest: Arc<Interest>,
 }
 
-/// Why the host ends a session.
+/// Why the host ends a session. What a text says the peer's people read, but for [`HostFault::Here`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostFault {
     /// The peer is at fault; it is told.
@@ -86,7 +85,7 @@ pub enum HostFault {
         /// What it did, for people.
         text: String,
     },
-    /// One item of the peer's feed is refused for its bytes; the peer is told which and skips it.
+    /// One item of the peer's feed is refused for its bytes; the peer is told which, skips it and comes again.
     #[error("{text}")]
     Item {
         /// Class.
@@ -96,13 +95,15 @@ pub enum HostFault {
         /// What is wrong, for people.
         text: String,
     },
-    /// We are at fault (the store does not answer, the disk is full); the peer may come back later.
+    /// We are at fault (the store does not answer, the disk is full); the peer may come back later. Why, our own people read.
     #[error("{0}")]
     Here(String),
 }
 
-/// Answers a session's questions. Futures are run beside each other, so they must not rely on being polled in turn; calls
-/// of [`Host::take_in`] for one class are made one after the other, in order.
+/// Answers a session's questions. Futures are run beside each other, so they must not rely on being polled in turn. But what
+/// the peer gives and asks is handed over only after [`Host::established`] has ended; calls of [`Host::take_in`] for one class
+/// are made one after the other, in order, and so are those for the peer's words: [`Host::receipts`], [`Host::logs`],
+/// [`Host::health`], [`Host::digest`], [`Host::statements`], [`Host::want_page`].
 pub trait Host: Send + Sync + 'static {
     /// What the host knows about an authenticated peer.
     type Peer: Clone + Send + Sync + 'static;
@@ -125,6 +126,7 @@ pub trait Host: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Acceptance, HostFault>> + Send;
 
     /// Both sides have accepted; the peer resumes from here and wants this. The handle speaks to the session until it ends.
+    /// Our feed is read from when this returns.
     fn established(
         &self,
         peer: &Self::Peer,
@@ -132,7 +134,8 @@ pub trait Host: Send + Sync + 'static {
         handle: Handle,
     ) -> impl Future<Output = Result<Beginning, HostFault>> + Send;
 
-    /// The peer has begun its feed of a class anew: what is stored of its cursor is forgotten.
+    /// The peer has begun its feed of a class anew, since our cursor is not one of it: what is stored of that cursor is
+    /// forgotten. Called before the first group of that feed is given to [`Host::take_in`].
     fn feed_anew(
         &self,
         _peer: &Self::Peer,
@@ -141,7 +144,8 @@ pub trait Host: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// The peer has refused an item of our feed for its bytes; the session ends.
+    /// The peer has refused an item of our feed for its bytes; the session ends. It is noted durably when this returns: the
+    /// next session begins after that and names it in [`Beginning::skip`].
     fn refused(
         &self,
         peer: &Self::Peer,
@@ -181,7 +185,8 @@ pub trait Host: Send + Sync + 'static {
         receipts: Vec<Vec<u8>>,
     ) -> impl Future<Output = Result<(), HostFault>> + Send;
 
-    /// The peer's word on the state of logs.
+    /// The peer's word on the state of logs: after the greeting the complete list, in one or several calls of which the last
+    /// says that it is complete; later news of one log or several.
     fn logs(
         &self,
         peer: &Self::Peer,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::frame::{Digest, GoodbyeCode, Health, LogEntry, Want};
+use protocol::frame::{Digest, GoodbyeCode, Health, Interest, LogEntry, Want};
 use protocol::name::SeatId;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::carrier::{CarrierStats, Control};
@@ -33,10 +33,16 @@ struct Line {
 #[derive(Debug)]
 pub(super) enum Command {
     Receipts(Vec<Vec<u8>>),
-    Logs(Vec<LogEntry>),
-    Health(Vec<Health>),
+    /// The answer: whether they wait to be said now.
+    Logs(Vec<LogEntry>, oneshot::Sender<bool>),
+    /// The same.
+    Health(Vec<Health>, oneshot::Sender<bool>),
     Digest(Digest),
-    Close { code: GoodbyeCode, text: String },
+    Interest(Interest),
+    Close {
+        code: GoodbyeCode,
+        text: String,
+    },
 }
 
 /// A want to be opened, or its next page.
@@ -74,6 +80,15 @@ impl Inbox {
     }
 }
 
+impl Inbox {
+    /// The session is over: whoever waits for an answer is told so.
+    pub(super) fn close(&mut self) {
+        self.commands.close();
+        self.wants.close();
+        while self.commands.try_recv().is_ok() {}
+    }
+}
+
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.handle.0.ended.send_replace(true);
@@ -95,14 +110,30 @@ impl Handle {
         let _ = self.0.commands.send(Command::Receipts(receipts)).await;
     }
 
-    /// Sends news of one log: all its tips.
-    pub async fn logs(&self, tips: Vec<LogEntry>) {
-        let _ = self.0.commands.send(Command::Logs(tips)).await;
+    /// Sends news of one log: all its tips, in place of news of it that wait. `false`: too much waits to be said, or the
+    /// session is over. Say it again later; the complete list that every session begins with says it, too.
+    #[must_use = "what was not taken must be said again later"]
+    pub async fn logs(&self, tips: Vec<LogEntry>) -> bool {
+        self.say(|taken| Command::Logs(tips, taken)).await
     }
 
-    /// Sends how seats are. The newest word about a seat takes the place of an older one that waits.
-    pub async fn health(&self, health: Vec<Health>) {
-        let _ = self.0.commands.send(Command::Health(health)).await;
+    /// Sends how seats are. The newest word about a seat takes the place of an older one that waits. `false`: not all of it
+    /// was taken, since words about too many seats wait, or the session is over. Say it again later.
+    #[must_use = "what was not taken must be said again later"]
+    pub async fn health(&self, health: Vec<Health>) -> bool {
+        self.say(|taken| Command::Health(health, taken)).await
+    }
+
+    async fn say(&self, command: impl FnOnce(oneshot::Sender<bool>) -> Command) -> bool {
+        let (answer, taken) = oneshot::channel();
+        let sent = self.0.commands.send(command(answer)).await.is_ok();
+        sent && taken.await.unwrap_or(false)
+    }
+
+    /// We want something else from the peer's feed from now on: the version is greater than that of the interest before.
+    /// From which step on it holds the peer says, with each group.
+    pub async fn interest(&self, interest: Interest) {
+        let _ = self.0.commands.send(Command::Interest(interest)).await;
     }
 
     /// Sends what we hold of statements.
@@ -110,7 +141,8 @@ impl Handle {
         let _ = self.0.commands.send(Command::Digest(digest)).await;
     }
 
-    /// Opens a want; waits while too many are open. `false`: the session is over, keep the want for the next.
+    /// Opens a want; waits while too many are open, so not from within a call of the host. `false`: the session is over, keep
+    /// the want for the next.
     pub async fn want(&self, ask: Ask) -> bool {
         self.0.wants.send(ask).await.is_ok()
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Weak;
 
-use protocol::codec;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -83,14 +82,15 @@ async fn read(
             }
             Err(_) => return violation(&shared, "对端中途放弃了数据流"),
         }
-        let Ok(body) = codec::length(header, FRAME_BYTES_MAX) else {
-            let reason = format!("对端报文的声明长度超过上限 {FRAME_BYTES_MAX} 字节");
+        let Ok(body) = codec::length(header, limits::FRAME_BYTES_MAX) else {
+            let most = limits::FRAME_BYTES_MAX;
+            let reason = format!("对端报文的声明长度超过上限 {most} 字节");
             return violation(&shared, &reason);
         };
         let len = header.len() + body;
         // before it is known who speaks, only what introductions need; the peer's first large frame waits for our
         // trust, which may lag behind its own
-        if len > UNTRUSTED_FRAME_BYTES_MAX && !trusted(&shared).await {
+        if body > limits::GREETING_FRAME_BYTES_MAX && !trusted(&shared).await {
             return;
         }
         // memory grows as bytes arrive: a length alone costs nothing
