@@ -213,6 +213,21 @@ fn bodies_laid_out_by_hand() {
             None,
         ),
     ] {
+        // what is stored was verified, and is read by its outline alone: that refuses all but what only hashes tell
+        let hashes_tell = [
+            "another member's proof",
+            "a hash less",
+            "a hash more",
+            "another hash",
+            "openings changed about",
+            "an opening of another group",
+        ];
+        let outlined = slice::opened(header.header(), &bytes).is_ok();
+        assert_eq!(
+            outlined,
+            indexes.is_some() || hashes_tell.contains(&what),
+            "{what}"
+        );
         let result = verified(&header, &bytes);
         match (result, indexes) {
             (Ok(slice), Some(indexes)) => {
