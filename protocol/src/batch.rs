@@ -92,7 +92,7 @@ impl Header {
 
     /// Bytes of the header.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256 + 48 * self.groups.len());
+        let mut out = Vec::with_capacity(512);
         out.put(&self.seat.0);
         out.put_u8(self.lane as u8);
         out.put_u32(self.counter);
@@ -251,14 +251,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A draft from sections, ascending by number, head (0) first.
+    /// A draft from sections, ascending by number, head (0) first; others make a draft that cannot be sealed.
     pub fn new(sections: &[(u8, Vec<u8>)]) -> Self {
-        debug_assert!(
-            sections.first().is_some_and(|s| s.0 == HEAD)
-                && sections.is_sorted_by(|a, b| a.0 < b.0)
-        );
-        let mut bytes =
-            Vec::with_capacity(sections.iter().map(|s| s.1.len() + 5).sum::<usize>() + 1);
+        let mut bytes = Vec::with_capacity(512);
         bytes.put_u8(sections.len() as u8);
         for (number, section) in sections {
             bytes.put_u8(*number);

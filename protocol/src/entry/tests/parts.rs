@@ -302,3 +302,10 @@ fn provenance_is_stated_within_its_bounds() {
         "an empty name is none: leave it out"
     );
 }
+
+/// Nobody reads such a section: whoever lays it out finds out at once.
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "ascend"))]
+fn fields_are_laid_out_once_each() {
+    put_fields(&[(7, Value::Null), (7, Value::Empty)], &mut Vec::new());
+}
