@@ -21,6 +21,7 @@ use store::{AuditRow, CursorRow, IntakeGroup, PeerRow};
 use crate::error::StepError;
 use crate::node::Node;
 
+mod again;
 mod check;
 mod moves;
 mod place;
@@ -87,7 +88,27 @@ pub enum Arrival {
     /// As the answer to a want: accepted from any peer, since it verifies by itself (D23).
     Want,
     /// From our own store, where an earlier release kept it unread.
-    Kept,
+    Kept {
+        /// Class of the feed in which it came.
+        class: u8,
+        /// Whether it is a peer's own word still, as in its feed.
+        pushed: bool,
+    },
+}
+
+impl Arrival {
+    /// Whether it is pushed: then it has to lie within the jurisdiction of who pushes it (D23).
+    const fn is_pushed(self) -> bool {
+        matches!(self, Self::Feed { .. } | Self::Kept { pushed: true, .. })
+    }
+
+    /// Class of the feed in which it came, if it came in one.
+    const fn class(self) -> Option<u8> {
+        match self {
+            Self::Feed { class, .. } | Self::Kept { class, .. } => Some(class),
+            Self::Want => None,
+        }
+    }
 }
 
 /// An item and where it stood: class and offset of a feed, if it came in one.
@@ -150,7 +171,7 @@ impl Node {
                 interest_version: interest,
                 token: through.token.0,
             }),
-            Arrival::Want | Arrival::Kept => None,
+            Arrival::Want | Arrival::Kept { .. } => None,
         };
         let mut cursors = Vec::new();
         if let Some(cursor) = cursor {
@@ -177,10 +198,7 @@ impl Node {
         let mut slices = Vec::new();
         for (offset, item) in items {
             let place = Place {
-                at: match arrival {
-                    Arrival::Feed { class, .. } => Some((class, offset)),
-                    Arrival::Want | Arrival::Kept => None,
-                },
+                at: arrival.class().map(|class| (class, offset)),
             };
             match item {
                 Item::Envelope(bytes) => {

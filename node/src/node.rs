@@ -178,13 +178,29 @@ impl Node {
                     parts.store.envelope_read(row.reference, read).await?;
                 }
                 Ok(_) => {}
-                Err(_) => waiting.push(envelope),
+                Err(_) => waiting.push((row, envelope)),
             }
         }
-        // what was read late may come before what it stands on
-        while !waiting.is_empty() {
+        // what is read late may come before what it stands on
+        loop {
             let before = waiting.len();
-            waiting.retain(|envelope| directory.admit(envelope).is_err());
+            let mut still = Vec::new();
+            for (row, envelope) in waiting {
+                match directory.admit(&envelope) {
+                    Ok(admitted) if !row.read => {
+                        let read = store::EnvelopeRow {
+                            reference: admitted.reference,
+                            read: true,
+                            bytes: admitted.envelope.to_bytes(),
+                            ..row.clone()
+                        };
+                        parts.store.envelope_read(row.reference, read).await?;
+                    }
+                    Ok(_) => {}
+                    Err(_) => still.push((row, envelope)),
+                }
+            }
+            waiting = still;
             if waiting.len() == before {
                 break;
             }

@@ -151,6 +151,19 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             Ok::<_, StepError>(Step::Idle)
         }
     });
+    let (node, at) = (host.node().clone(), clock.clone());
+    let done = Arc::new(AtomicBool::new(false));
+    workers.step("unread", Bell::new(), AT_LEAST, move || {
+        let (node, now, done) = (node.clone(), at.now_us(), done.clone());
+        async move {
+            // once in a process's life: no other release comes while it runs
+            if !done.load(Ordering::Relaxed) {
+                node.read_again(now).await?;
+                done.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, StepError>(Step::Idle)
+        }
+    });
     let (host_, bell) = (host.clone(), host.node().wanting().clone());
     workers.step("wants", bell, AT_LEAST, move || {
         let host = host_.clone();

@@ -2,7 +2,6 @@
 
 use node::Node;
 use node::query::dossier::{DossierPage, ReceiptState, SectionState, Statement as Known, View};
-use protocol::entry::position_text;
 use protocol::hash::Hash;
 use protocol::name::Lane;
 use protocol::opening::Closed;
@@ -191,11 +190,22 @@ fn sealed_us(statement: &Known) -> i64 {
 }
 
 fn row_of(statement: &Known) -> String {
-    let position = &statement.head.source_position;
-    match position_text(position) {
-        Some("") => "未记录".to_owned(),
-        Some(words) => words.to_owned(),
-        None => position.iter().map(|b| format!("{b:02x}")).collect(),
+    let provenance = &statement.provenance;
+    match (provenance.position_text(), &provenance.position) {
+        (Some(words), _) if !words.is_empty() => words.to_owned(),
+        (_, Some(bytes)) if !bytes.is_empty() => {
+            bytes.iter().map(|b| format!("{b:02x}")).collect()
+        }
+        _ => "未记录".to_owned(),
+    }
+}
+
+fn author_of(statement: &Known) -> String {
+    let provenance = &statement.provenance;
+    match (&provenance.real_name, &provenance.account) {
+        (Some(name), Some(account)) => format!("{name}（{account}）"),
+        (Some(only), None) | (None, Some(only)) => only.clone(),
+        (None, None) => String::new(),
     }
 }
 
@@ -243,7 +253,6 @@ fn statement(node: &Node, at: usize, known: &Known, shown: bool, now: i64) -> St
         Lane::Cases => "事项日志",
         Lane::Records => "记录日志",
     };
-    let author = known.head.author.as_ref();
     Statement {
         id: chain(at),
         shown,
@@ -252,9 +261,7 @@ fn statement(node: &Node, at: usize, known: &Known, shown: bool, now: i64) -> St
         jurisdiction: region(node, &known.origin.jurisdiction),
         seat: known.origin.seat.to_string(),
         row: row_of(known),
-        author: author
-            .map(|a| format!("{}（{}，{}）", a.name, a.account, a.department))
-            .unwrap_or_default(),
+        author: author_of(known),
         key: known.head.key.to_string(),
         event_date: known
             .head

@@ -170,7 +170,12 @@ fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
             }
             words.join(",")
         }
-        Why::Stopped { reason } => reason.clone(),
+        Why::Stopped { reason } | Why::Waiting { reason } => reason.clone(),
+        Why::Unwell {
+            reason,
+            relayed: false,
+        } => reason.clone(),
+        Why::Unwell { reason, .. } => format!("{reason}（由其所属节点转报）"),
         Why::Relayed if tree.top.own => "经区县节点转报".to_owned(),
         Why::Relayed => "经市级转来".to_owned(),
     }

@@ -214,7 +214,7 @@ impl Node {
         if self.is_stopped(&LogKey::of(&log)) || work.stops(&LogKey::of(&log)) {
             return Ok(None);
         }
-        if matches!(arrival, Arrival::Feed { .. }) {
+        if arrival.is_pushed() {
             within_jurisdiction(&work.directory, peer, header.identity().identity())?;
         }
         let body = slice::unpack(&packed).map_err(|m| place.refused(m))?;
@@ -330,7 +330,7 @@ impl Node {
         arrival: Arrival,
         front: &HeaderPlace,
     ) -> Result<(), TakeInFault> {
-        let pushed = matches!(arrival, Arrival::Feed { .. });
+        let pushed = arrival.is_pushed();
         if pushed && peer.identity.kind == SeatKind::Department && !peer.seats.contains(&front.seat)
         {
             return Err(TakeInFault::Jurisdiction {
