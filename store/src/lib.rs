@@ -31,6 +31,7 @@ mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod unsettled;
+pub mod verify;
 mod want;
 mod writer;
 mod writing;

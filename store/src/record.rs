@@ -13,7 +13,7 @@ const ROWS_MAX: usize = 32_768;
 /// Rows of a page, whatever is asked for.
 const PAGE_MAX: usize = 16_384;
 
-const COLUMNS: &str = "r.id, r.subject, r.latest_version, r.body";
+pub(crate) const COLUMNS: &str = "r.id, r.subject, r.latest_version, r.body";
 
 impl Store {
     /// The stored rows of these records, in one statement; unknown ones are left out.
@@ -205,7 +205,7 @@ pub(crate) async fn rewrite(
     Ok(())
 }
 
-fn read(row: &Row) -> Result<RecordRow, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<RecordRow, StoreError> {
     const WHAT: &str = "record";
     let body = row.blob(3)?;
     let head = Head::of(&body)?;

@@ -10,6 +10,9 @@ use crate::{RecordId, RefusalFilter, RefusalRow, Store, StoreError};
 /// Rows of a page, whatever is asked for.
 const PAGE_MAX: usize = 1_000;
 
+pub(crate) const COLUMNS: &str =
+    "id, origin, record_type, key_text, reasons, fields, message, at_us, is_open";
+
 impl Store {
     /// Refusals, newest first; `after` is (instant, identity) of the last row of the page before.
     pub async fn refusals(
@@ -29,8 +32,7 @@ impl Store {
         }
         args.extend(args![limit.clamp(1, PAGE_MAX)]);
         let sql = format!(
-            "SELECT id, origin, record_type, key_text, reasons, fields, message, at_us, is_open FROM refusal \
-             WHERE {} ORDER BY at_us DESC, id DESC LIMIT ${}",
+            "SELECT {COLUMNS} FROM refusal WHERE {} ORDER BY at_us DESC, id DESC LIMIT ${}",
             conditions.join(" AND "),
             args.len()
         );
@@ -73,13 +75,8 @@ impl Store {
 
     /// The refusal of a record, open or closed.
     pub async fn refusal(&self, id: RecordId) -> Result<Option<RefusalRow>, StoreError> {
-        let rows = self
-            .rows(
-                "SELECT id, origin, record_type, key_text, reasons, fields, message, at_us, is_open FROM refusal \
-                 WHERE id = $1",
-                args![id],
-            )
-            .await?;
+        let sql = format!("SELECT {COLUMNS} FROM refusal WHERE id = $1");
+        let rows = self.rows(own(sql), args![id]).await?;
         rows.first().map(read).transpose()
     }
 }
@@ -99,7 +96,7 @@ fn conditions(filter: &RefusalFilter) -> (Vec<String>, Vec<Arg>) {
     (conditions, args)
 }
 
-fn read(row: &Row) -> Result<RefusalRow, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<RefusalRow, StoreError> {
     Ok(RefusalRow {
         id: row.fixed(0, "refusal")?,
         origin: row.seat(1)?,

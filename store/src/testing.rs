@@ -58,6 +58,27 @@ pub async fn set_full(store: &Store, full: bool) {
     store.writer.set_full(full).await.expect("a bound is set");
 }
 
+/// Edits the database file of a SQLite store that is closed, past its program: whoever may write to the folder can do this.
+/// Returns how many rows were touched.
+///
+/// # Panics
+/// If there is none, or a statement fails.
+pub async fn edit(folder: &Path, statements: &[&str]) -> u64 {
+    use sqlx::{Connection as _, Executor as _};
+    let url = format!("sqlite://{}", folder.join("store.db").display());
+    let mut other = sqlx::SqliteConnection::connect(&url)
+        .await
+        .expect("a closed store can be opened by anybody");
+    let mut touched = 0;
+    for statement in statements {
+        let sql = sqlx::AssertSqlSafe((*statement).to_owned());
+        let done = other.execute(sql).await.expect("a statement of the test's");
+        touched += done.rows_affected();
+    }
+    other.close().await.expect("closes");
+    touched
+}
+
 /// A file system of a few MiB, unmounted when dropped.
 #[derive(Debug)]
 pub struct SmallDisk {

@@ -12,7 +12,7 @@ pub const PAGE_MAX: usize = 200;
 /// Origins that one question names at most.
 pub const ORIGINS_MAX: usize = 1_000;
 
-const COLUMNS: &str = "u.subject, u.origin, u.reasons, u.detail, u.tax_no, u.registry";
+pub(crate) const COLUMNS: &str = "u.subject, u.origin, u.reasons, u.detail, u.tax_no, u.registry";
 /// Where [`COLUMNS`] begin behind those of an entity.
 const BEHIND_ENTITY: usize = 14;
 
@@ -160,7 +160,7 @@ fn condition(filter: &UnsettledFilter) -> Result<(String, Vec<Arg>), StoreError>
     Ok((conditions.join(" AND "), args))
 }
 
-fn read(row: &Row, at: usize) -> Result<UnsettledRow, StoreError> {
+pub(crate) fn read(row: &Row, at: usize) -> Result<UnsettledRow, StoreError> {
     Ok(UnsettledRow {
         subject: row.uint(at)?,
         origin: row.seat(at + 1)?,
