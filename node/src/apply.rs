@@ -305,11 +305,13 @@ impl Node {
             .filter(|(n, why)| *n != HEAD && *why != Closed::Erased)
             .map(|(n, _)| n)
             .collect();
+        let erased = erased_sections(opening);
         let mut judgement = self.judge().judge(
             head,
             AtHand {
                 open: &sections,
                 closed: &closed,
+                erased: &erased,
                 entitled: ground.entitled,
             },
         );
@@ -673,4 +675,10 @@ fn may_state(origin: &Identity, record_type: &str) -> bool {
             (by == StatedBy::Seats || record_type == builtin::REFUSAL) && origin.lists(record_type)
         }
     }
+}
+
+/// Numbers of the sections that an erasure has ended: every copy that is stored is settled with the erasures.
+pub(crate) fn erased_sections(opening: &Opening<'_>) -> Vec<u8> {
+    let erased = opening.closed().filter(|(_, why)| *why == Closed::Erased);
+    erased.map(|(number, _)| number).collect()
 }

@@ -18,7 +18,7 @@ use supervision::identifier::uscc::Uscc;
 use supervision::judge::{AtHand, Judgement, SearchFacts};
 use supervision::standard::Audience;
 
-use crate::apply::{flag, record_kind};
+use crate::apply::{erased_sections, flag, record_kind};
 use crate::error::StepError;
 use crate::node::Node;
 
@@ -230,9 +230,11 @@ impl Node {
             .filter(|(n, _)| *n != PLATFORM)
             .collect();
         // it was accepted when it was applied, with what was closed then
+        let erased = erased_sections(&opening);
         let at_hand = AtHand {
             open: &sections,
             closed: &[],
+            erased: &erased,
             entitled: Audience::Public,
         };
         let mut judgement = self.judge().judge(&head, at_hand);

@@ -10,19 +10,21 @@ use std::collections::HashMap;
 
 use protocol::batch::LogState;
 use protocol::bytes::Malformed;
+use protocol::directory::Directory;
 use protocol::envelope::Envelope;
 use protocol::frame::{Cursor, Item};
 use protocol::hash::Ref;
 use protocol::name::{Incarnation, LogName, Position, SeatId};
 use protocol::slice::Parts;
 use protocol::statement::Identity;
-use store::{AuditRow, CursorRow, IntakeGroup, PeerRow};
+use store::{CursorRow, DecisionRow, IntakeGroup};
 
 use crate::error::StepError;
 use crate::node::Node;
 
 mod again;
 mod check;
+mod erase;
 mod moves;
 mod place;
 mod wait;
@@ -228,6 +230,7 @@ impl Node {
             self.release_statements(&mut work).await?;
         }
         self.place(slices, &mut work, now_us).await?;
+        self.rewrite_erased(&work).await?;
         let head = self.commit(work, now_us).await?;
         drop(turn);
         Ok(head)
@@ -250,28 +253,34 @@ impl Node {
     /// Stores directory statements of our own making (an admission, our opening), or those that a hello has shown, and puts
     /// them on the feed.
     pub async fn publish(&self, envelopes: &[Envelope], now_us: i64) -> Result<(), TakeInFault> {
-        self.publish_with(envelopes, None, now_us).await
+        let turn = self.intake_turn().await;
+        let done = self.publish_with(envelopes, None, now_us).await;
+        drop(turn);
+        done
     }
 
-    /// Publishes what was decided about a peer; its row and the act go with the statements, in one transaction.
-    pub(crate) async fn publish_decision(
+    /// Decides about a seat over the directory as it stands, in the turn of intake, so that nothing changes between what was
+    /// looked at and what is stored; then publishes what was decided, with rows and act in one transaction.
+    pub(crate) async fn publish_decided<E: From<TakeInFault>>(
         &self,
-        envelopes: &[Envelope],
-        peer: PeerRow,
-        act: AuditRow,
+        decide: impl FnOnce(&Directory) -> Result<(Vec<Envelope>, DecisionRow), E>,
         now_us: i64,
-    ) -> Result<(), TakeInFault> {
-        let decision = Some((peer, act));
-        self.publish_with(envelopes, decision, now_us).await
+    ) -> Result<(), E> {
+        let turn = self.intake_turn().await;
+        let decided = decide(&self.directory());
+        let (envelopes, decision) = decided?;
+        let done = self.publish_with(&envelopes, Some(decision), now_us).await;
+        drop(turn);
+        Ok(done?)
     }
 
+    /// In the turn of intake.
     async fn publish_with(
         &self,
         envelopes: &[Envelope],
-        decision: Option<(PeerRow, AuditRow)>,
+        decision: Option<DecisionRow>,
         now_us: i64,
     ) -> Result<(), TakeInFault> {
-        let _turn = self.intake_turn().await;
         let mut work = Work::new(
             self.directory().clone(),
             SeatId::default(),
@@ -285,6 +294,7 @@ impl Node {
             self.check_statement(None, place, envelope.to_bytes(), now_us, &mut work)?;
         }
         self.release_statements(&mut work).await?;
+        self.rewrite_erased(&work).await?;
         self.commit(work, now_us).await?;
         Ok(())
     }
@@ -318,6 +328,7 @@ impl Node {
         let done = self.store().intake(group).await.map_err(StepError::Store)?;
         if !statements.is_empty() {
             *self.directory_mut() = directory;
+            self.parting().ring();
         }
         for row in stopped {
             self.note_stopped(row);

@@ -168,7 +168,8 @@ async fn put_refusals(
     tx.bulk(&REFUSAL, rows).await
 }
 
-async fn put_dirty(tx: &mut Tx, mut subjects: Vec<u64>) -> Result<(), StoreError> {
+/// Subjects that fold has to look at again.
+pub(crate) async fn put_dirty(tx: &mut Tx, mut subjects: Vec<u64>) -> Result<(), StoreError> {
     if subjects.is_empty() {
         return Ok(());
     }

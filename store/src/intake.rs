@@ -8,10 +8,11 @@ use protocol::limits;
 use protocol::name::SeatId;
 
 use crate::admission::put_decision;
+use crate::apply::put_dirty;
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
     BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, IntakeDone, IntakeGroup,
-    LogAdvance, LogRow, Store, StoreError, WantRow, held,
+    LogAdvance, LogRow, RewrittenRow, Store, StoreError, WantRow, held,
 };
 
 /// Kinds of feed items as stored.
@@ -158,6 +159,25 @@ impl Store {
             head,
             over_quota,
         })
+    }
+
+    /// Blocks whose bodies are to be kept otherwise, since an erasure ends what was open in them; fold looks at `subjects`
+    /// again. In one transaction, and as often as one likes.
+    pub async fn rewrite(
+        &self,
+        blocks: Vec<RewrittenRow>,
+        subjects: Vec<u64>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for block in blocks {
+            tx.exec(
+                "UPDATE feed SET body = $2, size = $3 WHERE feed_offset = $1",
+                args![block.offset, block.body.clone(), block.body.len()],
+            )
+            .await?;
+        }
+        put_dirty(&mut tx, subjects).await?;
+        tx.commit().await
     }
 
     /// A statement that was kept unread has been read and verified by this release: `row` is how it stands from now on.

@@ -82,6 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     AtHand {
                         open: &sections,
                         closed: &[],
+                        erased: &[],
                         entitled: Audience::SourceAndCity,
                     },
                 );

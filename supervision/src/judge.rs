@@ -36,6 +36,8 @@ pub struct AtHand<'a> {
     pub open: &'a [(u8, &'a [u8])],
     /// Numbers of the sections that are closed, and not by an erasure.
     pub closed: &'a [u8],
+    /// Numbers of the sections that an erasure has ended: what they would have to say is not asked for any more (D65).
+    pub erased: &'a [u8],
     /// Widest audience whose sections this holder is entitled to.
     pub entitled: Audience,
 }
@@ -138,7 +140,12 @@ impl Judge {
                 return judgement;
             }
         };
-        let findings = standard.check(head, &fields);
+        let mut findings = standard.check(head, &fields);
+        // nor can what concerns the record as a whole be told of what is left
+        findings.retain(|finding| match standard.field(finding.field) {
+            Some(field) => !at_hand.erased.contains(&field.section),
+            None => at_hand.erased.is_empty(),
+        });
         if findings.iter().any(|f| f.severity == Severity::Refuse) {
             judgement.verdict = Verdict::Refused(findings);
             return judgement;

@@ -21,7 +21,7 @@ use supervision::standard::Audience;
 use super::QueryError;
 use super::refusal::Refusal;
 use crate::Tier;
-use crate::apply::{flag, record_kind};
+use crate::apply::{erased_sections, flag, record_kind};
 use crate::command::account::Role;
 use crate::command::actor::Action;
 use crate::fold::Block;
@@ -351,9 +351,11 @@ impl Node {
             .open_fields()
             .filter(|(n, _)| *n != PLATFORM)
             .collect();
+        let erased = erased_sections(&opening);
         let at_hand = AtHand {
             open: &open,
             closed: &[],
+            erased: &erased,
             entitled: Audience::Public,
         };
         let judgement = self.judge().judge(&head, at_hand);

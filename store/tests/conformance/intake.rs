@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use store::{BlockRow, EnvelopeRow, IntakeGroup, ItemKind, Store, StoreError, WantRow};
+use store::{
+    BlockRow, EnvelopeRow, IntakeGroup, ItemKind, RewrittenRow, Store, StoreError, WantRow,
+};
 
 use crate::make::{block, blocks, cursor, envelope, identity, opening, part, reference, seat};
 
@@ -91,6 +93,28 @@ pub async fn a_header_known_in_part_is_taken_again_when_it_comes_whole(store: St
             .head,
         2
     );
+}
+
+pub async fn a_block_that_is_rewritten_keeps_its_place(store: Store) {
+    store
+        .intake(blocks(vec![block(1, 2, 1), block(1, 2, 2)]))
+        .await
+        .unwrap();
+    let before = store.unapplied(0, usize::MAX, 100).await.unwrap();
+    let rewritten = RewrittenRow {
+        offset: 1,
+        body: vec![9; 3],
+    };
+    store
+        .rewrite(vec![rewritten.clone()], vec![7, 5, 7])
+        .await
+        .unwrap();
+    let after = store.unapplied(0, usize::MAX, 100).await.unwrap();
+    assert_eq!(after[0].bytes, rewritten.body);
+    assert_eq!(after[0].header, before[0].header);
+    assert_eq!(after[1], before[1]);
+    let dirty = store.dirty_page(10).await.unwrap();
+    assert_eq!(dirty.iter().map(|d| d.subject).collect::<Vec<_>>(), [5, 7]);
 }
 
 pub async fn cursors_move_on_only(store: Store) {

@@ -57,7 +57,21 @@ fn held(entry: &MappedEntry, closed: &[u8], entitled: Audience) -> Judgement {
     let at_hand = AtHand {
         open: &sections,
         closed,
+        erased: &[],
         entitled,
+    };
+    judge().judge(&entry.head, at_hand)
+}
+
+/// Judged by a holder to whom these sections were erased.
+fn without(entry: &MappedEntry, erased: &[u8]) -> Judgement {
+    let left = entry.sections.iter().filter(|(n, _)| !erased.contains(n));
+    let sections: Vec<(u8, &[u8])> = left.map(|(n, b)| (*n, b.as_slice())).collect();
+    let at_hand = AtHand {
+        open: &sections,
+        closed: &[],
+        erased,
+        entitled: Audience::SourceAndCity,
     };
     judge().judge(&entry.head, at_hand)
 }
@@ -95,6 +109,21 @@ fn a_registration_concludes_and_is_found() {
             state: None,
         }
     );
+}
+
+#[test]
+fn what_is_erased_is_not_asked_for() {
+    let full = pudong();
+    for (number, _) in &full.sections {
+        let erased = without(&full, &[*number]);
+        assert_eq!(verdict(&erased), "accepted", "section {number}");
+        // what was never there is missed
+        let mut entry = full.clone();
+        entry.sections.retain(|(n, _)| n != number);
+        let never = verdict(&judged(&entry));
+        let required = *number == 1;
+        assert_eq!(never.starts_with("refused"), required, "{number}: {never}");
+    }
 }
 
 #[test]
