@@ -520,7 +520,8 @@ mod tests {
             mark.sealed[2] = sealed(1, sequence, 1);
             mark.write(&path).expect("writing");
         }
-        let read = || Mark::read(&path).map(|m| m.and_then(|m| m.sealed[2]).map(|s| s.sequence));
+        let read =
+            || Mark::read(&path).map(|m| m.and_then(|m| m.sealed[2]).map(|s| s.position.sequence));
         assert_eq!(read().expect("reading"), Some(5));
         let damage = |slot: usize| {
             let mut bytes = fs::read(&path).expect("bytes");

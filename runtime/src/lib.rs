@@ -4,6 +4,7 @@
 //! two in [`door`] only). It knows the protocol's frames and sessions, but not what the records in them mean.
 
 pub mod admission;
+pub mod code;
 pub mod config;
 pub mod control;
 pub mod disk;

@@ -58,6 +58,18 @@ pub async fn run<H: Host>(
     clock: Clock,
     shutdown: Shutdown,
 ) -> SessionEnd {
+    run_greeting(carrier, host, links, clock, shutdown, GREETING_TIME_MAX).await
+}
+
+/// The same with another time for the greeting.
+async fn run_greeting<H: Host>(
+    carrier: Carrier,
+    host: Arc<H>,
+    links: Links,
+    clock: Clock,
+    shutdown: Shutdown,
+    greeting_max: Duration,
+) -> SessionEnd {
     let channel = Channel {
         exporter: carrier.exporter,
         peer_key: carrier.peer_key,
@@ -121,7 +133,7 @@ pub async fn run<H: Host>(
         noting: None,
         shutdown,
     };
-    let end = driver.talk(incoming).await;
+    let end = driver.talk(incoming, greeting_max).await;
     if let Some((_, peer)) = &driver.peer {
         driver.host.closed(peer, &end).await;
     }
@@ -232,9 +244,9 @@ enum Turn<P> {
 }
 
 impl<H: Host> Driver<H> {
-    async fn talk(&mut self, mut incoming: Incoming) -> SessionEnd {
+    async fn talk(&mut self, mut incoming: Incoming, greeting_max: Duration) -> SessionEnd {
         let shutdown = self.shutdown.clone();
-        let mut greeting = std::pin::pin!(sleep(GREETING_TIME_MAX));
+        let mut greeting = std::pin::pin!(sleep(greeting_max));
         let mut broken = None;
         // what the last turn heard was the peer's word: an end that follows from it is the peer's
         let mut heard = false;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use protocol::limits::FRAME_BYTES_MAX;
+use protocol::{codec, limits};
 use quinn::VarInt;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::carrier::{Carrier, CloseCode, Closed, Frame, QUEUE_FRAMES_MAX, SendError};
+use super::carrier::{
+    Carrier, CloseCode, Closed, FRAME_BYTES_MAX, Frame, QUEUE_FRAMES_MAX, SendError,
+};
 use super::endpoint::{ALPN_SESSION, Arrival, Dialer, Listener, Role, Settings};
 use super::*;
 use crate::tls::InstanceIdentity;
@@ -60,11 +62,11 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("in time")
 }
 
+/// A frame with a body of so many bytes.
 fn frame(priority: u8, byte: u8, len: usize) -> Frame {
-    Frame {
-        priority,
-        bytes: vec![byte; len],
-    }
+    let mut bytes = vec![byte; codec::HEADER_BYTES + len];
+    bytes[1..codec::HEADER_BYTES].copy_from_slice(&(len as u32).to_be_bytes());
+    Frame { priority, bytes }
 }
 
 #[tokio::test]
@@ -93,6 +95,8 @@ async fn frames_arrive_whole_and_in_order_per_priority() {
     exercise(one, other).await;
 }
 
+const LENGTHS: [usize; 4] = [0, 1, 70_000, 1_200_000];
+
 /// Sends the same in both directions, drains both ends at once, and checks that everything arrived.
 async fn exercise(one: Carrier, other: Carrier) {
     async fn side(carrier: Carrier) -> Vec<Frame> {
@@ -101,7 +105,7 @@ async fn exercise(one: Carrier, other: Carrier) {
         let send = async {
             for n in 0..20u8 {
                 for priority in 0..4 {
-                    let len = [0, 1, 70_000, 1_200_000][usize::from(n % 4)];
+                    let len = LENGTHS[usize::from(n % 4)];
                     outgoing
                         .send(priority, frame(priority, n, len).bytes)
                         .await
@@ -125,20 +129,11 @@ async fn exercise(one: Carrier, other: Carrier) {
     for got in [a, b] {
         assert_eq!(got.len(), 80);
         for priority in 0..4 {
-            let bytes: Vec<(usize, Option<u8>)> = got
-                .iter()
-                .filter(|frame| frame.priority == priority)
-                .map(|frame| (frame.bytes.len(), frame.bytes.first().copied()))
-                .collect();
-            let expected: Vec<(usize, Option<u8>)> = (0..20u8)
-                .map(|n| match n % 4 {
-                    0 => (0, None),
-                    1 => (1, Some(n)),
-                    2 => (70_000, Some(n)),
-                    _ => (1_200_000, Some(n)),
-                })
-                .collect();
-            assert_eq!(bytes, expected);
+            let of_it = got.iter().filter(|frame| frame.priority == priority);
+            for (n, got) in (0..20u8).zip(of_it) {
+                let expected = frame(priority, n, LENGTHS[usize::from(n % 4)]);
+                assert!(*got == expected, "frame {n} of priority {priority}");
+            }
         }
     }
 }
@@ -150,12 +145,13 @@ async fn a_drain_delivers_everything_to_a_slow_reader() {
     dialled.control().trust();
     accepted.control().trust();
     for n in 0..QUEUE_FRAMES_MAX as u8 {
-        dialled.send(2, vec![n; 100_000]).await.expect("sending");
+        let large = frame(2, n, 100_000).bytes;
+        dialled.send(2, large).await.expect("sending");
     }
     let drained = tokio::spawn(dialled.drain(AT_MOST, |_| {}));
     let mut got = 0;
     while let Some(frame) = within(accepted.receive()).await.expect("receiving") {
-        assert_eq!(frame.bytes, vec![got as u8; 100_000]);
+        assert!(frame == self::frame(2, got as u8, 100_000), "frame {got}");
         got += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -187,7 +183,7 @@ async fn a_slow_reader_holds_its_sender_back() {
     let outgoing = Arc::new(outgoing);
     let sender = outgoing.clone();
     let sending = tokio::spawn(async move {
-        while sender.send(3, vec![3; 500_000]).await.is_ok() {
+        while sender.send(3, frame(3, 3, 500_000).bytes).await.is_ok() {
             counted.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -201,7 +197,7 @@ async fn a_slow_reader_holds_its_sender_back() {
     let bound = 2 * QUEUE_FRAMES_MAX + (1 << 20) / 500_000 + (8 << 20) / 500_000 + 4;
     assert!(last <= bound, "{last} frames under way");
     // what waits at one priority does not stop another
-    within(outgoing.send(0, b"urgent".to_vec()))
+    within(outgoing.send(0, frame(0, 0, 6).bytes))
         .await
         .expect("sending");
     let first = within(accepted.receive()).await.expect("receiving");
@@ -227,6 +223,26 @@ async fn what_is_too_long_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn the_longest_frame_that_a_session_says_gets_through() {
+    let mut world = World::new();
+    let (dialled, mut accepted, _dialer) = world.connect(Settings::default()).await;
+    // of a stranger, and of whom we trust
+    for (longest, trusted) in [
+        (limits::GREETING_FRAME_BYTES_MAX, false),
+        (limits::FRAME_BYTES_MAX, true),
+    ] {
+        if trusted {
+            accepted.control().trust();
+        }
+        let longest = frame(0, 4, longest);
+        let sent = dialled.send(0, longest.bytes.clone());
+        sent.await.expect("no longer than allowed");
+        let got = within(accepted.receive()).await.expect("receiving");
+        assert!(got == Some(longest));
+    }
+}
+
+#[tokio::test]
 async fn closing_tells_the_reason_to_the_other_side() {
     let mut world = World::new();
     let (dialled, accepted, _dialer) = world.connect(Settings::default()).await;
@@ -240,7 +256,7 @@ async fn closing_tells_the_reason_to_the_other_side() {
         assert_eq!(theirs.code, CloseCode::Superseded);
         assert!(theirs.reason.starts_with("该实例已被更新的会话取代"));
         assert!(theirs.reason.len() <= 300);
-        let refused = within(learns.send(0, vec![1])).await;
+        let refused = within(learns.send(0, frame(0, 1, 0).bytes)).await;
         assert_eq!(refused, Err(SendError::Closed(theirs)));
         assert_eq!(within(closes.control().closed()).await, ours);
     }
@@ -250,7 +266,8 @@ async fn closing_tells_the_reason_to_the_other_side() {
 async fn a_carrier_dropped_in_the_middle_is_no_clean_end() {
     let mut world = World::new();
     let (dialled, mut accepted, _dialer) = world.connect(Settings::default()).await;
-    dialled.send(0, vec![1]).await.expect("sending");
+    let word = frame(0, 1, 1).bytes;
+    dialled.send(0, word).await.expect("sending");
     drop(dialled);
     loop {
         match within(accepted.receive()).await {
@@ -318,15 +335,18 @@ async fn check_violation(streams: &[&[u8]], expected: &str) {
     // the offender is told, and nobody else notices anything
     let told = within(connection.closed()).await.to_string();
     assert!(told.contains(expected), "{told}");
-    good.send(1, vec![5]).await.expect("sending");
+    let word = frame(1, 5, 1);
+    good.send(1, word.bytes.clone()).await.expect("sending");
     good_accepted.control().trust();
     let got = within(good_accepted.receive()).await.expect("receiving");
-    assert_eq!(got, Some(frame(1, 5, 1)));
+    assert_eq!(got, Some(word));
 }
 
 #[tokio::test]
 async fn an_oversize_frame_ends_only_its_own_connection() {
-    check_violation(&[&[2, 0xff, 0xff, 0xff, 0xff]], "超过上限").await;
+    check_violation(&[&[2, 3, 0xff, 0xff, 0xff, 0xff]], "超过上限").await;
+    let one_more = (limits::FRAME_BYTES_MAX as u32 + 1).to_be_bytes();
+    check_violation(&[&[&[2, 3][..], &one_more].concat()], "超过上限").await;
 }
 
 #[tokio::test]
@@ -339,12 +359,16 @@ async fn unknown_or_doubled_streams_end_only_their_own_connection() {
 async fn a_stranger_is_heard_only_in_what_introductions_need() {
     let mut world = World::new();
     let (dialled, mut accepted, _dialer) = world.connect(Settings::default()).await;
-    dialled.send(1, vec![1]).await.expect("sending");
-    dialled.send(0, vec![0]).await.expect("sending");
+    let (word, urgent, large) = (frame(1, 1, 1), frame(0, 0, 1), frame(0, 7, 2 << 20));
+    for word in [&word, &urgent] {
+        let sent = dialled.send(word.priority, word.bytes.clone());
+        sent.await.expect("sending");
+    }
     let first = within(accepted.receive()).await.expect("receiving");
-    assert_eq!(first, Some(frame(0, 0, 1)));
+    assert_eq!(first, Some(urgent));
     // a large frame waits for trust instead of being held
-    dialled.send(0, vec![7; 2 << 20]).await.expect("sending");
+    let sent = dialled.send(0, large.bytes.clone());
+    sent.await.expect("sending");
     let early = tokio::time::timeout(Duration::from_millis(300), accepted.receive()).await;
     assert!(early.is_err(), "{early:?}");
     accepted.control().trust();
@@ -353,7 +377,7 @@ async fn a_stranger_is_heard_only_in_what_introductions_need() {
         within(accepted.receive()).await.expect("receiving"),
     ];
     got.sort_by_key(|frame| frame.as_ref().map(|frame| frame.priority));
-    assert_eq!(got, [Some(frame(0, 7, 2 << 20)), Some(frame(1, 1, 1))]);
+    assert!(got == [Some(large), Some(word)]);
 }
 
 #[tokio::test]
@@ -507,6 +531,22 @@ fn backoff_is_quick_at_first_and_bounded() {
 }
 
 #[test]
+fn what_ended_so_that_the_next_goes_on_otherwise_is_tried_again_soon_but_not_in_a_loop() {
+    let mut backoff = Backoff::new();
+    let short = Duration::from_millis(30);
+    let waits: Vec<u128> = (0..8).map(|_| backoff.soon(short, 0).as_millis()).collect();
+    assert_eq!(waits, [200, 400, 800, 1_600, 2_500, 2_500, 2_500, 2_500]);
+    for attempt in 0..200 {
+        let wait = backoff.soon(short, u64::MAX - attempt);
+        assert!(wait <= Duration::from_millis(SOON_MS_MAX));
+    }
+    // it is no failure of the line, and a link that lasted makes all good
+    assert!(backoff.next(0) <= Duration::from_millis(100));
+    assert!(backoff.soon(LASTING, 0) <= Duration::from_millis(400));
+    assert_eq!(backoff.attempts(), 0);
+}
+
+#[test]
 fn a_link_that_breaks_often_is_up_half_of_the_time() {
     let seconds = Duration::from_secs;
     let mut backoff = Backoff::new();
@@ -533,6 +573,7 @@ async fn a_link_is_kept_up_until_a_person_must_act() {
             let end = match count {
                 1 => LinkEnd::Broken("x".to_owned()),
                 2 => LinkEnd::Later(Duration::from_millis(300), "busy".to_owned()),
+                3 => LinkEnd::Soon("skipped".to_owned()),
                 _ => LinkEnd::Final("revoked".to_owned()),
             };
             async move { (end, Duration::ZERO) }
@@ -540,7 +581,9 @@ async fn a_link_is_kept_up_until_a_person_must_act() {
         |end, wait| heard.push((end.clone(), wait)),
     )
     .await;
-    assert_eq!(heard.len(), 3);
+    assert_eq!(heard.len(), 4);
     assert!(heard[1].1 >= Some(Duration::from_millis(300)));
-    assert_eq!(heard[2], (LinkEnd::Final("revoked".to_owned()), None));
+    let soon = heard[2].1.expect("a further attempt");
+    assert!((200..=400).contains(&soon.as_millis()), "{soon:?}");
+    assert_eq!(heard[3], (LinkEnd::Final("revoked".to_owned()), None));
 }

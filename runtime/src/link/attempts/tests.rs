@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use protocol::hash::Ref;
 use protocol::name::SeatId;
-use protocol::sign::SigningKey;
+use protocol::statement::SeatKind;
 
 use super::*;
 
@@ -80,64 +81,186 @@ async fn a_fifth_exchange_waits_for_its_turn() {
     assert_eq!(attempts.lock().0[&origin(1)].serving, 0);
 }
 
-/// A desk that knows one secret.
+/// A desk that knows one secret; of others the first byte says why they are refused.
 struct One(AtomicUsize);
+
+const KNOWN: u8 = 200;
+
+fn offer() -> Offer {
+    Offer {
+        seat: SeatId([1; 16]),
+        kind: SeatKind::Department,
+        organisation: "370102.scjg".to_owned(),
+        title: "登记库".to_owned(),
+        jurisdiction: "370102".to_owned(),
+        node: SeatId([2; 16]),
+        former: Ref::ZERO,
+    }
+}
 
 impl Desk for One {
     async fn prove(&self, _: &[u8; 32]) -> Result<Proof, String> {
         Err("not asked".to_owned())
     }
 
-    async fn judge(&self, _: Applicant, request: Request) -> Answer {
+    async fn offer(&self, _: Applicant, ask: Ask) -> Result<Offer, Refused> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        if request.secret == [7; 10] {
-            Answer::Pending("请等待".to_owned())
-        } else {
-            Answer::Refused {
-                reason: "接入码无效".to_owned(),
-                contact: String::new(),
-            }
+        match ask.secret[0] {
+            KNOWN => Ok(offer()),
+            code => Err(refusal(code, "不予受理")),
         }
+    }
+
+    async fn judge(&self, _: Applicant, _: Offer, _: Request) -> Answer {
+        Answer::Refused(refusal(refused::UNKNOWN, "不予受理"))
+    }
+}
+
+struct World {
+    desk: Arc<One>,
+    limited: LimitedDesk<One>,
+    hand: crate::door::ManualHand,
+}
+
+impl World {
+    fn new() -> Self {
+        let (clock, hand) = Clock::manual(0);
+        let desk = Arc::new(One(AtomicUsize::new(0)));
+        Self {
+            limited: LimitedDesk::new(desk.clone(), Attempts::new(clock)),
+            desk,
+            hand,
+        }
+    }
+
+    fn from(remote: &str) -> Applicant {
+        Applicant {
+            remote: remote.parse().expect("address"),
+            peer_key: [1; 32],
+            exporter: [2; 32],
+        }
+    }
+
+    /// The refusal of a secret that begins with this byte; `None` if it is good.
+    async fn ask(&self, remote: &str, secret: u8) -> Option<Refused> {
+        let ask = Ask {
+            secret: [secret; 10],
+            kind: SeatKind::Department as u8,
+        };
+        self.limited.offer(Self::from(remote), ask).await.err()
+    }
+
+    #[track_caller]
+    fn check(refusal: Option<Refused>, expected: Option<u8>) {
+        assert_eq!(refusal.map(|r| r.code), expected);
     }
 }
 
 #[tokio::test]
 async fn who_tries_too_many_secrets_is_not_heard_until_a_minute_has_passed() {
-    let (clock, hand) = Clock::manual(0);
-    let attempts = Attempts::new(clock);
-    let desk = Arc::new(One(AtomicUsize::new(0)));
-    let limited = LimitedDesk::new(desk.clone(), attempts);
-    let ask = async |remote: &str, secret: u8| {
-        let from = Applicant {
-            remote: remote.parse().expect("address"),
-            peer_key: [1; 32],
-        };
+    let world = World::new();
+    for port in 1..=WRONG_MAX {
+        // a right secret does not count, however often it is asked about
+        World::check(world.ask("10.0.0.1:1", KNOWN).await, None);
+        let from = format!("10.0.0.1:{port}");
+        let wrong = world.ask(&from, refused::UNKNOWN).await;
+        World::check(wrong, Some(refused::UNKNOWN));
+    }
+    let judged = world.desk.0.load(Ordering::Relaxed);
+    // nor is the right one heard now, for who guesses must not learn which it is
+    for secret in [refused::UNKNOWN, KNOWN] {
+        let told = world.ask("10.0.0.1:99", secret).await.expect("refused");
+        assert_eq!(told.code, refused::TOO_MANY);
+        assert!(told.reason.contains("60 秒内已有 10 次"), "{}", told.reason);
+    }
+    assert_eq!(world.desk.0.load(Ordering::Relaxed), judged);
+    World::check(world.ask("10.0.0.2:1", KNOWN).await, None);
+    world.hand.advance(WRONG_WINDOW);
+    World::check(world.ask("10.0.0.1:1", KNOWN).await, None);
+}
+
+#[tokio::test]
+async fn only_a_secret_that_nobody_has_issued_counts_as_wrong() {
+    let world = World::new();
+    for code in [
+        refused::EXPIRED,
+        refused::ANOTHER_KEY,
+        refused::KIND,
+        refused::PROOF,
+        refused::BY_PERSON,
+        refused::REVOKED,
+        77,
+    ] {
+        for _ in 0..2 * WRONG_MAX {
+            World::check(world.ask("10.0.0.1:1", code).await, Some(code));
+        }
+    }
+    // nor does what becomes of a request, whose secret was asked about before
+    for _ in 0..2 * WRONG_MAX {
         let request = Request {
-            secret: [secret; 10],
-            seat: SeatId::default(),
-            key: SigningKey::from_seed(&[1; 32]).public(),
+            secret: [9; 10],
+            seat: SeatId([1; 16]),
+            keys: protocol::sign::Keys::of(
+                protocol::sign::SigningKey::from_seed(&[1; 32]).public(),
+                None,
+            ),
+            possession: Default::default(),
+            presence: Default::default(),
+            consent: Default::default(),
             title: String::new(),
-            department: String::new(),
             types: Vec::new(),
         };
-        match limited.judge(from, request).await {
-            Answer::Refused { reason, .. } => reason,
-            _ => String::new(),
+        let from = World::from("10.0.0.1:1");
+        let answer = world.limited.judge(from, offer(), request).await;
+        assert!(matches!(answer, Answer::Refused(r) if r.code == refused::UNKNOWN));
+    }
+    World::check(world.ask("10.0.0.1:1", KNOWN).await, None);
+}
+
+#[tokio::test]
+async fn secrets_that_are_tried_at_the_same_time_count_before_they_are_judged() {
+    /// Judges nothing before all have come.
+    struct Slow(tokio::sync::Semaphore, AtomicUsize);
+
+    impl Desk for Slow {
+        async fn prove(&self, _: &[u8; 32]) -> Result<Proof, String> {
+            Err("not asked".to_owned())
         }
-    };
-    for port in 1..=WRONG_MAX {
-        // waiting for approval is not a wrong secret
-        assert_eq!(ask("10.0.0.1:1", 7).await, "");
-        assert_eq!(ask(&format!("10.0.0.1:{port}"), 1).await, "接入码无效");
+
+        async fn offer(&self, _: Applicant, _: Ask) -> Result<Offer, Refused> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let _turn = self.0.acquire().await.expect("open");
+            Err(refusal(refused::UNKNOWN, "接入码无效"))
+        }
+
+        async fn judge(&self, _: Applicant, _: Offer, _: Request) -> Answer {
+            Answer::Refused(refusal(refused::UNKNOWN, "接入码无效"))
+        }
     }
-    let judged = desk.0.load(Ordering::Relaxed);
-    // nor is the right one heard now, for who guesses must not learn which it is
-    for secret in [1, 7] {
-        let told = ask("10.0.0.1:99", secret).await;
-        assert!(told.contains("60 秒内已有 10 次"), "{told}");
+
+    let (clock, _hand) = Clock::manual(0);
+    let attempts = Attempts::new(clock);
+    let desk = Arc::new(Slow(tokio::sync::Semaphore::new(0), AtomicUsize::new(0)));
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..5 * WRONG_MAX {
+        let limited = LimitedDesk::new(desk.clone(), attempts.clone());
+        asks.spawn(async move {
+            let ask = Ask {
+                secret: [1; 10],
+                kind: SeatKind::Department as u8,
+            };
+            let refused = limited.offer(World::from("10.0.0.1:1"), ask).await;
+            refused.err().map(|r| r.code)
+        });
     }
-    assert_eq!(desk.0.load(Ordering::Relaxed), judged);
-    assert_eq!(ask("10.0.0.2:1", 7).await, "");
-    hand.advance(WRONG_WINDOW);
-    assert_eq!(ask("10.0.0.1:1", 7).await, "");
+    for _ in 0..4 * WRONG_MAX {
+        let first = asks.join_next().await.expect("some").expect("no panic");
+        assert_eq!(first, Some(refused::TOO_MANY));
+    }
+    desk.0.add_permits(1);
+    for _ in 0..WRONG_MAX {
+        let judged = asks.join_next().await.expect("some").expect("no panic");
+        assert_eq!(judged, Some(refused::UNKNOWN));
+    }
+    assert_eq!(desk.1.load(Ordering::Relaxed), WRONG_MAX);
 }

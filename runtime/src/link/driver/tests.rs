@@ -4,60 +4,191 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use protocol::frame::{Hello, Interest, Presence, Routed, VERSIONS, Want};
+use protocol::envelope::kind;
+use protocol::frame::{
+    Cursor, Digest, FRAME_HIGHEST, Frame as Said, Health, Hello, ITEM_HIGHEST, Item, LogEntry,
+    LogsEnd, PageCode, Presence, Reason, Resume, Routed, State, Token,
+};
+use protocol::hash::Hash;
+use protocol::name::{FeedId, Incarnation, InstanceId};
+use protocol::presence;
+use protocol::sign::{Keys, SigningKey};
 
 use super::*;
+use crate::link::LinkEnd;
 use crate::link::endpoint::{Arrival, Dialer, Listener, Settings};
 use crate::link::registry::Handle;
 use crate::tls::InstanceIdentity;
 use crate::worker::until;
 
+mod bounds;
+mod course;
+mod faults;
+mod redial;
 mod stop;
+mod words;
 
 const AT_MOST: Duration = Duration::from_secs(20);
 
-/// A party whose feed is a list of routing events per class.
+/// A party whose feed is a list of items, each of one class.
 #[derive(Default)]
 struct Party {
     seat: u8,
-    feed: Mutex<Vec<(u64, u8, Item)>>,
-    taken: Mutex<Vec<(u8, Item)>>,
-    cursors: Mutex<[u64; CLASSES]>,
+    feed: Mutex<Vec<(u8, Item)>>,
+    /// What it has taken of the peer's feed: class, offset, version of the interest.
+    taken: Mutex<Vec<(u8, u64, u32)>>,
+    cursors: Mutex<[Cursor; CLASSES]>,
+    interest: Mutex<Interest>,
+    /// Classes whose cursor was forgotten.
+    forgotten: Mutex<Vec<u8>>,
+    /// Items of the peer that it refuses for their bytes.
+    refuses: Mutex<BTreeSet<(u8, u64)>>,
+    /// Items of its own that the peer has refused.
+    skipped: Mutex<BTreeSet<(u8, u64)>>,
     storing: AtomicUsize,
     storing_most: AtomicUsize,
     calls: AtomicUsize,
-    slow: Duration,
-    refuses: AtomicBool,
-    blames: AtomicBool,
+    /// How it fails when it is to store.
+    fails: Mutex<Option<Fails>>,
+    /// Whether it knows that the session is established; asked before everything that comes of the peer.
+    knows: AtomicBool,
+    admits_nobody: AtomicBool,
+    judges: Duration,
+    establishes: Duration,
+    stores: Duration,
+    hears: Duration,
+    notes: Duration,
     receipts: Mutex<Vec<Vec<u8>>>,
     stores_no_receipts: AtomicBool,
+    /// Logs of the list of the greeting.
+    list: Mutex<Vec<LogEntry>>,
+    /// What was heard of logs, health, and pages, in order.
+    heard: Mutex<Vec<Heard>>,
+    statements: Mutex<BTreeSet<Ref>>,
+    /// References of the peer's statements.
+    theirs: Mutex<BTreeSet<Ref>>,
     served: AtomicUsize,
     wanted: Mutex<BTreeMap<u64, Vec<Item>>>,
     ends: Mutex<Vec<SessionEnd>>,
     handles: Mutex<Vec<Handle>>,
 }
 
-fn item(n: u64) -> Item {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    Jurisdiction,
+    Disk,
+    Panic,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Heard {
+    Logs(Vec<LogEntry>, LogsEnd),
+    Health(Health),
+    Page(u64, PageCode),
+}
+
+fn item(n: u64, region: &str) -> Item {
     Item::Routed(Routed {
-        subject: format!("{n}{}", "x".repeat(1_000)),
+        subjects: vec![format!("{n}{}", "x".repeat(500))],
         from: String::new(),
-        to: "a".to_owned(),
+        to: region.to_owned(),
+        by: SeatId::default(),
     })
+}
+
+fn seat(n: u8) -> SeatId {
+    SeatId([n; 16])
+}
+
+fn key(seat: u8) -> SigningKey {
+    SigningKey::from_seed(&[seat; 32])
+}
+
+fn reference(n: u8) -> Ref {
+    Ref::of(Hash([n; 32]))
+}
+
+/// An envelope of a receipt, as far as the conversation looks into it.
+fn receipt(n: u8) -> Vec<u8> {
+    vec![1, kind::RECEIPT, n]
+}
+
+fn entry(n: u8, taken_in: u64) -> LogEntry {
+    LogEntry {
+        seat: seat(n),
+        lane: 2,
+        opening: reference(n),
+        state: State::Running,
+        reason: Reason::None,
+        since: 0,
+        taken_in,
+        applied: taken_in,
+        header: Vec::new(),
+        opening_envelope: Vec::new(),
+    }
+}
+
+fn health(of: SeatId, since: i64) -> Health {
+    Health {
+        seat: of,
+        since,
+        state: State::Running,
+        reasons: Vec::new(),
+        figures: Vec::new(),
+        release: "test".to_owned(),
+        relayed: false,
+    }
+}
+
+fn hello(seat_number: u8, exporter: &[u8; 32]) -> Hello {
+    let seat = seat(seat_number);
+    Hello {
+        frames: FRAME_HIGHEST,
+        items: ITEM_HIGHEST,
+        instance: InstanceId([seat_number; 16]),
+        incarnation: Incarnation {
+            counter: 1,
+            feed: FeedId([seat_number; 16]),
+        },
+        release: "test".to_owned(),
+        seats: vec![Presence {
+            seat,
+            signatures: presence::sign(&seat, exporter, &key(seat_number)),
+        }],
+        statements: Vec::new(),
+    }
+}
+
+fn token(offset: u64) -> Token {
+    match offset {
+        0 => Token::default(),
+        n => Token([n as u8 | 1; 16]),
+    }
 }
 
 impl Party {
     fn new(seat: u8) -> Self {
         Self {
             seat,
+            interest: Mutex::new(Interest {
+                version: 1,
+                full: true,
+                ..Interest::default()
+            }),
             ..Self::default()
         }
     }
 
+    /// Further items of the feed, in classes by turns: offset 1 is of class 1.
     fn append(&self, count: u64) {
+        self.append_for(count, "a");
+    }
+
+    fn append_for(&self, count: u64, region: &str) {
         let mut feed = self.feed.lock().expect("lock");
         for _ in 0..count {
             let offset = feed.len() as u64 + 1;
-            feed.push((offset, (offset % 3) as u8, item(offset)));
+            feed.push(((offset % 3) as u8, item(offset, region)));
         }
     }
 
@@ -65,9 +196,53 @@ impl Party {
         self.taken.lock().expect("lock").len()
     }
 
+    /// What it has taken, by class and offset.
+    fn places(&self) -> Vec<(u8, u64)> {
+        let taken = self.taken.lock().expect("lock");
+        let mut places: Vec<_> = taken.iter().map(|(class, at, _)| (*class, *at)).collect();
+        places.sort_by_key(|(_, at)| *at);
+        places
+    }
+
     fn handle(&self) -> Handle {
         let handles = self.handles.lock().expect("lock");
         handles.last().expect("established").clone()
+    }
+
+    async fn is_established(&self) {
+        let established = until(AT_MOST, || !self.handles.lock().expect("lock").is_empty()).await;
+        assert!(established, "no session");
+    }
+
+    fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().expect("lock").clone()
+    }
+
+    fn hear(&self, heard: Heard) {
+        self.heard.lock().expect("lock").push(heard);
+    }
+
+    fn digest(&self) -> Digest {
+        let statements = self.statements.lock().expect("lock");
+        let mut sum = [0u8; 32];
+        for reference in statements.iter() {
+            sum.iter_mut()
+                .zip(reference.hash.0)
+                .for_each(|(sum, byte)| *sum = sum.wrapping_add(byte));
+        }
+        Digest {
+            count: statements.len() as u64,
+            sum,
+            ..Digest::default()
+        }
+    }
+
+    #[track_caller]
+    fn knows_of_the_session(&self) {
+        assert!(
+            self.knows.load(Ordering::Relaxed),
+            "not established yet, as far as the host knows"
+        );
     }
 }
 
@@ -75,19 +250,7 @@ impl Host for Party {
     type Peer = u8;
 
     async fn introduce(&self, channel: Channel) -> Result<Hello, HostFault> {
-        let mut signature = [0; 64];
-        signature[..32].copy_from_slice(&channel.exporter);
-        Ok(Hello {
-            frame_min: VERSIONS.0,
-            frame_max: VERSIONS.1,
-            instance: [self.seat; 16],
-            feed: [self.seat; 16],
-            seats: vec![Presence {
-                seat: [self.seat; 16],
-                signature,
-            }],
-            directory: Vec::new(),
-        })
+        Ok(hello(self.seat, &channel.exporter))
     }
 
     async fn authenticate(
@@ -95,42 +258,63 @@ impl Host for Party {
         channel: Channel,
         hello: Hello,
     ) -> Result<(SeatId, u8), HostFault> {
-        if self.refuses.load(Ordering::Relaxed) {
+        sleep(self.judges).await;
+        if self.admits_nobody.load(Ordering::Relaxed) {
             return Err(HostFault::Peer {
-                code: reason::NOT_ADMITTED,
+                code: GoodbyeCode::NotAdmitted,
                 text: "尚未批准入网".to_owned(),
             });
         }
-        assert_eq!(hello.seats[0].signature[..32], channel.exporter);
-        let seat = hello.seats[0].seat;
-        Ok((SeatId(seat), seat[0]))
+        let Presence { seat, signatures } = &hello.seats[0];
+        let keys = Keys::of(key(seat.0[0]).public(), None);
+        assert!(presence::verify(&keys, seat, &channel.exporter, signatures));
+        Ok((*seat, seat.0[0]))
     }
 
-    async fn resume(&self, _: &u8) -> Result<Resumption, HostFault> {
+    async fn accept(&self, _: &u8) -> Result<Acceptance, HostFault> {
         assert_eq!(self.storing.load(Ordering::Relaxed), 0);
-        Ok(Resumption {
+        self.knows.store(false, Ordering::Relaxed);
+        Ok(Acceptance {
             cursors: Some(*self.cursors.lock().expect("lock")),
-            interest: Interest {
-                full: true,
-                ..Interest::default()
-            },
+            interest: self.interest.lock().expect("lock").clone(),
+            words: Vec::new(),
+            logs: self.list.lock().expect("lock").clone(),
+            without_city: false,
+            digest: self.digest(),
         })
     }
 
     async fn established(
         &self,
         _: &u8,
-        interest: Interest,
+        resume: Resume,
         handle: Handle,
-    ) -> Result<(), HostFault> {
-        assert!(interest.full);
+    ) -> Result<Beginning, HostFault> {
+        sleep(self.establishes).await;
+        let anew = resume.cursors.iter().any(|c| c.token != token(c.offset));
         self.handles.lock().expect("lock").push(handle);
+        self.knows.store(true, Ordering::Relaxed);
+        Ok(Beginning {
+            anew,
+            skip: self.skipped.lock().expect("lock").clone(),
+        })
+    }
+
+    async fn feed_anew(&self, _: &u8, class: u8) -> Result<(), HostFault> {
+        self.knows_of_the_session();
+        sleep(self.stores).await;
+        self.forgotten.lock().expect("lock").push(class);
+        self.cursors.lock().expect("lock")[usize::from(class)] = Cursor::default();
         Ok(())
     }
 
+    async fn refused(&self, _: &u8, class: u8, offset: u64, _: String) {
+        sleep(self.notes).await;
+        self.skipped.lock().expect("lock").insert((class, offset));
+    }
+
     async fn read_feed(&self, _: &u8, request: FeedRequest) -> Result<Page, HostFault> {
-        // `established` may not have run yet; a read that did not know would leave things out for good
-        assert!(request.interest.full);
+        self.knows_of_the_session();
         let feed = self.feed.lock().expect("lock");
         let end = request.upto.unwrap_or(feed.len() as u64);
         let mut page = Page {
@@ -138,50 +322,74 @@ impl Host for Party {
             ..Page::default()
         };
         let mut bytes = 0;
-        for (offset, class, item) in feed.iter() {
-            if *offset <= request.after || *offset > end {
+        for (offset, (class, item)) in (1..).zip(feed.iter()) {
+            if offset <= request.after || offset > end {
                 continue;
             }
             if bytes >= request.bytes_max {
                 page.more = true;
                 break;
             }
-            page.through = *offset;
-            if *class == request.class {
+            page.through = offset;
+            let Item::Routed(routed) = item else {
+                panic!("of another kind");
+            };
+            let wanted = request.interest.full || request.interest.regions.contains(&routed.to);
+            if *class == request.class && wanted {
                 bytes += item.weight();
-                page.items.push((*offset, item.clone()));
+                page.items.push((offset, token(offset), item.clone()));
             }
         }
+        page.token = token(page.through);
         Ok(page)
     }
 
-    async fn take_in(
-        &self,
-        _: &u8,
-        class: u8,
-        items: Vec<Item>,
-        through: u64,
-    ) -> Result<(), HostFault> {
-        if self.blames.load(Ordering::Relaxed) {
-            return Err(HostFault::Peer {
-                code: reason::JURISDICTION,
-                text: "推送了辖区外的数据".to_owned(),
-            });
+    async fn take_in(&self, _: &u8, group: Group) -> Result<(), HostFault> {
+        self.knows_of_the_session();
+        let fails = *self.fails.lock().expect("lock");
+        match fails {
+            Some(Fails::Jurisdiction) => {
+                return Err(HostFault::Peer {
+                    code: GoodbyeCode::Jurisdiction,
+                    text: "推送了辖区外的数据".to_owned(),
+                });
+            }
+            Some(Fails::Disk) => return Err(HostFault::Here("磁盘已满".to_owned())),
+            Some(Fails::Panic) => panic!("told to"),
+            None => {}
         }
         let storing = self.storing.fetch_add(1, Ordering::Relaxed) + 1;
         self.storing_most.fetch_max(storing, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        sleep(self.slow).await;
-        let mut taken = self.taken.lock().expect("lock");
-        taken.extend(items.into_iter().map(|item| (class, item)));
-        let cursor = &mut self.cursors.lock().expect("lock")[usize::from(class)];
-        assert!(*cursor < through, "stored out of order");
-        *cursor = through;
+        sleep(self.stores).await;
         self.storing.fetch_sub(1, Ordering::Relaxed);
+        let refuses = self.refuses.lock().expect("lock");
+        let refused = |offset: u64| refuses.contains(&(group.class, offset));
+        if let Some((offset, _)) = group.items.iter().find(|(offset, _)| refused(*offset)) {
+            return Err(HostFault::Item {
+                class: group.class,
+                offset: *offset,
+                text: "内容无法通过校验".to_owned(),
+            });
+        }
+        let mut taken = self.taken.lock().expect("lock");
+        let place = |(offset, _): &(u64, Item)| (group.class, *offset, group.interest);
+        taken.extend(group.items.iter().map(place));
+        let cursor = &mut self.cursors.lock().expect("lock")[usize::from(group.class)];
+        assert!(
+            cursor.offset < group.through.offset,
+            "stored out of order: {} of class {} behind {}",
+            group.through.offset,
+            group.class,
+            cursor.offset
+        );
+        assert_eq!(group.through.token, token(group.through.offset));
+        *cursor = group.through;
         Ok(())
     }
 
     async fn receipts(&self, _: &u8, receipts: Vec<Vec<u8>>) -> Result<(), HostFault> {
+        self.knows_of_the_session();
         if self.stores_no_receipts.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
@@ -189,39 +397,103 @@ impl Host for Party {
         Ok(())
     }
 
-    async fn serve_want(
+    async fn logs(&self, _: &u8, entries: Vec<LogEntry>, end: LogsEnd) -> Result<(), HostFault> {
+        self.knows_of_the_session();
+        sleep(self.hears).await;
+        self.hear(Heard::Logs(entries, end));
+        Ok(())
+    }
+
+    async fn health(&self, _: &u8, health: Vec<Health>) -> Result<(), HostFault> {
+        self.knows_of_the_session();
+        health.into_iter().for_each(|h| self.hear(Heard::Health(h)));
+        Ok(())
+    }
+
+    async fn digest(&self, _: &u8, theirs: Digest) -> Result<bool, HostFault> {
+        self.knows_of_the_session();
+        let ours = self.digest();
+        Ok((ours.count, ours.sum) != (theirs.count, theirs.sum))
+    }
+
+    /// Three at a time.
+    async fn serve_statements(
         &self,
         _: &u8,
-        want: Want,
-        resume: Vec<u8>,
-    ) -> Result<WantAnswer, HostFault> {
-        assert!(matches!(want, Want::Subject(_)));
+        _: Scope,
+        after: Ref,
+    ) -> Result<(Vec<Ref>, bool), HostFault> {
+        self.knows_of_the_session();
+        let behind: Vec<Ref> = {
+            let statements = self.statements.lock().expect("lock");
+            statements.iter().filter(|r| **r > after).copied().collect()
+        };
+        sleep(self.hears).await;
         self.served.fetch_add(1, Ordering::Relaxed);
-        let n = resume.first().copied().unwrap_or(0);
-        Ok(WantAnswer {
-            items: vec![item(u64::from(n))],
+        let page = behind.iter().take(3).copied().collect();
+        Ok((page, behind.len() <= 3))
+    }
+
+    async fn statements(
+        &self,
+        _: &u8,
+        _: Scope,
+        references: Vec<Ref>,
+        _: bool,
+    ) -> Result<(), HostFault> {
+        self.knows_of_the_session();
+        self.theirs.lock().expect("lock").extend(references);
+        Ok(())
+    }
+
+    /// Three pages; of a header one without items.
+    async fn serve_want(&self, _: &u8, want: Want, place: Vec<u8>) -> Result<Answer, HostFault> {
+        self.knows_of_the_session();
+        self.served.fetch_add(1, Ordering::Relaxed);
+        if let Want::Header { seat, .. } = want {
+            return Ok(Answer {
+                header: Some(entry(seat.0[0], 7)),
+                ..Answer::none(PageCode::Given)
+            });
+        }
+        let n = place.first().copied().unwrap_or(0);
+        Ok(Answer {
+            code: PageCode::Given,
+            built_at: 1,
+            items: vec![Item::Envelope(vec![1, kind::IDENTITY, n])],
             next: (n < 2).then(|| vec![n + 1]),
+            header: None,
         })
     }
 
     async fn want_page(
         &self,
         _: &u8,
-        id: u64,
-        items: Vec<Item>,
-        next: Option<Vec<u8>>,
+        number: u64,
+        given: super::Given,
     ) -> Result<Option<Ask>, HostFault> {
+        self.knows_of_the_session();
+        sleep(self.hears).await;
+        self.hear(Heard::Page(number, given.code));
         let mut wanted = self.wanted.lock().expect("lock");
-        wanted.entry(id).or_default().extend(items);
-        Ok(next.map(|resume| Ask {
-            id,
-            want: Want::Subject("s".to_owned()),
+        wanted.entry(number).or_default().extend(given.items);
+        Ok(given.next.map(|resume| Ask {
             resume,
+            ..subject(number)
         }))
     }
 
     async fn closed(&self, _: &u8, end: &SessionEnd) {
         self.ends.lock().expect("lock").push(end.clone());
+    }
+}
+
+/// A want under this number.
+fn subject(id: u64) -> Ask {
+    Ask {
+        id,
+        want: Want::Subject("s".to_owned()),
+        resume: Vec::new(),
     }
 }
 
@@ -240,19 +512,24 @@ impl Side {
         }
     }
 
-    fn run(&self, carrier: Carrier) -> tokio::task::JoinHandle<SessionEnd> {
-        tokio::spawn(run(
+    fn run(&self, carrier: Carrier) -> JoinHandle<SessionEnd> {
+        self.run_greeting(carrier, GREETING_TIME_MAX)
+    }
+
+    fn run_greeting(&self, carrier: Carrier, greeting_max: Duration) -> JoinHandle<SessionEnd> {
+        tokio::spawn(run_greeting(
             carrier,
             self.host.clone(),
             self.links.clone(),
             Clock::system(),
             self.shutdown.clone(),
+            greeting_max,
         ))
     }
 }
 
-async fn ended(task: tokio::task::JoinHandle<SessionEnd>) -> SessionEnd {
-    timeout(AT_MOST, task)
+async fn ended(task: JoinHandle<SessionEnd>) -> SessionEnd {
+    tokio::time::timeout(AT_MOST, task)
         .await
         .expect("in time")
         .expect("no panic")
@@ -272,329 +549,48 @@ async fn quic_pair() -> (Carrier, Carrier, (Dialer, Listener)) {
     (dialled.expect("dialled"), accepted, (dialer, listener))
 }
 
-/// Both feeds get across, live growth too; then one side stops and both ends agree.
-async fn converse(dialled: Carrier, accepted: Carrier) {
-    let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-    a.host.append(20_000);
-    b.host.append(300);
-    let (run_a, run_b) = (a.run(dialled), b.run(accepted));
-    assert!(
-        until(AT_MOST, || b.host.taken() == 20_000
-            && a.host.taken() == 300)
-        .await
-    );
-    a.host.append(10);
-    a.links.grown();
-    assert!(until(AT_MOST, || b.host.taken() == 20_010).await);
-    let check = |side: &Side, expected: u64| {
-        for class in 0..3u8 {
-            let taken = side.host.taken.lock().expect("lock");
-            let got: Vec<&Item> = taken
-                .iter()
-                .filter(|(c, _)| *c == class)
-                .map(|(_, item)| item)
-                .collect();
-            let sent: Vec<Item> = (1..=expected)
-                .filter(|n| n % 3 == u64::from(class))
-                .map(item)
-                .collect();
-            assert_eq!(got, sent.iter().collect::<Vec<_>>());
-        }
-    };
-    check(&b, 20_010);
-    check(&a, 300);
-    // receipts and wants
-    let to_a = b.links.with(&SeatId([1; 16])).expect("standing");
-    to_a.receipts(vec![vec![9]]).await;
-    let ask = Ask {
-        id: 7,
-        want: Want::Subject("s".to_owned()),
-        resume: Vec::new(),
-    };
-    assert!(to_a.want(ask).await);
-    assert!(
-        until(AT_MOST, || {
-            let wanted = b.host.wanted.lock().expect("lock");
-            wanted.get(&7).is_some_and(|items| items.len() == 3)
-        })
-        .await
-    );
-    assert!(
-        until(AT_MOST, || *a.host.receipts.lock().expect("lock")
-            == [vec![9]])
-        .await
-    );
-    b.shutdown.begin();
-    let (end_a, end_b) = (ended(run_a).await, ended(run_b).await);
-    assert_eq!(
-        (end_a.code, end_b.code),
-        (Some(reason::SHUTDOWN), Some(reason::SHUTDOWN))
-    );
-    assert!(end_a.by_peer && !end_b.by_peer, "{end_a:?} {end_b:?}");
-    assert_eq!(*a.host.ends.lock().expect("lock"), [end_a]);
-    assert!(a.links.views().is_empty());
-    assert!(to_a.has_ended());
+/// Says a frame; `None` when the other side does not take it for a while.
+async fn say(carrier: &Carrier, frame: &Said) -> Option<()> {
+    let bytes = protocol::codec::encode(frame);
+    let sent = tokio::time::timeout(Duration::from_millis(300), carrier.send(0, bytes)).await;
+    sent.ok()?.ok()
 }
 
-#[tokio::test]
-async fn two_parties_converse_in_memory() {
-    let (dialled, accepted) = Carrier::pair(1);
-    timeout(AT_MOST, converse(dialled, accepted))
-        .await
-        .expect("in time");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_parties_converse_over_quic() {
-    let (dialled, accepted, _endpoints) = quic_pair().await;
-    timeout(AT_MOST, converse(dialled, accepted))
-        .await
-        .expect("in time");
-}
-
-#[tokio::test]
-async fn storing_is_in_order_beside_sending_and_small_groups_share_a_call() {
-    let (dialled, accepted) = Carrier::pair(1);
-    let slow = Party {
-        slow: Duration::from_millis(50),
-        ..Party::new(2)
-    };
-    let (a, b) = (Side::new(Party::new(1)), Side::new(slow));
-    let (_run_a, _run_b) = (a.run(dialled), b.run(accepted));
-    assert!(until(AT_MOST, || !a.host.handles.lock().expect("lock").is_empty()).await);
-    for _ in 0..60 {
-        a.host.append(1);
-        a.host.handle().grown();
-        sleep(Duration::from_millis(2)).await;
-    }
-    assert!(until(AT_MOST, || b.host.taken() == 60).await);
-    // one call at a time in each of three classes, and far fewer calls than items
-    assert!(b.host.storing_most.load(Ordering::Relaxed) <= 3);
-    let calls = b.host.calls.load(Ordering::Relaxed);
-    assert!(calls < 50, "{calls} calls");
-    assert!(*b.host.cursors.lock().expect("lock") == [60, 60, 60]);
-}
-
-#[tokio::test]
-async fn a_refused_peer_is_told_why() {
-    let (memory, memory_accepted) = Carrier::pair(1);
-    let (dialled, accepted, _endpoints) = quic_pair().await;
-    for (dialled, accepted) in [(memory, memory_accepted), (dialled, accepted)] {
-        let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-        b.host.refuses.store(true, Ordering::Relaxed);
-        let (run_a, run_b) = (a.run(dialled), b.run(accepted));
-        let (end_a, end_b) = (ended(run_a).await, ended(run_b).await);
-        assert_eq!(end_a.code, Some(reason::NOT_ADMITTED));
-        assert_eq!(end_a.text, "尚未批准入网");
-        assert!(end_a.by_peer && !end_b.by_peer);
-        assert_eq!(end_b.party, None);
-        assert!(matches!(end_a.link_end(), LinkEnd::Later(..)));
-    }
-}
-
-#[tokio::test]
-async fn a_peer_at_fault_is_told_and_the_session_ends() {
-    let (dialled, accepted, _endpoints) = quic_pair().await;
-    let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-    b.host.blames.store(true, Ordering::Relaxed);
-    a.host.append(5);
-    let (run_a, run_b) = (a.run(dialled), b.run(accepted));
-    let (end_a, end_b) = (ended(run_a).await, ended(run_b).await);
-    assert_eq!(end_a.code, Some(reason::JURISDICTION));
-    assert_eq!(end_a.text, "推送了辖区外的数据");
-    assert_eq!(end_b.code, Some(reason::JURISDICTION));
-    assert!(end_a.by_peer && !end_b.by_peer);
-}
-
-#[tokio::test]
-async fn bytes_that_are_no_frame_end_the_session() {
-    let (raw, accepted) = Carrier::pair(1);
-    let b = Side::new(Party::new(2));
-    let run_b = b.run(accepted);
-    raw.send(0, vec![1, 250, 250, 250]).await.expect("sending");
-    let end = ended(run_b).await;
-    assert_eq!(end.code, Some(reason::MISBEHAVED));
-    assert!(!end.by_peer);
-}
-
-#[tokio::test]
-async fn a_newer_session_fences_the_older_and_nothing_is_stored_twice() {
-    let slow = Party {
-        slow: Duration::from_millis(100),
-        ..Party::new(2)
-    };
-    let (a, b) = (Side::new(Party::new(1)), Side::new(slow));
-    a.host.append(200);
-    let (dialled, accepted) = Carrier::pair(1);
-    let (first_a, first_b) = (a.run(dialled), b.run(accepted));
-    // the older session is in the middle of storing
-    assert!(until(AT_MOST, || b.host.storing.load(Ordering::Relaxed) > 0).await);
-    let (dialled, accepted) = Carrier::pair(2);
-    let (_second_a, _second_b) = (a.run(dialled), b.run(accepted));
-    let old = ended(first_b).await;
-    assert_eq!(old.code, Some(reason::FENCED));
-    ended(first_a).await;
-    assert!(until(AT_MOST, || b.host.taken() == 200).await);
-    assert_eq!(b.links.views().len(), 1);
-    assert!(
-        !b.links
-            .with(&SeatId([1; 16]))
-            .expect("standing")
-            .has_ended()
-    );
-}
-
-#[tokio::test]
-async fn a_broken_link_ends_the_session_without_a_word() {
-    let (dialled, accepted, (dialer, _listener)) = quic_pair().await;
-    let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-    let (run_a, run_b) = (a.run(dialled), b.run(accepted));
-    assert!(until(AT_MOST, || !b.links.views().is_empty()).await);
-    dialer.close().await;
-    let (end_a, end_b) = (ended(run_a).await, ended(run_b).await);
-    assert!(matches!(end_a.link_end(), LinkEnd::Broken(_)), "{end_a:?}");
-    assert!(matches!(end_b.link_end(), LinkEnd::Broken(_)), "{end_b:?}");
-}
-
-/// A desk that nobody comes to.
-struct Closed;
-
-impl crate::admission::Desk for Closed {
-    async fn prove(&self, _: &[u8; 32]) -> Result<crate::admission::Proof, String> {
-        Err("closed".to_owned())
-    }
-
-    async fn judge(
-        &self,
-        _: crate::admission::Applicant,
-        _: crate::admission::Request,
-    ) -> crate::admission::Answer {
-        crate::admission::Answer::Pending(String::new())
-    }
-}
-
-#[tokio::test]
-async fn a_restarted_node_is_found_again_and_nothing_is_lost() {
-    let identity = InstanceIdentity::generate().expect("identity");
-    let (a, b) = (Side::new(Party::new(1)), Side::new(Party::new(2)));
-    let start = async |address| {
-        let mut listener = Listener::listen(address, &identity, Settings::default());
-        // the system frees the address a moment after the endpoint has closed
-        while listener.is_err() {
-            sleep(Duration::from_millis(20)).await;
-            listener = Listener::listen(address, &identity, Settings::default());
-        }
-        let listener = listener.expect("listening");
-        let (address, links) = (listener.address(), Links::new());
-        let workers = crate::worker::Workers::new(crate::telemetry::Metrics::new());
-        let (host, serving) = (b.host.clone(), workers.clone());
-        workers.once(async move {
-            let clock = Clock::system();
-            crate::link::serve(listener, host, Arc::new(Closed), links, &serving, clock).await;
-        });
-        (workers, address)
-    };
-    let (workers, address) = start("127.0.0.1:0".parse().expect("address")).await;
-    a.host.append(500);
-    let (host, links, shutdown) = (a.host.clone(), a.links.clone(), a.shutdown.clone());
-    let up = tokio::spawn(async move {
-        let own = InstanceIdentity::generate().expect("identity");
-        let dialer = Dialer::new(&own, Settings::default()).expect("dialling");
-        let (address, clock) = (address.to_string(), Clock::system());
-        let mut ends = Vec::new();
-        let told = |end: &LinkEnd, _| ends.push(end.clone());
-        crate::link::keep_session(&dialer, &address, host, links, clock, &shutdown, told).await;
-        ends
-    });
-    assert!(until(AT_MOST, || b.host.taken() == 500).await);
-    assert!(workers.stop(AT_MOST).await.is_empty());
-    a.host.append(500);
-    let (workers, _) = start(address).await;
-    assert!(until(AT_MOST, || b.host.taken() == 1_000).await);
-    a.shutdown.begin();
-    let ends = timeout(AT_MOST, up).await.expect("in time").expect("ended");
-    assert_eq!(
-        ends.first(),
-        Some(&LinkEnd::Broken("程序正在停止".to_owned()))
-    );
-    assert!(workers.stop(AT_MOST).await.is_empty());
-}
-
-/// A peer that has introduced itself and from here on keeps to no rule; it reads nothing.
-async fn offender(carrier: &Carrier) {
-    let mut signature = [0; 64];
-    signature[..32].copy_from_slice(&carrier.exporter);
-    let hello = Hello {
-        frame_min: VERSIONS.0,
-        frame_max: VERSIONS.1,
-        instance: [9; 16],
-        feed: [9; 16],
-        seats: vec![Presence {
-            seat: [9; 16],
-            signature,
-        }],
-        directory: Vec::new(),
-    };
-    let resume = protocol::frame::Resume {
-        feed: [0; 16],
-        cursors: [0; CLASSES],
+/// What a peer says of itself that keeps to the rules until here.
+fn introduction(carrier: &Carrier) -> [Said; 2] {
+    let resume = Resume {
+        incarnation: Incarnation::default(),
+        cursors: Default::default(),
         interest: Interest {
+            version: 1,
             full: true,
             ..Interest::default()
         },
         window: 1 << 20,
+        words: Vec::new(),
     };
-    for frame in [
-        protocol::frame::Frame::Hello(hello),
-        protocol::frame::Frame::Resume(resume),
-    ] {
+    [
+        Said::Hello(hello(9, &carrier.exporter)),
+        Said::Resume(resume),
+    ]
+}
+
+/// A peer that has introduced itself and from here on keeps to no rule; it reads nothing.
+async fn offender(carrier: &Carrier) {
+    for frame in introduction(carrier) {
         say(carrier, &frame).await.expect("introduced");
     }
 }
 
-/// Says a frame; `None` when the other side does not take it for a while.
-async fn say(carrier: &Carrier, frame: &protocol::frame::Frame) -> Option<()> {
-    let bytes = protocol::codec::encode(frame);
-    let sent = timeout(Duration::from_millis(300), carrier.send(0, bytes)).await;
-    sent.ok()?.ok()
-}
-
-#[tokio::test]
-async fn receipts_are_taken_no_faster_than_they_are_stored() {
-    let (carrier, offending) = Carrier::pair(5);
-    let ours = Side::new(Party::new(1));
-    ours.host.stores_no_receipts.store(true, Ordering::Relaxed);
-    let running = ours.run(carrier);
-    offender(&offending).await;
-    let frame = protocol::frame::Frame::Receipts(vec![vec![0; 1 << 10]; 256]);
-    let mut taken = 0;
-    while taken < 100 && say(&offending, &frame).await.is_some() {
-        taken += 1;
-    }
-    assert!(taken < 20, "{taken} frames of receipts wait in memory");
-    offending.control().close(CloseCode::Done, "");
-    running.abort();
-}
-
-#[tokio::test]
-async fn pages_are_made_no_faster_than_they_are_taken() {
-    let (carrier, offending) = Carrier::pair(6);
-    let ours = Side::new(Party::new(1));
-    let running = ours.run(carrier);
-    offender(&offending).await;
-    for id in 0..limits::WANTS_OPEN_MAX as u64 {
-        let want = protocol::frame::WantFrame {
-            id,
-            want: Want::Subject("s".to_owned()),
-            resume: Vec::new(),
-        };
-        say(&offending, &protocol::frame::Frame::Want(want)).await;
-    }
-    // what was asked last is served last: by now everything was looked at
-    assert!(until(AT_MOST, || ours.host.served.load(Ordering::Relaxed) > 2).await);
-    sleep(Duration::from_millis(200)).await;
-    let served = ours.host.served.load(Ordering::Relaxed);
-    assert!(served <= 10, "{served} pages wait in memory");
-    offending.control().close(CloseCode::Done, "");
-    running.abort();
+/// Reads what we say until our goodbye.
+async fn goodbye(carrier: &mut Carrier) -> Goodbye {
+    let heard = async {
+        loop {
+            let frame = carrier.receive().await.expect("heard").expect("a word");
+            if let Ok(Said::Goodbye(goodbye)) = protocol::codec::decode(&frame.bytes) {
+                return goodbye;
+            }
+        }
+    };
+    tokio::time::timeout(AT_MOST, heard).await.expect("in time")
 }

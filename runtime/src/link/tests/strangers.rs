@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use super::super::attempts::EXCHANGES_MAX;
 use super::super::endpoint::ALPN_JOIN;
 use super::*;
-use crate::admission::{Answer, Applicant, Proof, Request};
+use crate::admission::{Answer, Applicant, refusal};
 use crate::telemetry::Metrics;
 use crate::worker::until;
+use protocol::admission::exchange::{Ask, FromNewcomer, Offer, Proof, Refused, Request, VERSION};
 
 /// More than any pool has places for one address, and more than the pools of strangers have at all.
 const MANY: u32 = 80;
@@ -109,9 +110,11 @@ async fn check_nobody_is_kept_out(from: impl Fn(u32) -> Ipv4Addr) {
         all.extend(strangers(kept.address, ALPN_JOIN, &from).await);
     }
     assert_eq!(accepted.control().ended(), None);
-    dialled.send(0, vec![1]).await.expect("sent");
+    let word = frame(0, 1, 1);
+    let sent = dialled.send(0, word.bytes.clone());
+    sent.await.expect("sent");
     let heard = within(accepted.receive()).await.expect("heard");
-    assert_eq!(heard, Some(frame(0, 1, 1)));
+    assert_eq!(heard, Some(word));
     assert_eq!(within(asked.receive()).await.expect("heard"), b"greeting");
 
     // of the strangers themselves no more stay than have places
@@ -170,9 +173,11 @@ async fn a_flood_that_goes_on_keeps_nobody_out() {
         let Arrival::Session(mut accepted) = kept.of(member.key_hash()).await else {
             panic!("not a session");
         };
-        dialled.send(0, vec![n]).await.expect("sent");
+        let word = frame(0, n, 1);
+        let sent = dialled.send(0, word.bytes.clone());
+        sent.await.expect("sent");
         let heard = within(accepted.receive()).await.expect("heard");
-        assert_eq!(heard, Some(frame(0, n, 1)));
+        assert_eq!(heard, Some(word));
         let mut asks = within(joins.join(&address)).await.expect("an exchange");
         asks.send(b"greeting").await.expect("sent");
         let Arrival::Join(mut asked) = kept.of(newcomer.key_hash()).await else {
@@ -234,7 +239,8 @@ async fn what_a_stranger_sends_does_not_make_its_time_longer() {
     let accepted = within(world.listener.accept()).await.expect("arrived");
     let mut stream = connection.open_uni().await.expect("stream");
     // priority 0, and a frame of 64 KiB that comes byte by byte
-    stream.write_all(&[0, 0, 1, 0, 0]).await.expect("written");
+    let begins = [0, 1, 0, 1, 0, 0];
+    stream.write_all(&begins).await.expect("written");
     let why = trickle(stream, &connection).await;
     assert!(why.contains("未能及时完成身份验证"), "{why}");
     drop(accepted);
@@ -254,13 +260,17 @@ impl Desk for Waiting {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Proof {
             seat: protocol::name::SeatId([1; 16]),
-            signature: [0; 64],
+            presence: Default::default(),
             envelopes: Vec::new(),
         })
     }
 
-    async fn judge(&self, _: Applicant, _: Request) -> Answer {
-        Answer::Pending(String::new())
+    async fn offer(&self, _: Applicant, _: Ask) -> Result<Offer, Refused> {
+        Err(refusal(0, "closed"))
+    }
+
+    async fn judge(&self, _: Applicant, _: Offer, _: Request) -> Answer {
+        Answer::Refused(refusal(0, "closed"))
     }
 }
 
@@ -313,7 +323,12 @@ async fn newcomer(to: SocketAddr, bytes: &[u8]) -> Newcomer {
 }
 
 /// Length and bytes of a greeting.
-const GREETING: [u8; 6] = [0, 0, 0, 2, 1, crate::admission::VERSION];
+fn greeting() -> Vec<u8> {
+    let bytes = FromNewcomer::Greeting(VERSION).to_bytes();
+    let mut frame = (bytes.len() as u32).to_be_bytes().to_vec();
+    frame.extend(bytes);
+    frame
+}
 
 #[tokio::test]
 async fn a_newcomer_must_greet_in_time_however_much_it_sends() {
@@ -329,12 +344,12 @@ async fn only_so_many_newcomers_of_an_address_are_served_at_a_time() {
     let (address, _workers, desk) = serve_newcomers(Settings::default());
     let mut all = Vec::new();
     for _ in 0..2 * EXCHANGES_MAX {
-        all.push(newcomer(address, &GREETING).await);
+        all.push(newcomer(address, &greeting()).await);
     }
     let served = || desk.0.load(Ordering::Relaxed);
     assert!(until(AT_MOST, || served() == EXCHANGES_MAX).await);
     // who says nothing takes no turn, and who leaves gives his to the next
-    let silent = newcomer(address, &GREETING[..5]).await;
+    let silent = newcomer(address, &greeting()[..5]).await;
     for left in all.drain(..2) {
         left.connection.close(VarInt::from_u32(0), b"");
     }
@@ -345,10 +360,10 @@ async fn only_so_many_newcomers_of_an_address_are_served_at_a_time() {
 #[tokio::test]
 async fn newcomers_in_the_middle_do_not_hold_up_a_stop() {
     let (address, workers, desk) = serve_newcomers(Settings::default());
-    let _said_nothing = newcomer(address, &GREETING[..5]).await;
+    let _said_nothing = newcomer(address, &greeting()[..5]).await;
     let mut heard = Vec::new();
     for _ in 0..=EXCHANGES_MAX {
-        heard.push(newcomer(address, &GREETING).await);
+        heard.push(newcomer(address, &greeting()).await);
     }
     let served = || desk.0.load(Ordering::Relaxed) == EXCHANGES_MAX;
     assert!(until(AT_MOST, served).await);

@@ -31,7 +31,10 @@ async fn a_dial_in_flight_does_not_hold_up_a_stop() {
     let heard = tokio::task::spawn_blocking(move || hole.recv(&mut [0; 2_000]).map(|_| hole));
     let _hole = heard.await.expect("no panic").expect("it dials");
     side.shutdown.begin();
-    timeout(AT_MOST, up).await.expect("in time").expect("ended");
+    tokio::time::timeout(AT_MOST, up)
+        .await
+        .expect("in time")
+        .expect("ended");
 }
 
 /// A stop takes far less than what is allowed to a session that ends for another reason.
@@ -41,21 +44,13 @@ async fn check_stop(prepare: impl AsyncFnOnce(&Side, &Carrier)) {
     ours.host.append(1_000);
     let running = ours.run(carrier);
     offender(&other).await;
-    assert!(
-        until(AT_MOST, || !ours
-            .host
-            .handles
-            .lock()
-            .expect("lock")
-            .is_empty())
-        .await
-    );
+    ours.host.is_established().await;
     prepare(&ours, &other).await;
     let clock = Clock::system();
     let began = clock.since_start();
     ours.shutdown.begin();
     let end = ended(running).await;
-    assert_eq!(end.code, Some(reason::SHUTDOWN));
+    assert_eq!(end.code, Some(GoodbyeCode::Shutdown));
     let took = clock.since_start() - began;
     assert!(took < DRAIN_TIME_MAX / 2, "{took:?}");
 }
@@ -69,17 +64,15 @@ async fn a_peer_that_does_not_answer_does_not_hold_up_a_stop() {
 async fn what_the_store_does_not_finish_does_not_hold_up_a_stop() {
     check_stop(async |ours, other| {
         ours.host.stores_no_receipts.store(true, Ordering::Relaxed);
-        let receipts = protocol::frame::Frame::Receipts(vec![vec![1]]);
+        let receipts = Said::Receipts(vec![receipt(1)]);
         say(other, &receipts).await.expect("said");
         // it is being stored when something that was said after it has been done
         let want = protocol::frame::WantFrame {
-            id: 1,
+            number: 1,
             want: Want::Subject("s".to_owned()),
-            resume: Vec::new(),
+            place: Vec::new(),
         };
-        say(other, &protocol::frame::Frame::Want(want))
-            .await
-            .expect("said");
+        say(other, &Said::Want(want)).await.expect("said");
         assert!(until(AT_MOST, || ours.host.served.load(Ordering::Relaxed) > 0).await);
     })
     .await;
