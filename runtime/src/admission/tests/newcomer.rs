@@ -126,9 +126,10 @@ async fn of_a_server_that_has_proven_nothing_only_its_version_is_heard() {
         (told.code, told.reason.as_str()),
         (refused::VERSION, "请先升级")
     );
+    let offer = Office::new().offer.into_inner().expect("lock");
     for word in [
         refuses(refused::BY_PERSON),
-        FromServer::Offer(Office::new().offer.lock().expect("lock").clone()),
+        FromServer::Offer(offer),
         FromServer::Pending(Pending {
             again_after_s: 1,
             text: String::new(),
