@@ -27,8 +27,9 @@ use crate::config::Config;
 use crate::home::{Home, HomeError};
 use crate::seal::{SealFault, SealStep, Sealer};
 use crate::status::{DiskState, Report};
+use crate::told::Telling;
 use crate::uplink::{Parts, Uplink};
-use crate::watch::{Board, Shared, Watch, WatchError, places};
+use crate::watch::{Board, Shared, Watch, WatchError, places, shared_types};
 
 /// Why the agent could not start.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +105,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         home.mark_file(),
         home.folder(),
         instance,
-        door::random(),
+        door::random,
     )
     .await?;
     let sealing = Bell::new();
@@ -123,6 +124,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let disk = Disk::of(home.folder(), config.agent.disk_low.map(|size| size.0));
     let shared = Shared {
         store: store.clone(),
+        shared_types: Arc::new(
+            shared_types(&config.sources, &standards).map_err(WatchError::SetUp)?,
+        ),
         standards,
         places: places(&admission.city()),
         outbox_max: config.agent.outbox_max.0,
@@ -154,7 +158,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         Watch::open(source, &shared, |id| home.spool(id)).await?;
     }
     let links = Links::new();
-    keep_sealing(&workers, sealer, links.clone(), sealing, &teller);
+    keep_sealing(&workers, sealer, links.clone(), sealing, &teller, &uplink);
     let settling = uplink.clone();
     workers.step("receipts", Bell::new(), SETTLE, move || {
         let uplink = settling.clone();
@@ -216,21 +220,35 @@ fn clock(config: &Config) -> Clock {
     }
 }
 
-fn keep_sealing(workers: &Workers, sealer: Sealer, links: Links, bell: Bell, teller: &Teller) {
+fn keep_sealing(
+    workers: &Workers,
+    sealer: Sealer,
+    links: Links,
+    bell: Bell,
+    teller: &Teller,
+    uplink: &Uplink,
+) {
     let progress = sealer.progress();
+    let uplink = uplink.clone();
     let sealer = Arc::new(tokio::sync::Mutex::new(sealer));
     let (teller, ring, shutdown) = (teller.clone(), bell.clone(), workers.shutdown());
     workers.step("seal", bell, AT_LEAST, move || {
         let (sealer, links, ring) = (sealer.clone(), links.clone(), ring.clone());
         let shutdown = shutdown.clone();
         let (teller, progress) = (teller.clone(), progress.clone());
+        let uplink = uplink.clone();
         async move {
+            // an old copy of the folder must not seal before it could have been told
+            if !uplink.has_asked() {
+                return Ok(Step::Idle);
+            }
+            if let Some(why) = progress.halted() {
+                teller.note_sealing(Some(why));
+                return Ok(Step::Idle);
+            }
             let now_ms = teller.clock.now_us() / 1_000;
             let step = sealer.lock().await.step(now_ms, door::random).await;
-            *teller
-                .sealing_trouble
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = step.as_ref().err().map(|e| chain(e));
+            teller.note_sealing(step.as_ref().err().map(|e| chain(e)));
             Ok::<_, SealFault>(match step? {
                 SealStep::Sealed(_) => {
                     let sendable = progress.sendable.load(Ordering::Acquire);
@@ -347,14 +365,20 @@ impl Teller {
         report.clock_doubt = self.uplink.clock_doubt();
         report.outbox_max = self.outbox_max;
         report.receipts = self.uplink.receipt_views();
-        report.sealing_trouble = self
-            .sealing_trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        report.skipped = self.uplink.skipped();
+        report.city = self.uplink.city_word().await?;
+        report.stuck = self.uplink.stuck().await?;
+        report.district_silent = self.uplink.district_silent().await?;
         self.as_now(&mut report);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
         Ok(report)
+    }
+
+    fn note_sealing(&self, trouble: Option<String>) {
+        *self
+            .sealing_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// As it was last read, with what is known without reading.
@@ -368,6 +392,12 @@ impl Teller {
 
     fn as_now(&self, report: &mut Report) {
         report.link = self.uplink.link();
+        report.node_word = self.uplink.node_word();
+        report.sealing_trouble = self
+            .sealing_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         report.disk = Some(DiskState {
             folder: self.disk.folder().to_owned(),
             room: self.disk.room().map_err(|error| say::refused(&error)),
@@ -399,7 +429,7 @@ impl Teller {
         }
     }
 
-    /// Reads the report every two seconds, for readiness and metrics.
+    /// Reads the report every two seconds, for readiness and metrics, and tells it to the node.
     fn keep(&self, metrics: &Metrics) {
         let shown = self.clone();
         metrics.collect(move |sheet| {
@@ -408,9 +438,16 @@ impl Teller {
             }
         });
         let this = self.clone();
+        let telling = Arc::new(tokio::sync::Mutex::new(Telling::default()));
         self.workers.step("report", Bell::new(), REPORT, move || {
-            let this = this.clone();
-            async move { this.report().await.map(|_| Step::Idle) }
+            let (this, telling) = (this.clone(), telling.clone());
+            async move {
+                let report = this.report().await?;
+                let since_start = this.clock.since_start();
+                let mut telling = telling.lock().await;
+                telling.tell(&this.uplink, &report, since_start).await;
+                Ok::<_, SeatError>(Step::Idle)
+            }
         });
     }
 

@@ -15,7 +15,8 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use protocol::entry::{Head, Hint, Key, Operation, Subject};
+use protocol::code::{is_division, is_own_region};
+use protocol::entry::{Head, Hint, Key, Operation, PLATFORM, Provenance, Subject};
 use protocol::hash;
 use protocol::limits;
 use protocol::name::Lane;
@@ -29,6 +30,7 @@ use supervision::standard::{Context, Finding, Severity, Standards, reason, text_
 
 use crate::connector::{LegacyRow, LegacySource, Page, ReadContext, ReadError};
 use crate::mapping::Mapping;
+use crate::seal::remember;
 use chunk::{Pending, chunks};
 use shown::{reasons_json, row_json};
 
@@ -44,6 +46,8 @@ pub struct Capturer {
     pub standards: Arc<Standards>,
     /// The city and its divisions, if hints can be concluded.
     pub places: Option<Arc<Places>>,
+    /// Whether other sources of this agent state records of the same type: then a key alone does not say where its row is.
+    pub shares_keys: bool,
     fingerprint: [u8; 16],
 }
 
@@ -102,6 +106,7 @@ impl Capturer {
             mapping,
             standards,
             places,
+            shares_keys: false,
             fingerprint,
         }
     }
@@ -241,7 +246,7 @@ impl Capturer {
                 let places = (place(standard.roles.domicile), place(standard.roles.area));
                 standard.map(fields, context).and_then(|entry| {
                     if too_long(&entry.head.subject) {
-                        let text = "主体名称超过 512 字节".to_owned();
+                        let text = "主体代码超过 512 字节".to_owned();
                         return Err(Box::new(self.refuse(reason::SIZE.code, text)));
                     }
                     Ok((entry, places))
@@ -265,7 +270,6 @@ impl Capturer {
                 }
                 let mut head = head;
                 head.generation = self.generation;
-                head.source_position = position_bytes(&row.position);
                 if let Some(former) = stated.filter(|s| s.key == key) {
                     if former.subject != subject {
                         head.was.subject = read_subject(&former.subject);
@@ -276,7 +280,11 @@ impl Capturer {
                 }
                 let hint_bytes = hint.to_bytes();
                 head.hint = hint;
-                digest.push(standard.lane, head, entry.sections);
+                let mut sections = entry.sections;
+                if !self.key_tells_position(&head.key, row.key.as_deref()) {
+                    sections.extend(position_section(&row.position));
+                }
+                digest.push(standard.lane, head, sections);
                 digest.keep(
                     row.identity,
                     row_hash,
@@ -299,8 +307,16 @@ impl Capturer {
                 if let Some(told) = told.filter(|t| t.key != key.as_bytes()) {
                     digest.close_refusal(self, told);
                 }
-                let entry = refusal_entry(&self.standards, &refused, &key, context);
-                self.push_refusal(digest, entry, &row.position);
+                let mut entry = refusal_entry(&self.standards, &refused, &key, context);
+                // the key of a row without one is its position
+                let told = match &refused.key {
+                    Some(key) => self.key_tells_position(key, row.key.as_deref()),
+                    None => true,
+                };
+                if !told {
+                    entry.sections.extend(position_section(&row.position));
+                }
+                self.push_refusal(digest, entry);
                 digest.capture.rejects.push(RejectRow {
                     identity: row.identity.clone(),
                     position: row.position,
@@ -316,10 +332,24 @@ impl Capturer {
         }
     }
 
-    fn push_refusal(&self, digest: &mut Digest, entry: MappedEntry, position: &str) {
+    /// Whether the agent can say from a record's key where its row is: the only table of this type, and the record's key reads
+    /// as the row's (then the position is not stated).
+    fn key_tells_position(&self, record: &Key, row: Option<&[Value]>) -> bool {
+        let Some(row) = row.filter(|_| !self.shares_keys) else {
+            return false;
+        };
+        record.values().is_some_and(|record| {
+            record.len() == row.len()
+                && record
+                    .iter()
+                    .zip(row)
+                    .all(|(a, b)| a == b || a.to_string() == b.to_string())
+        })
+    }
+
+    fn push_refusal(&self, digest: &mut Digest, entry: MappedEntry) {
         let mut head = entry.head;
         head.generation = self.generation;
-        head.source_position = position_bytes(position);
         // a refusal goes up to the city with everything else and to no other district
         head.hint = Hint::Unknown;
         digest.push(Lane::Records, head, entry.sections);
@@ -362,7 +392,11 @@ impl Capturer {
                 code,
                 head.event_date,
             );
-            return Hint::Division(concluded.region);
+            return match concluded.region {
+                code if is_division(&code) => Hint::Division(code),
+                id if is_own_region(&id) => Hint::Region(id),
+                _ => Hint::Unknown,
+            };
         }
         let six = |s: &str| s.len() == 6 && s.bytes().all(|b| b.is_ascii_digit());
         let registering = match &head.subject {
@@ -456,8 +490,7 @@ impl Digest {
         if let Some(earlier) = self.by_record.insert(record, at)
             && let Some(earlier) = self.entries[earlier].give_way()
         {
-            head.was.subject = earlier.was.subject.or(head.was.subject);
-            head.was.hint = earlier.was.hint.or(head.was.hint);
+            remember(&mut head, earlier.was);
         }
         self.entries.push(Pending::new(lane, head, sections));
     }
@@ -468,7 +501,7 @@ impl Digest {
             return;
         };
         let entry = closes(&capturer.mapping.standard.record_type, &key, subject);
-        capturer.push_refusal(self, entry, "");
+        capturer.push_refusal(self, entry);
     }
 
     fn keep(
@@ -536,6 +569,7 @@ impl Digest {
                 key,
                 standard.name.as_str(),
                 standard.version,
+                standard.hash,
             );
             head.operation = Operation::Retract;
             head.generation = capturer.generation;
@@ -571,18 +605,16 @@ fn too_long(subject: &Subject) -> bool {
         Subject::Uscc(s)
         | Subject::RegistrationNumber(s)
         | Subject::OrganisationCode(s)
-        | Subject::TaxNumber(s)
-        | Subject::NameOnly(s) => s.len() > limits::SUBJECT_BYTES_MAX,
-        Subject::None | Subject::Person { .. } => false,
+        | Subject::TaxNumber(s) => s.len() > limits::SUBJECT_BYTES_MAX,
+        Subject::None | Subject::Unidentified | Subject::Person { .. } => false,
     }
 }
 
-fn position_bytes(position: &str) -> Vec<u8> {
-    let mut end = position.len().min(limits::SOURCE_POSITION_BYTES_MAX);
-    while !position.is_char_boundary(end) {
-        end -= 1;
-    }
-    position.as_bytes()[..end].to_vec()
+/// Section 15 of an entry that says where its row stands.
+fn position_section(position: &str) -> Option<(u8, Vec<u8>)> {
+    // cut to what a position may have, so that it cannot be malformed
+    let section = Provenance::at(position.as_bytes()).to_section();
+    section.ok().flatten().map(|bytes| (PLATFORM, bytes))
 }
 
 fn bytes_of(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {

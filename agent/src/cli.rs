@@ -18,7 +18,7 @@ use supervision::standard::Standards;
 use crate::config::{AgentConfigError, Config};
 use crate::dry_run::{self, DryRunError};
 use crate::home::{Home, HomeError};
-use crate::join::{self, NotAdmitted};
+use crate::join::{self, NoCode, NotAdmitted};
 use crate::mapping::MappingError;
 use crate::rejects;
 use crate::status::Report;
@@ -45,8 +45,12 @@ enum Command {
     Join {
         #[command(flatten)]
         common: Common,
-        /// 平台签发的接入码
-        code: String,
+        /// 存有平台签发的接入码的文件；不写时按提示输入，写 - 时从标准输入读取
+        #[arg(long)]
+        code_file: Option<PathBuf>,
+        /// 接入码不能写在这里：其他用户可从进程列表中看到
+        #[arg(hide = true)]
+        code: Option<String>,
     },
     /// 检查配置、映射和各来源，不联网、不上送
     CheckConfig {
@@ -157,6 +161,12 @@ fn code_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
         if error.is::<NotAdmitted>() || matches!(error.downcast_ref(), Some(HomeError::NotJoined)) {
             return 3;
         }
+        if matches!(
+            error.downcast_ref(),
+            Some(NoCode::Argument | NoCode::Stray(_))
+        ) {
+            return 2;
+        }
         if matches!(error.downcast_ref(), Some(OpenSeatError::InUse { .. })) {
             return 4;
         }
@@ -186,9 +196,19 @@ fn code_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Join { common, code } => {
+        Command::Join {
+            common,
+            code_file,
+            code,
+        } => {
+            join::refuse_argument(code.as_deref())?;
             let config = Config::load(&common.config)?;
             let home = Home::at(&config.agent.folder)?;
+            let code = match home.is_joined() {
+                // nobody is asked for a code that is not used
+                true => String::new(),
+                false => join::read_code(code_file.as_deref(), |text| say::remark(text))?,
+            };
             let shutdown = Shutdown::new();
             let word = shutdown.clone();
             tokio::spawn(async move {
@@ -327,9 +347,6 @@ async fn dry_run(
         ExitCode::SUCCESS
     })
 }
-
-/// How often a status is tried while an agent starts. Each try waits for the lock of the folder by itself.
-const STARTING_TRIES: u32 = 3;
 
 /// Asks the running process; `None` if there is none.
 async fn ask(config: &Config, request: Value) -> Result<Option<Value>, Failure> {

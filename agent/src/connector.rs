@@ -31,6 +31,9 @@ pub enum LegacySource {
 pub struct LegacyRow {
     /// Where it stands in the source, for people and for lineage: `QYJBXX:ID=12`.
     pub position: String,
+    /// The values that tell the row apart in its table, if they say all that [`LegacyRow::position`] says; `None` where they
+    /// are none of its values, as a row number, or where more is said, as a file and a line.
+    pub key: Option<Vec<Value>>,
     /// Identity within the source: equal for every image of the row, orders like a whole-number key.
     pub identity: Vec<u8>,
     /// Values in the order of [`Page::columns`].

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::bytes::{Put, Reader};
-use protocol::directory::{Directory, DirectoryError, Identity, SeatKind, VerifiedIdentity};
+use protocol::directory::{Directory, StatementFault, VerifiedIdentity};
 use protocol::envelope::Envelope;
 use protocol::hash::Hash;
 use protocol::limits;
 use protocol::name;
 use protocol::sign::SigningKey;
+use protocol::statement::{Identity, SeatKind};
 use runtime::files::{self, Access};
 
 /// Why a data folder cannot be used.
@@ -35,11 +36,11 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// Not admitted yet.
-    #[error("本代理尚未入网。下一步：zongheng-agent join <接入码>")]
+    #[error("本代理尚未入网。下一步：zongheng-agent join，按提示输入接入码")]
     NotJoined,
     /// The stored chain does not verify.
     #[error("本代理的入网声明未通过校验：{0}")]
-    Chain(#[from] DirectoryError),
+    Chain(#[from] StatementFault),
 }
 
 /// The data folder of an agent.
@@ -137,7 +138,8 @@ impl Home {
         }
     }
 
-    /// Keeps what the agent was admitted with: the chain, root version first, and where its node is.
+    /// Keeps what the agent was admitted with: the chain, root version 1 first and issuers before those they issued, and
+    /// where its node is.
     pub fn write_admission(&self, chain: &[Envelope], parent: &str) -> Result<(), HomeError> {
         let mut out = Vec::new();
         chain.iter().for_each(|e| out.put_long(&e.to_bytes()));
@@ -186,9 +188,12 @@ impl Home {
         for envelope in &chain[1..] {
             directory.admit(envelope)?;
         }
+        let own = |identity: &Identity| {
+            identity.kind == SeatKind::Department && identity.keys.sign() == key.public()
+        };
         let identity = directory
             .identities()
-            .find(|i| i.identity().key == key.public())
+            .find(|i| own(i.identity()))
             .cloned()
             .ok_or_else(damaged)?;
         Ok(Admission {

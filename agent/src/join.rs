@@ -1,17 +1,23 @@
-//! Joining: with a code, the agent becomes a seat of the department that the code was issued for.
+//! Joining: with a code, the agent becomes a seat of the organisation that the code was issued for.
 //!
-//! Nothing is said to the server before it has proven that it belongs to the authority of the code. The signing key is
-//! made here and never leaves the machine.
+//! What both sides check is the protocol's. The signing key is made here and never leaves the machine. A code is read from a
+//! file or a terminal and never from the command line, where other people of the machine could read it.
 
-use protocol::directory::{Directory, SeatKind};
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use protocol::admission::code::{Code, CodeError};
+use protocol::admission::exchange::Offer;
+use protocol::admission::newcomer::{Wishes, fingerprint};
 use protocol::envelope::Envelope;
-use protocol::hash::Hash;
-use protocol::name::SeatId;
-use protocol::sign::SigningKey;
-use runtime::admission::code::{Code, CodeError};
-use runtime::admission::{self, Answer, JoinError, Proof, Request};
+use protocol::sign::{Keys, SigningKey};
+use protocol::statement::SeatKind;
+use runtime::admission::{self, JoinError, Joined, Joining};
 use runtime::door;
+use runtime::files;
 use runtime::link::endpoint::{Dialer, EndpointError, Settings};
+use runtime::say;
 use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::worker::Shutdown;
 
@@ -23,6 +29,9 @@ pub enum NotAdmitted {
     /// The code.
     #[error(transparent)]
     Code(#[from] CodeError),
+    /// The code lets in another kind of seat.
+    #[error("接入码用于区县节点，不能用于部门代理；请核对是否拿错了接入码，该接入码尚未使用")]
+    Kind,
     /// There is an agent already.
     #[error("本代理已经入网（{0}），不重复入网；如需改接其他平台，请另配数据目录")]
     Already(String),
@@ -39,134 +48,245 @@ pub enum NotAdmitted {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// The other side decided so.
-    #[error("入网申请被驳回：{reason}。如有疑问请联系：{contact}")]
+    #[error("入网申请被驳回：{reason}{}", ask(contact))]
     Refused {
         /// Its reason.
         reason: String,
-        /// Whom to ask.
+        /// Whom to ask; may be empty.
         contact: String,
     },
-    /// What it sent as our admission does not verify.
-    #[error("平台发来的入网声明未通过校验（{0}），未保存。请联系签发接入码的单位")]
-    Chain(String),
     /// Interrupted.
     #[error("尚未获准，已停止等待；稍后用同一接入码重新执行即可继续")]
     Interrupted,
 }
 
-/// Joins with a code as it was pasted; waits for a person's approval until `shutdown`. `told` hears every step.
+fn ask(contact: &str) -> String {
+    match contact {
+        "" => String::new(),
+        contact => format!("。如有疑问请联系：{contact}"),
+    }
+}
+
+/// Why there is no code.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCode {
+    /// It stood on the command line.
+    #[error(
+        "接入码不能写在命令行上：本机其他用户可以从进程列表中看到它。请把接入码存入只有本人可读的文件，用 --code-file <文件> 指明；或不写任何参数，按提示输入。如机器上还有其他用户，请联系签发单位作废该接入码并重新签发"
+    )]
+    Argument,
+    /// Something else stood there.
+    #[error("多余的参数「{0}」；接入码用 --code-file <文件> 指明，或不写任何参数，按提示输入")]
+    Stray(String),
+    /// The file cannot be read.
+    #[error("接入码文件 {} 无法读取：{}", path.display(), say::refused(source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Standard input cannot be read.
+    #[error("无法从标准输入读取接入码：{}", say::refused(.0))]
+    Input(io::Error),
+    /// There is nothing.
+    #[error("没有读到接入码；请用 --code-file <文件> 指明，或不写任何参数，按提示输入")]
+    Empty,
+}
+
+/// Refuses what stood on the command line, where no code may stand.
+pub fn refuse_argument(argument: Option<&str>) -> Result<(), NoCode> {
+    let Some(argument) = argument else {
+        return Ok(());
+    };
+    let start: String = argument.trim().chars().take(2).collect();
+    Err(match start.eq_ignore_ascii_case("ZH") {
+        true => NoCode::Argument,
+        false => NoCode::Stray(argument.to_owned()),
+    })
+}
+
+/// The code as it was given: in a file (`-`: standard input), or typed.
+pub fn read_code(file: Option<&Path>, mut told: impl FnMut(&str)) -> Result<String, NoCode> {
+    let text = match file {
+        Some(path) if path != Path::new("-") => {
+            let failed = |source| NoCode::File {
+                path: path.to_owned(),
+                source,
+            };
+            if files::readable_by_all(path).map_err(failed)? {
+                told(&format!(
+                    "[注意] 接入码文件 {} 对本机所有用户可读，入网后请删除，今后请设为只有本人可读",
+                    path.display()
+                ));
+            }
+            files::read_bounded(path, CODE_BYTES_MAX).map_err(failed)?
+        }
+        given => {
+            let input = io::stdin();
+            if given.is_none() && input.is_terminal() {
+                told("请输入接入码，按回车结束：");
+                let mut line = Vec::new();
+                let mut bounded = input.lock().take(CODE_BYTES_MAX as u64);
+                bounded
+                    .read_until(b'\n', &mut line)
+                    .map_err(NoCode::Input)?;
+                line
+            } else {
+                let mut all = Vec::new();
+                let mut bounded = input.lock().take(CODE_BYTES_MAX as u64);
+                bounded.read_to_end(&mut all).map_err(NoCode::Input)?;
+                all
+            }
+        }
+    };
+    // what is no text is no code, and is told so with the place where it goes wrong
+    let text = String::from_utf8_lossy(&text);
+    match text.trim_start_matches('\u{feff}').trim() {
+        "" => Err(NoCode::Empty),
+        code => Ok(code.to_owned()),
+    }
+}
+
+/// Joins with a code as it was typed; waits for a person's approval until `shutdown`. `told` hears every step.
 pub async fn join(
     home: &Home,
     code: &str,
     now_s: i64,
-    mut told: impl FnMut(&str) + Send,
+    told: impl FnMut(&str) + Send,
     shutdown: &Shutdown,
 ) -> Result<(), NotAdmitted> {
     if home.is_joined() {
         let title = home.admission()?.own().title.clone();
         return Err(NotAdmitted::Already(title));
     }
+    let told = Mutex::new(told);
+    let say = |text: &str| told.lock().unwrap_or_else(PoisonError::into_inner)(text);
     let code = Code::parse(code)?;
+    if code.kind != SeatKind::Department {
+        return Err(NotAdmitted::Kind);
+    }
     // whether it has is for who issued it to say, by the clock that it was issued by: ours may be the wrong one
     if code.has_expired(now_s) {
-        told(
+        say(
             "[注意] 按本机时钟，接入码已过有效期；是否有效由签发平台判定，仍继续申请。如被驳回请联系签发单位重新签发；如刚刚签发，请校准本机或平台的时钟",
         );
     }
-    told(&format!(
-        "[1/4] 接入码     ✓ 校验字符正确；用途：{}；平台地址：{}",
-        code.scope, code.address
+    say(&format!(
+        "[1/4] 接入码     ✓ 校验字符正确；用途：部门代理；平台地址：{}",
+        code.address
     ));
     let seed = home.signing_seed(door::random())?;
     let key = SigningKey::from_seed(&seed);
-    told(&format!(
-        "[2/4] 本机密钥   ✓ 已在本机生成，私钥不离开本机（指纹 {}）",
-        key.public().fingerprint().short()
+    let keys = Keys::of(key.public(), None);
+    say(&format!(
+        "[2/4] 本机密钥   ✓ 已在本机生成，私钥不离开本机（指纹 {}，请与平台上显示的核对）",
+        fingerprint(&keys)
     ));
     let instance = InstanceIdentity::load_or_generate(&home.instance_file())?;
     let dialer = Dialer::new(&instance, Settings::default())?;
-    let request = Request {
-        secret: code.secret,
-        // the seat is the invitation's; the newcomer does not know it yet
-        seat: SeatId::default(),
-        key: key.public(),
-        title: code.scope.clone(),
-        department: String::new(),
-        types: Vec::new(),
+    let joining = Joining {
+        code: &code,
+        own: None,
+        keys: &keys,
+        key: &key,
+        former: None,
+        wishes: Wishes::default(),
     };
-    let verify = |proof: &Proof, exporter: &[u8; 32]| check_server(&code, proof, exporter);
+    let offered = |offer: &Offer| {
+        say("[3/4] 对端身份   ✓ 平台指纹与接入码一致");
+        say(&format!(
+            "      接入名义   {}（机构代码 {}，辖区 {}）",
+            offer.title, offer.organisation, offer.jurisdiction
+        ));
+    };
     let mut waiting = false;
-    let answer = admission::join_until_decided(
-        &dialer,
-        &code.address,
-        &request,
-        &key,
-        verify,
-        |text| {
-            if !waiting {
-                waiting = true;
-                told("[3/4] 对端身份   ✓ 平台指纹与接入码一致");
-                told(&format!("[4/4] 入网审批   … {text}"));
-            }
-        },
-        shutdown,
-    )
-    .await;
+    let pending = |text: &str| {
+        if !std::mem::replace(&mut waiting, true) {
+            say(&format!("[4/4] 入网审批   … {text}"));
+        }
+    };
+    let joined = admission::join_until_decided(&dialer, &joining, offered, pending, shutdown).await;
     dialer.close().await;
-    match answer? {
-        None | Some(Answer::Pending(_)) => Err(NotAdmitted::Interrupted),
-        Some(Answer::Refused { reason, contact }) => Err(NotAdmitted::Refused { reason, contact }),
-        Some(Answer::Approved(envelopes)) => {
-            let chain = read(&envelopes).map_err(NotAdmitted::Chain)?;
-            let directory = trust(&chain, &code.authority).map_err(NotAdmitted::Chain)?;
-            let own = directory.identities().find(|i| {
-                i.identity().key == key.public() && i.identity().kind == SeatKind::Department
-            });
-            let Some(own) = own else {
-                return Err(NotAdmitted::Chain("其中没有本机的身份".to_owned()));
-            };
+    match joined? {
+        None | Some(Joined::Pending { .. }) => Err(NotAdmitted::Interrupted),
+        Some(Joined::Refused(refused)) => Err(NotAdmitted::Refused {
+            reason: refused.reason,
+            contact: refused.contact,
+        }),
+        Some(Joined::Approved(approved, shown)) => {
+            let own = approved.identity.identity();
+            let chain: Vec<Envelope> = approved
+                .directory
+                .chain(&[own.seat])
+                .iter()
+                .filter_map(|needed| {
+                    shown
+                        .iter()
+                        .find(|envelope| envelope.reference().as_ref() == Some(needed))
+                        .cloned()
+                })
+                .collect();
             home.write_admission(&chain, &code.address)?;
-            if !waiting {
-                told("[3/4] 对端身份   ✓ 平台指纹与接入码一致");
-            }
-            told(&format!(
+            say(&format!(
                 "[4/4] 入网审批   ✓ 已批准：{}（{}），可报送：{}",
-                own.identity().title,
-                own.identity().department,
-                own.identity().permitted_types.join("、")
+                own.title,
+                own.organisation,
+                own.permitted.join("、")
             ));
             Ok(())
         }
     }
 }
 
-/// Checks that a server belongs to the authority that the code names, on this very connection.
-fn check_server(code: &Code, proof: &Proof, exporter: &[u8; 32]) -> Result<(), String> {
-    let chain = read(&proof.envelopes)?;
-    let directory = trust(&chain, &code.authority)?;
-    let identity = directory.identity(&proof.seat).ok_or("未出示身份")?;
-    if proof.is_by(&identity.identity().key, exporter) {
-        Ok(())
-    } else {
-        Err("对端的签名不符".to_owned())
-    }
-}
+/// More than any code has, with all the spaces that paper brings.
+const CODE_BYTES_MAX: usize = 4 << 10;
 
-fn read(envelopes: &[Vec<u8>]) -> Result<Vec<Envelope>, String> {
-    envelopes
-        .iter()
-        .map(|b| Envelope::from_bytes(b).map_err(|e| e.to_string()))
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn trust(chain: &[Envelope], authority: &[u8]) -> Result<Directory, String> {
-    let root = chain.first().ok_or("声明链为空")?;
-    let mut directory = Directory::trusting(root, authority).map_err(|_| {
-        let found: Hash = root.hash();
-        format!("指纹与接入码不一致（对端 {}）", found.short())
-    })?;
-    for envelope in &chain[1..] {
-        directory.admit(envelope).map_err(|e| e.to_string())?;
+    /// A code on the command line stands in the list of processes for everybody of the machine.
+    #[test]
+    fn a_code_is_never_taken_from_the_command_line() {
+        for argument in ["ZH2-ABCDE-FGHJK", "zh2-abcde", " ZH1-XXXXX", "ZH"] {
+            let refused = refuse_argument(Some(argument)).expect_err(argument);
+            let text = refused.to_string();
+            assert!(matches!(refused, NoCode::Argument), "{argument}");
+            assert!(text.contains("--code-file"), "{text}");
+            assert!(
+                !text.contains(argument.trim()) || argument == "ZH",
+                "{text}"
+            );
+        }
+        let refused = refuse_argument(Some("抓取")).expect_err("stray");
+        assert!(refused.to_string().contains("「抓取」"), "{refused}");
+        assert!(refuse_argument(None).is_ok());
     }
-    Ok(directory)
+
+    #[test]
+    fn a_code_is_read_from_a_file_and_says_who_else_can_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("code");
+        let read = |mode: u32| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode");
+            let mut told = Vec::new();
+            let read = read_code(Some(&path), |text| told.push(text.to_owned()));
+            (read, told)
+        };
+        std::fs::write(&path, "\u{feff} ZH2-ABCDE\n").expect("written");
+        let (code, told) = read(0o600);
+        assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 0));
+        let (code, told) = read(0o644);
+        assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 1));
+        assert!(told[0].contains("所有用户可读"), "{told:?}");
+        std::fs::write(&path, " \n").expect("written");
+        assert!(matches!(read(0o600).0, Err(NoCode::Empty)));
+        std::fs::write(&path, vec![b'A'; 5_000]).expect("written");
+        assert!(matches!(read(0o600).0, Err(NoCode::File { .. })));
+        std::fs::remove_file(&path).expect("removed");
+        let missing = read_code(Some(&path), |_| {}).expect_err("missing");
+        assert!(missing.to_string().contains("不存在"), "{missing}");
+    }
 }

@@ -17,6 +17,7 @@ pub mod rejects;
 pub mod schedule;
 pub mod seal;
 pub mod status;
+pub mod told;
 pub mod uplink;
 pub mod watch;
 

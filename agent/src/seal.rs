@@ -5,27 +5,29 @@
 //! entries are one synced transaction; then the mark is written and synced; only then may a frame leave (D14, I7).
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::batch::{self, Draft, LogState, SealError};
 use protocol::bytes::{Malformed, Reader};
-use protocol::directory::EpochOpening;
-use protocol::entry::{HEAD, Head};
+use protocol::entry::{Former, HEAD, Head};
 use protocol::envelope::{Envelope, kind};
-use protocol::hash::Hash;
+use protocol::hash::{Ref, sha256};
 use protocol::limits;
 use protocol::merkle::History;
-use protocol::name::{Epoch, HybridTime, InstanceId, Lane};
+use protocol::name::{HybridTime, InstanceId, Lane, Position};
 use protocol::sign::SigningKey;
 use protocol::slice;
+use protocol::statement::EpochOpening;
 use runtime::files::{Continuity, Mark, MarkError, Sealed as Marked};
-use store::seat::{Frontier, Sealed, Sealing, SeatError, SeatStore, Unsealed};
+use store::seat::{Frontier, Sealed, Sealing, SeatError, SeatStore, Token, Unsealed};
 
 use crate::capture::chunk;
 use crate::home::Admission;
@@ -34,8 +36,8 @@ use crate::home::Admission;
 pub struct Sealer {
     store: Arc<SeatStore>,
     key: Arc<SigningKey>,
-    identity: Hash,
-    epoch: Epoch,
+    identity: Ref,
+    opening: Envelope,
     logs: [LogState; 3],
     time: HybridTime,
     mark: Mark,
@@ -52,6 +54,21 @@ pub struct Progress {
     pub sealed: [AtomicU64; 3],
     /// Acknowledged as durable by the next node, per lane.
     pub acknowledged: [AtomicU64; 3],
+    halted: Mutex<Option<String>>,
+}
+
+impl Progress {
+    /// Nothing more is sealed in this life of the process; what waits stays where it is. The first reason stands.
+    pub fn halt(&self, why: impl Into<String>) {
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.get_or_insert_with(|| why.into());
+    }
+
+    /// Why nothing more is sealed, and what to do; `None` if sealing may go on.
+    pub fn halted(&self) -> Option<String> {
+        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.clone()
+    }
 }
 
 /// What a step of sealing came to.
@@ -81,6 +98,9 @@ pub enum SealFault {
         why(*.0)
     )]
     NotContinuous(Continuity),
+    /// Somebody has shown that sealing must not go on.
+    #[error("{0}")]
+    Halted(String),
     /// What waits cannot be sealed: a fault of this program.
     #[error("待封装的条目有误：{0}")]
     Seal(#[from] SealError),
@@ -100,14 +120,14 @@ fn why(c: Continuity) -> &'static str {
 }
 
 impl Sealer {
-    /// Takes up sealing where the seat stands; opens its epoch at the very first start.
+    /// Takes up sealing where the seat stands; opens its epoch at the very first start. `fresh` gives random bytes.
     pub async fn open(
         store: Arc<SeatStore>,
         admission: &Admission,
         mark_file: PathBuf,
         data_folder: &std::path::Path,
         instance: InstanceId,
-        nonce: [u8; 16],
+        fresh: impl Fn() -> [u8; 32],
     ) -> Result<Self, SealFault> {
         let seat = admission.own().seat;
         let key = admission.key.clone();
@@ -118,10 +138,12 @@ impl Sealer {
             None => {
                 let opening = EpochOpening {
                     seat,
-                    epoch: Epoch { counter: 1, nonce },
-                    identity: admission.identity.hash(),
+                    counter: 1,
+                    nonce: half(fresh()),
+                    identity: admission.identity.reference(),
                     instance,
-                    last_known: [(0, Hash::ZERO); 3],
+                    last_known: Vec::new(),
+                    void: Vec::new(),
                 };
                 let envelope = Envelope::signed(kind::OPENING, 1, opening.to_bytes(), &key);
                 // a mark without a database is a database that was lost
@@ -129,15 +151,16 @@ impl Sealer {
                     return Err(SealFault::NotContinuous(Continuity::DatabaseBehind));
                 }
                 mark.write(&mark_file)?;
+                let reference = Ref::of(envelope.hash());
                 store
-                    .commit_opening(envelope.hash(), &envelope.to_bytes())
+                    .commit_opening(reference, &envelope.to_bytes(), half(fresh()))
                     .await?;
                 envelope
             }
         };
         let opening = EpochOpening::from_bytes(&envelope.bytes)?;
-        let hash = envelope.hash();
-        let mut logs = Lane::ALL.map(|lane| LogState::start(&opening, hash, lane));
+        let reference = Ref::of(envelope.hash());
+        let mut logs = Lane::ALL.map(|lane| LogState::start(&opening, reference, lane));
         let mut time = HybridTime::default();
         let progress = Progress::default();
         for lane in Lane::ALL {
@@ -146,14 +169,16 @@ impl Sealer {
             };
             let log = &mut logs[lane.index()];
             log.sequence = frontier.sequence;
-            log.last = frontier.hash;
+            log.last = frontier.header;
             log.history =
                 History::from_bytes(&frontier.history).ok_or(Malformed::of("log history"))?;
             time = time.max(frontier.hybrid_time);
             mark.sealed[lane.index()] = Some(Marked {
-                epoch: opening.epoch,
-                sequence: frontier.sequence,
-                hash: frontier.hash,
+                counter: opening.counter,
+                position: Position {
+                    sequence: frontier.sequence,
+                    header: frontier.header,
+                },
             });
             progress.sealed[lane.index()].store(frontier.sequence, Ordering::Relaxed);
         }
@@ -163,18 +188,14 @@ impl Sealer {
         }
         // a crash may have come between the commit of a sealing and its mark
         mark.write(&mark_file)?;
-        for receipt in store.receipts().await? {
-            progress.acknowledged[receipt.lane.index()]
-                .fetch_max(receipt.durable, Ordering::Relaxed);
-        }
         progress
             .sendable
             .store(store.feed_head().await?, Ordering::Release);
         Ok(Self {
             store,
             key,
-            identity: admission.identity.hash(),
-            epoch: opening.epoch,
+            identity: admission.identity.reference(),
+            opening: envelope,
             logs,
             time,
             mark,
@@ -188,9 +209,9 @@ impl Sealer {
         self.progress.clone()
     }
 
-    /// Hash of the opening of the epoch.
-    pub const fn opening(&self) -> Hash {
-        self.logs[0].log.opening
+    /// The opening of the epoch.
+    pub const fn opening(&self) -> &Envelope {
+        &self.opening
     }
 
     /// Seals what is due. `secrets` gives 32 fresh random bytes per batch.
@@ -199,6 +220,9 @@ impl Sealer {
         now_ms: i64,
         secrets: impl Fn() -> [u8; 32],
     ) -> Result<SealStep, SealFault> {
+        if let Some(why) = self.progress.halted() {
+            return Err(SealFault::Halted(why));
+        }
         let mut wait: Option<Duration> = None;
         for lane in Lane::ALL {
             let ahead = self.ahead(lane);
@@ -262,44 +286,55 @@ impl Sealer {
                 consumed.push(next.id);
                 drafts.extend(chunk::drafts(&next.body)?);
             }
-            time = time.tick(u64::try_from(now_ms).unwrap_or(0));
-            let (key, identity, secret) = (self.key.clone(), self.identity, secrets());
-            let state = log.clone();
+            let (key, identity, state) = (self.key.clone(), self.identity, log.clone());
+            let first = time.tick(u64::try_from(now_ms).unwrap_or(0));
+            let secret = secrets();
             // hashing and compressing a thousand entries takes milliseconds; links must not wait for it
-            let (sealed, body, entries) = tokio::task::spawn_blocking(move || {
-                let (sealed, entries) =
-                    seal_last_images(&state, drafts, time, &secret, identity, &key)?;
-                let body = slice::pack(&sealed.body);
-                Ok::<_, SealFault>((sealed, body, entries))
+            let batches = tokio::task::spawn_blocking(move || {
+                let mut batches = Vec::with_capacity(1);
+                let with = With {
+                    identity,
+                    key: &key,
+                    secret: &secret,
+                };
+                with.seal(state, drafts, first, &mut batches)?;
+                Ok::<_, SealFault>(batches)
             })
             .await
             .map_err(|_| SealFault::Malformed(Malformed::of("sealing")))??;
-            log = sealed.log.clone();
-            sealings.push(Sealing {
-                batch: Sealed {
-                    lane,
-                    sequence: log.sequence,
-                    hash: log.last,
-                    entries,
-                    captured_ms,
-                    header: sealed.header.to_bytes(),
-                    body,
-                },
-                consumed,
-                frontier: Frontier {
-                    sequence: log.sequence,
-                    hash: log.last,
-                    history: log.history.to_bytes(),
-                    hybrid_time: time,
-                },
-            });
+            for batch in batches {
+                (log, time) = (batch.log, batch.time);
+                sealings.push(Sealing {
+                    batch: Sealed {
+                        lane,
+                        sequence: log.sequence,
+                        reference: log.last,
+                        entries: batch.entries,
+                        captured_ms,
+                        header: batch.header.to_bytes(),
+                        body: batch.body,
+                    },
+                    consumed: std::mem::take(&mut consumed),
+                    frontier: Frontier {
+                        sequence: log.sequence,
+                        header: log.last,
+                        history: log.history.to_bytes(),
+                        hybrid_time: time,
+                    },
+                });
+            }
         }
-        let offset = self.store.commit_sealing(&sealings).await?;
+        let offset = self
+            .store
+            .commit_sealing(&sealings, half(secrets()))
+            .await?;
         let mut mark = self.mark.clone();
         mark.sealed[lane.index()] = Some(Marked {
-            epoch: self.epoch,
-            sequence: log.sequence,
-            hash: log.last,
+            counter: log.counter,
+            position: Position {
+                sequence: log.sequence,
+                header: log.last,
+            },
         });
         let path = self.mark_file.clone();
         let written = mark.clone();
@@ -328,23 +363,57 @@ const fn patience_ms(ahead: u64) -> i64 {
     }
 }
 
-/// Seals drafts; of several images of one record the last one counts (D12) and says what others knew before the first.
-fn seal_last_images(
-    log: &LogState,
-    drafts: Vec<Draft>,
+/// A batch as it was sealed.
+struct Batch {
+    header: Envelope,
+    body: Vec<u8>,
+    entries: u32,
     time: HybridTime,
-    secret: &[u8; 32],
-    identity: Hash,
-    key: &SigningKey,
-) -> Result<(batch::Sealed, u32), SealFault> {
-    match batch::seal(log, &drafts, time, secret, identity, key) {
-        Ok(sealed) => Ok((sealed, drafts.len() as u32)),
-        Err(SealError::Repeated) => {
-            let drafts = last_images(drafts)?;
-            let sealed = batch::seal(log, &drafts, time, secret, identity, key)?;
-            Ok((sealed, drafts.len() as u32))
+    log: LogState,
+}
+
+/// What batches are sealed with.
+struct With<'a> {
+    identity: Ref,
+    key: &'a SigningKey,
+    secret: &'a [u8; 32],
+}
+
+impl With<'_> {
+    /// Seals drafts as the next batch of a log, or as several where one would be over its bounds. Of several images of one
+    /// record the last one counts (D12) and says what others knew before the first. Returns where the log stands.
+    fn seal(
+        &self,
+        log: LogState,
+        drafts: Vec<Draft>,
+        time: HybridTime,
+        into: &mut Vec<Batch>,
+    ) -> Result<LogState, SealFault> {
+        // as a rule there is one batch; each further one has a secret of its own
+        let secret = match into.len() as u32 {
+            0 => *self.secret,
+            n => sha256(&[self.secret, b"batch", &n.to_be_bytes()]).0,
+        };
+        match batch::seal(&log, &drafts, time, &secret, self.identity, self.key) {
+            Ok(sealed) => {
+                into.push(Batch {
+                    header: sealed.header,
+                    body: slice::pack(&sealed.body),
+                    entries: drafts.len() as u32,
+                    time,
+                    log: sealed.log.clone(),
+                });
+                Ok(sealed.log)
+            }
+            Err(SealError::Repeated) => self.seal(log, last_images(drafts)?, time, into),
+            Err(SealError::Full(_)) if drafts.len() > 1 => {
+                let mut first = drafts;
+                let second = first.split_off(first.len() / 2);
+                let log = self.seal(log, first, time, into)?;
+                self.seal(log, second, time.tick(0), into)
+            }
+            Err(e) => Err(e.into()),
         }
-        Err(e) => Err(e.into()),
     }
 }
 
@@ -363,13 +432,32 @@ fn last_images(drafts: Vec<Draft>) -> Result<Vec<Draft>, SealFault> {
             Some(former) => {
                 let was = head_of(&former)?.was;
                 let mut merged = head;
-                merged.was.subject = was.subject.or(merged.was.subject);
-                merged.was.hint = was.hint.or(merged.was.hint);
+                remember(&mut merged, was);
                 kept.push(Some(with_head(&draft, &merged)?));
             }
         }
     }
     Ok(kept.into_iter().flatten().collect())
+}
+
+/// Takes over what others knew of a record before an earlier image that gives way to this one. What reads again as they know
+/// it has not changed.
+pub(crate) fn remember(head: &mut Head, was: Former) {
+    head.was.subject = was.subject.or(head.was.subject.take());
+    head.was.hint = was.hint.or(head.was.hint.take());
+    if head.was.subject.as_ref() == Some(&head.subject) {
+        head.was.subject = None;
+    }
+    if head.was.hint.as_ref() == Some(&head.hint) {
+        head.was.hint = None;
+    }
+}
+
+/// Half of 32 random bytes.
+fn half(fresh: [u8; 32]) -> Token {
+    let mut out = Token::default();
+    out.copy_from_slice(&fresh[..16]);
+    out
 }
 
 fn head_of(draft: &Draft) -> Result<Head, Malformed> {

@@ -1,21 +1,28 @@
 //! How the agent is, as one value, and that value as text, as JSON and as the agent's page on the status port.
 
 mod measure;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use protocol::directory::SeatKind;
+use protocol::frame::State;
 use protocol::name::Lane;
+use protocol::statement::SeatKind;
 use serde_json::{Value, json};
-use store::seat::{QueueState, SeatError, SeatStore, SourceReport};
+use store::seat::{QueueState, SeatError, SeatStore, Skipped, SourceReport};
 
 use crate::schedule::beijing;
-use crate::uplink::{LinkState, ReceiptView};
+use crate::uplink::{CityWord, LinkState, LogView, NodeWord, ReceiptView, Stuck};
 use crate::watch::{Doing, Pause};
 use runtime::disk::Room;
 use runtime::release;
 use runtime::say::{size as bytes, span};
+pub use trouble::{Trouble, What};
 
 /// How the agent is.
 #[derive(Debug, Clone)]
@@ -36,6 +43,16 @@ pub struct Report {
     pub outbox_max: u64,
     /// Receipts of the nodes above.
     pub receipts: Vec<ReceiptView>,
+    /// What the node says of the agent's logs.
+    pub node_word: NodeWord,
+    /// How far the city is; `None` if it is the agent's own node, or no process is running.
+    pub city: Option<CityWord>,
+    /// Batches that do not come to where they should.
+    pub stuck: Option<Stuck>,
+    /// Items of the feed that the node has refused for their bytes.
+    pub skipped: Vec<Skipped>,
+    /// Whether the agent's district has signed nothing for a week although something waits for it.
+    pub district_silent: bool,
     /// What to do about clocks that are far apart, if they are.
     pub clock_doubt: Option<String>,
     /// Why sealing stands still, if it does.
@@ -92,6 +109,11 @@ impl Report {
             queue: store.queue_state().await?,
             outbox_max: 0,
             receipts: Vec::new(),
+            node_word: NodeWord::default(),
+            city: None,
+            stuck: None,
+            skipped: store.skipped().await?,
+            district_silent: false,
             clock_doubt: None,
             sealing_trouble: None,
             disk: None,
@@ -100,74 +122,21 @@ impl Report {
         })
     }
 
-    /// What a person should do next, most pressing first.
-    pub fn next_steps(&self) -> Vec<String> {
-        let mut steps = Vec::new();
-        if !self.running {
-            steps.push("启动代理：zongheng-agent run".to_owned());
-        }
-        if let Some(trouble) = &self.sealing_trouble {
-            steps.push(format!("处理封装故障：{trouble}"));
-        }
-        if let Some(disk) = &self.disk
-            && let Some(warning) = disk.warning()
-        {
-            steps.push(if disk.is_short() {
-                format!("{warning}；读取已暂停，已封装的批次照常上送，腾出空间后自动恢复")
-            } else {
-                warning
-            });
-        }
-        for (name, why) in &self.failing {
-            steps.push(format!("处理故障（{name}）：{why}"));
-        }
-        steps.extend(self.clock_doubt.clone());
-        if self.running && !self.link.up {
-            let why = if self.link.trouble.is_empty() {
-                "正在连接".to_owned()
-            } else {
-                self.link.trouble.clone()
+    /// By how many seconds a source is behind: while it cannot be read or reading pauses, the time since it was last read to
+    /// its end; else the time since it should have been read again by its schedule. Of several the longest; `None` without a
+    /// source.
+    pub fn source_lag_s(&self) -> Option<i64> {
+        let lags = self.sources.iter().map(|(source, doing)| {
+            let doing = doing.as_ref();
+            let stands = source.trouble.is_some()
+                || doing.is_some_and(|d| d.trouble.is_some() || d.paused.is_some());
+            let since = match stands {
+                true => doing.and_then(|d| d.read_ms).or(source.cycle_ms),
+                false => doing.and_then(|d| d.next_ms.filter(|due| d.looked_ms < Some(*due))),
             };
-            steps.push(format!("检查与平台 {} 的连接：{why}", self.node));
-        }
-        if self.sources.iter().any(|(_, doing)| {
-            doing
-                .as_ref()
-                .is_some_and(|d| d.paused == Some(Pause::Outbox))
-        }) {
-            steps.push(if self.kept_for_the_city() && self.link.up {
-                "发送队列已满，读取已暂停：批次均已送达市级，但市级尚无异地备份，须在本机保留；调大 outbox_max"
-                    .to_owned()
-            } else {
-                "发送队列已满，读取已暂停；恢复与平台的连接，或调大 outbox_max".to_owned()
-            });
-        }
-        if self.kept_for_the_city()
-            && self.outbox_max > 0
-            && self.queue.bytes >= self.outbox_max / 5 * 4
-        {
-            steps.push(format!(
-                "调大 outbox_max：{KEPT}，已用 {}，到 {} 时将暂停读取",
-                bytes(self.queue.bytes),
-                bytes(self.outbox_max)
-            ));
-        }
-        for (source, doing) in &self.sources {
-            let now = doing.as_ref().and_then(|d| d.trouble.as_ref());
-            if let Some(trouble) = now.or(source.trouble.as_ref()) {
-                steps.push(format!("来源「{}」：{trouble}", source.name));
-            }
-        }
-        let refused: u64 = self.sources.iter().map(|(s, _)| s.refused).sum();
-        if refused > 0 {
-            steps.push(format!(
-                "查看被拒收的 {refused} 行，并在源库更正：zongheng-agent rejects list"
-            ));
-        }
-        if steps.is_empty() {
-            steps.push("一切正常，无需操作".to_owned());
-        }
-        steps
+            since.map_or(0, |ms| (self.now_ms - ms).max(0) / 1_000)
+        });
+        lags.max()
     }
 
     /// Whether what has arrived is kept here because the city, to which this agent is attached, has no second place for it
@@ -263,6 +232,21 @@ impl Report {
                 None => format!("{name}    尚未收到"),
             });
         }
+        for log in self.logs_seen() {
+            line(format!(
+                "平台收存  {}：已收存至第 {} 批，已入库至第 {} 批{}",
+                lane_name(log.lane),
+                log.taken_in,
+                log.applied,
+                match log.state {
+                    State::Running | State::NeverSeen => String::new(),
+                    _ => format!("，✗ {}", trouble::reason_text(log.reason)),
+                }
+            ));
+        }
+        if let Some(word) = self.city {
+            line(format!("市级      {}", self.city_text(word)));
+        }
         if self.kept_for_the_city() {
             line(format!("说明      {KEPT}"));
         }
@@ -278,7 +262,8 @@ impl Report {
         let receipt = |kind| {
             self.receipt(kind).map(|r| {
                 json!({
-                    "title": r.title, "lane": r.lane as u8, "durable": r.durable, "safeguarded": r.safeguarded,
+                    "title": r.title, "lane": r.lane as u8, "durable": r.durable, "attached": r.attached,
+                    "safeguarded": r.safeguarded,
                     "heard_ms": r.heard_ms, "age_ms": self.now_ms - r.heard_ms,
                 })
             })
@@ -289,7 +274,7 @@ impl Report {
             "running": self.running,
             "link": {
                 "up": self.link.up, "peer": self.link.peer, "since_ms": self.link.since_ms,
-                "trouble": self.link.trouble,
+                "trouble": self.link.trouble, "revoked": self.link.revoked,
             },
             "sources": self.sources.iter().map(|(s, doing)| json!({
                 "name": s.name, "rows_known": s.rows_known, "records_stated": s.records_stated,
@@ -306,6 +291,30 @@ impl Report {
                 "sealed_up_to": self.queue.sealed_up_to,
             },
             "receipts": { "district": receipt(SeatKind::District), "city": receipt(SeatKind::City) },
+            "node_word": {
+                "complete": self.node_word.complete,
+                "without_city": self.node_word.without_city,
+                "unwell": self.node_word.unwell.as_ref().map(|reasons| {
+                    reasons.iter().map(|reason| reason.number()).collect::<Vec<_>>()
+                }),
+                "logs": self.node_word.logs.iter().map(|log| json!({
+                    "lane": log.lane as u8, "state": log.state.number(), "reason": log.reason.number(),
+                    "since_ms": log.since_ms, "taken_in": log.taken_in, "applied": log.applied,
+                    "heard_ms": log.heard_ms,
+                })).collect::<Vec<_>>(),
+            },
+            "city": self.city.map(|word| json!({
+                "word": city_name(word),
+                "since_ms": match word { CityWord::Apart(since_ms) => Some(since_ms), _ => None },
+                "text": self.city_text(word),
+            })),
+            "skipped": self.skipped.iter().map(|skipped| json!({
+                "class": skipped.class, "offset": skipped.offset, "reason": skipped.reason, "at_ms": skipped.at_ms,
+            })).collect::<Vec<_>>(),
+            "district_silent": self.district_silent,
+            "troubles": self.troubles().iter().map(|trouble| json!({
+                "what": trouble.what.name(), "text": trouble.text, "stops": trouble.stops,
+            })).collect::<Vec<_>>(),
             "disk": self.disk.as_ref().and_then(|disk| disk.room.as_ref().ok()).map(|room| json!({
                 "free": room.free, "total": room.total, "low": room.low, "is_low": room.is_low(),
             })),
@@ -389,11 +398,46 @@ impl Report {
             }
         }
         page.push_str("</table>");
+        for log in self.logs_seen() {
+            let _ = write!(
+                page,
+                "<p>平台收存（{}）：已收存至第 {} 批，已入库至第 {} 批</p>",
+                lane_name(log.lane),
+                log.taken_in,
+                log.applied
+            );
+        }
+        if let Some(word) = self.city {
+            let _ = write!(page, "<p>市级：{}</p>", escape(&self.city_text(word)));
+        }
         if self.kept_for_the_city() {
             let _ = write!(page, "<p>{KEPT}。</p>");
         }
         page.push_str("</html>");
         page
+    }
+
+    /// Logs of which the node has seen something.
+    fn logs_seen(&self) -> impl Iterator<Item = &LogView> {
+        let logs = self.node_word.logs.iter();
+        logs.filter(|log| log.state != State::NeverSeen)
+    }
+
+    /// The city's own word: neither red nor well (D55).
+    fn city_text(&self, word: CityWord) -> String {
+        match word {
+            CityWord::Nothing => "尚无批次".to_owned(),
+            CityWord::Reached => "已达，所有批次均已存至市级".to_owned(),
+            CityWord::OnTheWay => "在途，正由区级平台转送".to_owned(),
+            CityWord::Apart(since_ms) => {
+                let since = beijing(since_ms).map_or_else(
+                    || format!("{}前", self.age(since_ms)),
+                    |time| time.format("%m-%d %H:%M").to_string(),
+                );
+                format!("与市级断开，自 {since} 起；数据已在区级平台或本机保存，恢复后自动转送")
+            }
+            CityWord::Unknown => "未知，与平台的连接恢复后更新".to_owned(),
+        }
     }
 
     fn doing(&self, source: &SourceReport, doing: Option<&Doing>) -> String {
@@ -423,6 +467,24 @@ impl Report {
 /// Why an agent of the city keeps what has arrived.
 const KEPT: &str = "市级尚无异地备份，已送达的批次仍在本机保留一份，计入发送队列";
 
+fn city_name(word: CityWord) -> &'static str {
+    match word {
+        CityWord::Nothing => "nothing",
+        CityWord::Reached => "reached",
+        CityWord::OnTheWay => "on_the_way",
+        CityWord::Apart(_) => "apart",
+        CityWord::Unknown => "unknown",
+    }
+}
+
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Directory => "名录",
+        Lane::Cases => "事项",
+        Lane::Records => "记录",
+    }
+}
+
 fn or_dash(text: &str) -> String {
     if text.is_empty() {
         "—".to_owned()
@@ -436,136 +498,4 @@ fn escape(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(receipts: &[(SeatKind, u64, u64)], bytes: u64, paused: bool) -> Report {
-        let receipt = |(kind, durable, safeguarded): &(SeatKind, u64, u64)| ReceiptView {
-            kind: *kind,
-            title: "平台".to_owned(),
-            lane: Lane::Records,
-            durable: *durable,
-            safeguarded: *safeguarded,
-            heard_ms: 1,
-        };
-        let source = SourceReport {
-            id: 1,
-            name: "登记库".to_owned(),
-            rows_known: 1,
-            records_stated: 1,
-            rows_read: 9,
-            rows_stated: 3,
-            refused: 0,
-            cycle_ms: None,
-            changed_ms: None,
-            trouble: None,
-            note: None,
-        };
-        let doing = Doing {
-            paused: paused.then_some(Pause::Outbox),
-            ..Doing::default()
-        };
-        Report {
-            title: "代理".to_owned(),
-            node: "city:4433".to_owned(),
-            running: true,
-            link: LinkState {
-                up: true,
-                ..LinkState::default()
-            },
-            sources: vec![(source, Some(doing))],
-            queue: QueueState {
-                bytes,
-                ..QueueState::default()
-            },
-            outbox_max: 1_000,
-            receipts: receipts.iter().map(receipt).collect(),
-            clock_doubt: None,
-            sealing_trouble: None,
-            disk: None,
-            failing: Vec::new(),
-            now_ms: 2,
-        }
-    }
-
-    /// The city promises no second place in this release (D18): its agents say so, and what to do before they pause.
-    #[test]
-    fn an_agent_of_the_city_says_what_it_keeps_and_why() {
-        let at_city = [(SeatKind::City, 9, 0)];
-        let at_district = [(SeatKind::City, 9, 0), (SeatKind::District, 9, 9)];
-        let quiet = report(&at_city, 100, false);
-        assert_eq!(quiet.next_steps(), ["一切正常，无需操作"]);
-        assert!(quiet.text().contains(KEPT) && quiet.html().contains(KEPT));
-        let nearly = report(&at_city, 800, false).next_steps();
-        assert!(nearly[0].starts_with("调大 outbox_max"), "{nearly:?}");
-        let full = report(&at_city, 1_000, true).next_steps();
-        assert!(full[0].contains("市级尚无异地备份"), "{full:?}");
-        let other = report(&at_district, 800, false);
-        assert!(!other.text().contains(KEPT));
-        assert_eq!(other.next_steps(), ["一切正常，无需操作"]);
-    }
-
-    fn room(free: u64) -> Option<DiskState> {
-        Some(DiskState {
-            folder: PathBuf::from("/d"),
-            room: Ok(Room::new(free, 1_000 << 20, Some(100 << 20))),
-        })
-    }
-
-    #[test]
-    fn what_is_not_well_is_called_so_everywhere() {
-        let well = || {
-            let mut report = report(&[(SeatKind::District, 9, 9)], 0, false);
-            report.disk = room(500 << 20);
-            report
-        };
-        let check = |name: &str, ready: bool, change: &dyn Fn(&mut Report)| {
-            let mut report = well();
-            change(&mut report);
-            let steps = report.next_steps();
-            assert!(steps[0].contains(name), "{name}: {steps:?}");
-            for text in [report.text(), report.html(), report.json().to_string()] {
-                assert!(
-                    !text.contains("正常") && text.contains(name),
-                    "{name}: {text}"
-                );
-            }
-            assert_eq!(report.unready().is_empty(), ready, "{name}");
-            let metrics = runtime::telemetry::Metrics::new();
-            metrics.collect(move |sheet| report.measure(sheet));
-            let line = format!("zongheng_ready {}\n", u8::from(ready));
-            assert!(metrics.render().contains(&line), "{name}");
-        };
-        assert_eq!(well().next_steps(), ["一切正常，无需操作"]);
-        assert_eq!(well().unready(), Vec::<String>::new());
-        check("剩余 80.0 MiB", true, &|r| r.disk = room(80 << 20));
-        check("读取已暂停", false, &|r| r.disk = room(40 << 20));
-        check("断开", false, &|r| {
-            r.link.up = false;
-            r.link.trouble = "断开".to_owned();
-        });
-        check("封装不了", false, &|r| {
-            r.sealing_trouble = Some("封装不了".to_owned())
-        });
-        check("写不进", false, &|r| {
-            r.failing.push(("receipts".to_owned(), "写不进".to_owned()));
-        });
-        check("读不了", false, &|r| {
-            r.sources[0].0.trouble = Some("读不了".to_owned())
-        });
-        check("读不出", false, &|r| {
-            let doing = Doing {
-                trouble: Some("读不出".to_owned()),
-                ..Doing::default()
-            };
-            r.sources[0].1 = Some(doing);
-        });
-        let metrics = runtime::telemetry::Metrics::new();
-        metrics.collect(move |sheet| well().measure(sheet));
-        let families = metrics.render().matches("# TYPE").count();
-        assert!(families >= 20, "{families}");
-    }
 }

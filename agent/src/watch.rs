@@ -1,6 +1,6 @@
 //! Watching one source: reads it by its schedule, page by page, pauses at the outbox's cap, and tells how it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +71,22 @@ pub fn places(city: &str) -> Option<Arc<Places>> {
     Some(Arc::new(Places { city, table }))
 }
 
+/// Record types that more than one of these sources state: their keys alone do not say where a row is.
+pub fn shared_types(
+    sources: &[SourceConfig],
+    standards: &Standards,
+) -> Result<BTreeSet<String>, SetUpError> {
+    let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for source in sources {
+        let mapping = Mapping::load(&source.mapping, standards)?;
+        let record_type = mapping.standard.record_type.clone();
+        if !seen.insert(record_type.clone()) {
+            shared.insert(record_type);
+        }
+    }
+    Ok(shared)
+}
+
 /// What sources are doing now, by name. Clones are the same board.
 #[derive(Clone, Default)]
 pub struct Board(Arc<Mutex<BTreeMap<String, Doing>>>);
@@ -80,6 +96,8 @@ pub struct Board(Arc<Mutex<BTreeMap<String, Doing>>>);
 pub struct Doing {
     /// When it was last looked at, milliseconds since 1970.
     pub looked_ms: Option<i64>,
+    /// When it was last read to its end without trouble, milliseconds since 1970.
+    pub read_ms: Option<i64>,
     /// When it will be looked at next, if that is not at once.
     pub next_ms: Option<i64>,
     /// What it waits for, if reading pauses.
@@ -142,6 +160,8 @@ pub struct Shared {
     pub standards: Arc<Standards>,
     /// Where hints come from.
     pub places: Option<Arc<Places>>,
+    /// Record types that several sources state.
+    pub shared_types: Arc<BTreeSet<String>>,
     /// Bytes at which capture pauses.
     pub outbox_max: u64,
     /// The disk on which the data folder lies.
@@ -182,13 +202,15 @@ impl Watch {
             Mapping::load(&config.mapping, &shared.standards).map_err(SetUpError::Mapping)?;
         let state = shared.store.source(&config.name).await?;
         let source = connector(config, &mapping, &spool(state.id))?;
-        let capturer = Capturer::new(
+        let mut capturer = Capturer::new(
             state.id,
             state.generation,
             mapping,
             shared.standards.clone(),
             shared.places.clone(),
         );
+        let record_type = &capturer.mapping.standard.record_type;
+        capturer.shares_keys = shared.shared_types.contains(record_type);
         let mut position = state.position;
         if !state.fingerprint.is_empty() && state.fingerprint != capturer.fingerprint() {
             // a mended mapping speaks for every row, so every row is read again
@@ -397,6 +419,9 @@ impl Watch {
     ) -> Result<(), SeatError> {
         self.board.note(&self.config.name, |doing| {
             doing.looked_ms = Some(now_ms);
+            if trouble.is_none() {
+                doing.read_ms = Some(now_ms);
+            }
             doing.trouble = trouble.clone();
         });
         let told = (trouble, note);

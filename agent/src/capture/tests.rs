@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use protocol::batch::Draft;
+use protocol::bytes::Reader;
 use protocol::entry::{builtin, read_fields};
+use protocol::name::SeatId;
 use store::seat::Unsealed;
 
 use super::*;
@@ -86,6 +89,7 @@ impl World {
                 .iter()
                 .map(|(id, key, code, name, date)| LegacyRow {
                     position: format!("T:ID={id}"),
+                    key: Some(vec![Value::Integer(*id)]),
                     identity: crate::connector::identity(&[Value::Integer(*id)]),
                     columns: columns
                         .iter()
@@ -106,6 +110,21 @@ impl World {
             file: None,
             note: None,
         }
+    }
+
+    /// The position that an entry states.
+    fn position(&self, draft: &Draft) -> Option<String> {
+        let mut r = Reader::new(draft.as_bytes(), "draft");
+        let n = r.u8().expect("sections");
+        let mut position = None;
+        for _ in 0..n {
+            let (number, bytes) = (r.u8().expect("number"), r.long().expect("section"));
+            if number == PLATFORM {
+                let read = Provenance::from_section(bytes).expect("section 15");
+                position = read.position_text().map(str::to_owned);
+            }
+        }
+        position
     }
 
     /// What was stated since the last call.
@@ -134,7 +153,7 @@ fn entries(body: &[u8]) -> Vec<String> {
             let (number, bytes) = (d.u8().expect("number"), d.long().expect("section"));
             if number == 0 {
                 head = Some(Head::from_bytes(bytes).expect("head"));
-            } else {
+            } else if number != PLATFORM {
                 for (field, value) in read_fields(bytes).expect("fields") {
                     if field == 4 {
                         name = value.to_string();
@@ -151,7 +170,7 @@ fn entries(body: &[u8]) -> Vec<String> {
             (None, None) => String::new(),
             (s, h) => format!(
                 " was {}{}",
-                s.as_ref().map_or(String::new(), Subject::tagged),
+                s.as_ref().map_or(String::new(), |s| text(s, &head)),
                 match h {
                     Some(Hint::Division(code)) => format!("@{code}"),
                     Some(_) => "@?".to_owned(),
@@ -160,16 +179,27 @@ fn entries(body: &[u8]) -> Vec<String> {
             ),
         };
         if head.record_type == builtin::REFUSAL {
-            out.push(format!("{sign}refusal {}{}", head.subject.tagged(), name));
+            out.push(format!(
+                "{sign}refusal {}{}",
+                text(&head.subject, &head),
+                name
+            ));
         } else {
             out.push(format!(
                 "{sign}{} {} {name}{was}",
                 head.key,
-                head.subject.tagged()
+                text(&head.subject, &head)
             ));
         }
     }
     out
+}
+
+fn text(subject: &Subject, head: &Head) -> String {
+    match subject {
+        Subject::Unidentified => "own".to_owned(),
+        other => other.text(&SeatId([3; 16]), &head.record_type, &head.key),
+    }
 }
 
 #[tokio::test]
@@ -184,8 +214,8 @@ async fn a_row_is_stated_once_with_where_it_came_from() {
     // number of sections and of the head, then the head after its length
     let mut r = protocol::bytes::Reader::new(&draft.as_bytes()[2..], "head");
     let head = Head::from_bytes(r.long().expect("bytes")).expect("head");
-    assert_eq!(head.source_position, b"T:ID=1");
     assert_eq!(head.generation, 1);
+    assert_eq!(w.position(draft).as_deref(), Some("T:ID=1"));
     assert_eq!(head.hint, Hint::Division("110000".to_owned()));
     assert_eq!(head.event_date, CivilDate::new(2018, 7, 27));
 
@@ -217,7 +247,7 @@ async fn a_changed_subject_says_what_it_was() {
         w.told().await,
         [
             format!("+P2 uscc:{A} 丙"),
-            format!("+P1 name:丁 丁 was uscc:{B}@460100"),
+            format!("+P1 own 丁 was uscc:{B}@460100"),
         ]
     );
     // two rows of one record: again one entry, of the later row
@@ -412,4 +442,104 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing() {
         .collect();
     assert_eq!(stated, expected);
     assert_eq!(refusals.len(), 5);
+}
+
+/// A table whose primary key is the record's key states no positions: the agent can say them again, and nothing travels for
+/// them. Everything else says where it stands, in the platform's own section.
+#[tokio::test]
+async fn a_position_is_stated_where_the_key_does_not_tell_it() {
+    let check = async |what: &str, key: Option<Vec<Value>>, shares: bool, stated: bool| {
+        let mut w = World::new().await;
+        w.capturer.shares_keys = shares;
+        // one row that is accepted, one that is refused
+        let mut page = w.page(&[(7, "7", A, "甲", ""), (8, "8", "123", "乙", "")]);
+        for (row, id) in page.rows.iter_mut().zip([7, 8]) {
+            row.key = key.clone().map(|key| match key.as_slice() {
+                [Value::Integer(_)] => vec![Value::Integer(id)],
+                [Value::Text(_)] => vec![Value::from_text(id.to_string())],
+                _ => key,
+            });
+        }
+        let digest = w.capturer.digest(page, &HashMap::new(), now());
+        w.store
+            .commit_capture(&digest.into_capture())
+            .await
+            .expect("commit");
+        let chunks = w
+            .store
+            .unsealed(Lane::Records, 9, 9_999)
+            .await
+            .expect("chunks");
+        let drafts = chunk::drafts(&chunks[0].body).expect("drafts");
+        let positions: Vec<_> = drafts.iter().map(|draft| w.position(draft)).collect();
+        let expected = |id: u8| stated.then(|| format!("T:ID={id}"));
+        assert_eq!(positions, [expected(7), expected(8)], "{what}");
+    };
+    let of = |value: Value| Some(vec![value]);
+    check(
+        "the key is the row's",
+        of(Value::from_text("7")),
+        false,
+        false,
+    )
+    .await;
+    check(
+        "the key reads as the row's",
+        of(Value::Integer(7)),
+        false,
+        false,
+    )
+    .await;
+    check(
+        "another key",
+        of(Value::Decimal("9.5".to_owned())),
+        false,
+        true,
+    )
+    .await;
+    let two = vec![Value::from_text("7"), Value::from_text("1")];
+    check("a part of the row's key", Some(two), false, true).await;
+    check("a file and a line", None, false, true).await;
+    check(
+        "two tables of one type",
+        of(Value::from_text("7")),
+        true,
+        true,
+    )
+    .await;
+}
+
+/// A row that has no key at all is refused under its position, which is then its key.
+#[tokio::test]
+async fn the_refusal_of_a_row_without_a_key_is_found_by_its_position() {
+    let w = World::new().await;
+    w.take(&[(1, "", "", "甲", "")]).await;
+    let chunks = w
+        .store
+        .unsealed(Lane::Records, 9, 9_999)
+        .await
+        .expect("chunks");
+    let draft = &chunk::drafts(&chunks[0].body).expect("drafts")[0];
+    assert_eq!(w.position(draft), None);
+    let mut r = Reader::new(&draft.as_bytes()[2..], "head");
+    let head = Head::from_bytes(r.long().expect("bytes")).expect("head");
+    assert_eq!(head.record_type, builtin::REFUSAL);
+    let hex: String = row_key("T:ID=1")
+        .as_bytes()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert!(head.key.to_string().contains(&hex), "{}", head.key);
+}
+
+/// Of several images in a page the last counts; one that reads again as others know it says no former subject.
+#[tokio::test]
+async fn a_row_that_came_back_within_a_page_was_never_another() {
+    let mut w = World::new().await;
+    w.take(&[(1, "P1", A, "甲", "")]).await;
+    w.told().await;
+    // row 2 states the same record and gives way to row 1
+    w.take(&[(1, "P1", B, "甲", ""), (2, "P1", A, "甲", "")])
+        .await;
+    assert_eq!(w.told().await, [format!("+P1 uscc:{A} 甲")]);
 }

@@ -193,7 +193,7 @@ impl CsvFolder {
             let settled = match staged {
                 Err(e) => {
                     // not ours to judge: somebody holds it, or may not be read; it stays where it is
-                    notes.push(format!("文件 {name} 暂不能读取（{e}），稍后再试"));
+                    notes.push(format!("文件 {name} {NOT_READABLE}（{e}），稍后再试"));
                     continue;
                 }
                 Ok(Err(Refused { hash, reason })) => {
@@ -210,7 +210,7 @@ impl CsvFolder {
                             .put_file(context.source, &file, context.now_ms)
                             .await?;
                     }
-                    notes.push(format!("文件 {name} 未采用：{reason}"));
+                    notes.push(format!("文件 {name} {NOT_TAKEN}：{reason}"));
                     Settled::SetAside(reason)
                 }
                 Ok(Ok(staged)) => {
@@ -272,7 +272,7 @@ impl CsvFolder {
         match &seen.settled {
             Some(Settled::Taken) => return false,
             Some(Settled::SetAside(reason)) => {
-                notes.push(format!("文件 {name} 未采用：{reason}"));
+                notes.push(format!("文件 {name} {NOT_TAKEN}：{reason}"));
                 return false;
             }
             None => {}
@@ -435,6 +435,7 @@ impl CsvFolder {
         };
         LegacyRow {
             position,
+            key: None,
             identity,
             columns,
             defect,
@@ -547,8 +548,11 @@ fn trimmed(value: Value) -> Value {
 
 fn note(notes: Vec<String>) -> Option<String> {
     (!notes.is_empty()).then(|| {
+        // what a person has to do something about comes first
+        let mut notes = notes;
+        notes.sort_by_key(|note| !note.contains(NOT_TAKEN) && !note.contains(NOT_READABLE));
         let shown = notes.len().min(NOTES_MAX);
-        let mut text = notes[..shown].join(";");
+        let mut text = notes[..shown].join("；");
         if notes.len() > shown {
             text.push_str(&format!(
                 "；另有 {} 个文件同样等待处理",
@@ -559,5 +563,9 @@ fn note(notes: Vec<String>) -> Option<String> {
     })
 }
 
+/// Stands in a note about a file that was set aside.
+pub(crate) const NOT_TAKEN: &str = "未采用";
+/// Stands in a note about a file that cannot be read.
+pub(crate) const NOT_READABLE: &str = "暂不能读取";
 const NOTES_MAX: usize = 5;
 const PROBE_FILES_MAX: usize = 20;

@@ -279,6 +279,7 @@ impl SqliteSettings {
         let legacy = LegacyRow {
             position: format!("{}:{}", self.table, shown_key(&table.key, &key)),
             identity: identity(&key),
+            key: table.has_key.then_some(key),
             columns,
             defect,
         };

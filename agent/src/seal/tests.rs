@@ -5,11 +5,13 @@ use std::path::Path;
 use protocol::directory::Directory;
 use protocol::entry::{Hint, Key, Subject};
 use protocol::slice::{unpack, verify, verify_header};
+use protocol::standard_hash::StandardHash;
 use protocol::value::Value;
-use store::seat::{Capture, Chunk};
 
+use super::testing::{capture, entry, of_head};
 use super::*;
-use crate::home::{Home, testing};
+use crate::home::Home;
+use crate::home::testing as admitted;
 
 struct World {
     folder: tempfile::TempDir,
@@ -21,7 +23,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let home = Home::at(folder.path()).expect("home");
-        let admission = testing::admit(&home);
+        let admission = admitted::admit(&home);
         Self {
             folder,
             home,
@@ -44,42 +46,10 @@ impl World {
             self.home.mark_file(),
             folder,
             InstanceId([4; 16]),
-            [5; 16],
+            || [5; 32],
         )
         .await
     }
-}
-
-fn entry(key: &str, subject: &str, was: Option<&str>) -> Vec<u8> {
-    let mut head = Head::state(
-        "registration",
-        Key::columns(&[Value::from_text(key)]),
-        "cn.registration",
-        1,
-    );
-    head.hint = Hint::Division("310101".to_owned());
-    head.subject = Subject::Uscc(subject.to_owned());
-    head.was.subject = was.map(|s| Subject::Uscc(s.to_owned()));
-    let mut bytes = Vec::new();
-    head.put(&mut bytes);
-    let draft = Draft::new(&[(HEAD, bytes)]);
-    let mut out = (draft.as_bytes().len() as u32).to_be_bytes().to_vec();
-    out.extend_from_slice(draft.as_bytes());
-    out
-}
-
-async fn capture(store: &SeatStore, lane: Lane, entries: &[Vec<u8>], now_ms: i64) {
-    let capture = Capture {
-        source: 1,
-        chunks: vec![Chunk {
-            lane,
-            entries: entries.len() as u32,
-            body: entries.concat(),
-        }],
-        now_ms,
-        ..Capture::default()
-    };
-    store.commit_capture(&capture).await.expect("captured");
 }
 
 /// Everything on the feed, checked as a receiver would: (lane, sequence, keys).
@@ -110,9 +80,9 @@ async fn sent(store: &SeatStore, admission: &Admission) -> Vec<(u8, u64, Vec<Str
                 .expect("opening");
             let state = states
                 .entry(lane as u8)
-                .or_insert_with(|| LogState::start(opening.opening(), opening.hash(), lane));
+                .or_insert_with(|| LogState::start(opening.opening(), opening.reference(), lane));
             assert!(state.expects(header.header()), "the log has no gap");
-            state.advance(header.hash());
+            state.advance(header.reference());
             let slice =
                 verify(header, unpack(&row.batch.body).expect("body")).expect("a good slice");
             let keys = slice
@@ -124,9 +94,10 @@ async fn sent(store: &SeatStore, admission: &Admission) -> Vec<(u8, u64, Vec<Str
                     format!(
                         "{}{}",
                         head.key,
-                        head.was
-                            .subject
-                            .map_or(String::new(), |s| format!("<{}", s.tagged()))
+                        head.was.subject.as_ref().map_or(String::new(), |s| format!(
+                            "<{}",
+                            s.text(&admission.own().seat, &head.record_type, &head.key)
+                        ))
                     )
                 })
                 .collect();
@@ -317,4 +288,98 @@ async fn a_database_that_may_not_be_the_newest_seals_nothing() {
         moved,
         Err(SealFault::NotContinuous(Continuity::OtherFolder))
     ));
+}
+
+/// A record that reads again as others know it has not changed: neither subject nor audience was another one.
+#[tokio::test]
+async fn a_subject_that_came_back_was_never_another() {
+    let w = World::new();
+    let store = w.store().await;
+    let mut sealer = w.sealer(&store).await.expect("sealer");
+    let entries = [entry("a", "Y", Some("X")), entry("b", "B", None)];
+    capture(&store, Lane::Records, &entries, 0).await;
+    capture(&store, Lane::Records, &[entry("a", "X", Some("Y"))], 0).await;
+    let step = sealer.step(0, || [1; 32]).await.expect("one");
+    assert_eq!(step, SealStep::Sealed(1));
+    assert_eq!(sent(&store, &w.admission).await[0].2, ["a", "b"]);
+}
+
+/// What is together over the bounds of a batch goes as several, in order; nothing is left behind and nothing sent twice.
+#[tokio::test]
+async fn entries_that_are_too_much_for_a_batch_go_as_several() {
+    let w = World::new();
+    let store = w.store().await;
+    let mut sealer = w.sealer(&store).await.expect("sealer");
+    // a thousand audiences of their own are more than a header holds
+    let entries: Vec<Vec<u8>> = (0..1_000)
+        .map(|n: u64| {
+            let key = Key::columns(&[Value::Integer(n as i64)]);
+            let mut head = Head::state(
+                "registration",
+                key,
+                "cn.registration",
+                1,
+                StandardHash::default(),
+            );
+            let seats = (0..16).map(|m| {
+                let mut seat = [m; 16];
+                seat[1..9].copy_from_slice(&n.to_be_bytes());
+                protocol::name::SeatId(seat)
+            });
+            head.hint = Hint::Seats(seats.collect());
+            head.subject = Subject::Unidentified;
+            of_head(&head, &[])
+        })
+        .collect();
+    capture(&store, Lane::Records, &entries[..500], 0).await;
+    capture(&store, Lane::Records, &entries[500..], 0).await;
+    let step = sealer.step(0, || [1; 32]).await.expect("several");
+    assert_eq!(step, SealStep::Sealed(2));
+    let sent = sent(&store, &w.admission).await;
+    let counts: Vec<usize> = sent.iter().map(|(_, _, keys)| keys.len()).collect();
+    assert_eq!(counts, [500, 500]);
+    let keys: std::collections::BTreeSet<&String> =
+        sent.iter().flat_map(|(_, _, keys)| keys).collect();
+    assert_eq!(keys.len(), 1_000);
+    assert_eq!(
+        store.queue_state().await.expect("state").unsealed_entries,
+        0
+    );
+}
+
+#[tokio::test]
+async fn the_opening_is_the_first_epoch_and_names_no_former_one() {
+    let w = World::new();
+    let store = w.store().await;
+    let sealer = w.sealer(&store).await.expect("sealer");
+    let envelope = sealer.opening().clone();
+    let opening = EpochOpening::from_bytes(&envelope.bytes).expect("an opening");
+    assert_eq!(
+        (opening.counter, opening.identity),
+        (1, w.admission.identity.reference())
+    );
+    assert!(opening.last_known.is_empty() && opening.void.is_empty());
+    drop(sealer);
+    let again = w.sealer(&store).await.expect("again");
+    assert_eq!(*again.opening(), envelope, "opened once");
+    let mark = Mark::read(&w.home.mark_file())
+        .expect("read")
+        .expect("a mark");
+    assert_eq!(mark.sealed, [None; 3]);
+}
+
+#[tokio::test]
+async fn what_was_halted_seals_nothing_and_keeps_what_waits() {
+    let w = World::new();
+    let store = w.store().await;
+    let mut sealer = w.sealer(&store).await.expect("sealer");
+    capture(&store, Lane::Records, &[entry("a", "X", None)], 0).await;
+    sealer.progress().halt("第一个原因");
+    sealer.progress().halt("第二个原因");
+    for _ in 0..2 {
+        let refused = sealer.step(0, || [1; 32]).await.expect_err("halted");
+        assert_eq!(refused.to_string(), "第一个原因");
+    }
+    let state = store.queue_state().await.expect("state");
+    assert_eq!((state.unsealed_entries, state.sealed_batches), (1, 0));
 }

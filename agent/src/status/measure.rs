@@ -1,41 +1,14 @@
-//! How the agent is, for Prometheus and for its readiness: made from the same report as the text and the page.
+//! How the agent is, for Prometheus: made from the same report as the text and the page.
 
-use protocol::directory::SeatKind;
+use protocol::frame::State;
+use protocol::statement::SeatKind;
 use runtime::release;
 use runtime::telemetry::Sheet;
 
 use super::Report;
+use crate::uplink::CityWord;
 
 impl Report {
-    /// What keeps the agent from doing its work now: it does not read, does not send, or cannot write.
-    pub fn unready(&self) -> Vec<String> {
-        let mut why = Vec::new();
-        if let Some(disk) = &self.disk
-            && (disk.room.is_err() || disk.is_short())
-        {
-            why.extend(disk.warning());
-        }
-        for (name, text) in &self.failing {
-            why.push(format!("{name}：{text}"));
-        }
-        why.extend(self.sealing_trouble.clone());
-        for (source, doing) in &self.sources {
-            let now = doing.as_ref().and_then(|d| d.trouble.as_ref());
-            if let Some(trouble) = now.or(source.trouble.as_ref()) {
-                why.push(format!("来源「{}」：{trouble}", source.name));
-            }
-        }
-        if !self.link.up {
-            let text = if self.link.trouble.is_empty() {
-                "正在连接"
-            } else {
-                &self.link.trouble
-            };
-            why.push(format!("未连接平台 {}：{text}", self.node));
-        }
-        why
-    }
-
     /// For Prometheus.
     pub fn measure(&self, sheet: &mut Sheet) {
         sheet.gauge(
@@ -104,6 +77,23 @@ impl Report {
             "Whether this clock and that of the node are far apart: 1 or 0.",
             flag(self.clock_doubt.is_some()),
         );
+        one(
+            "zongheng_city_apart",
+            "Whether the city, which is not the agent's node, has not been heard of though something waits for it: 1 or 0.",
+            flag(matches!(self.city, Some(CityWord::Apart(_)))),
+        );
+        one(
+            "zongheng_feed_items_refused",
+            "Items that the node refused for their bytes.",
+            self.skipped.len() as f64,
+        );
+        if let Some(lag) = self.source_lag_s() {
+            one(
+                "zongheng_source_lag_seconds",
+                "By how much a source is behind, beyond what its schedule asks; of several the longest.",
+                lag as f64,
+            );
+        }
         if let Some(Ok(room)) = self.disk.as_ref().map(|disk| disk.room.as_ref()) {
             one(
                 "zongheng_disk_free_bytes",
@@ -119,6 +109,34 @@ impl Report {
                 "zongheng_disk_low_bytes",
                 "Room below which people are told.",
                 room.low as f64,
+            );
+        }
+        for trouble in self.troubles() {
+            sheet.gauge(
+                "zongheng_trouble",
+                "What is not well: 1 for each kind.",
+                &[("what", trouble.what.name())],
+                1.0,
+            );
+        }
+        for log in &self.node_word.logs {
+            let lane = (log.lane as u8).to_string();
+            let labels = &[("lane", lane.as_str())];
+            let mut one = |name, help, value: f64| sheet.gauge(name, help, labels, value);
+            one(
+                "zongheng_log_running",
+                "Whether the node takes the log in as it comes: 1 or 0.",
+                flag(matches!(log.state, State::Running | State::NeverSeen)),
+            );
+            one(
+                "zongheng_log_taken_in_sequence",
+                "Taken in by the node up to this batch, by its word.",
+                log.taken_in as f64,
+            );
+            one(
+                "zongheng_log_applied_sequence",
+                "Applied by the node up to this batch, by its word.",
+                log.applied as f64,
             );
         }
         for (kind, from) in [(SeatKind::District, "district"), (SeatKind::City, "city")] {

@@ -13,6 +13,8 @@ use crate::connector::{ReadError, VALUE_BYTES_MAX, nearest};
 pub(super) struct Table {
     /// Key columns, or `rowid`.
     pub(super) key: Vec<String>,
+    /// Whether those are columns of the table, not the row number.
+    pub(super) has_key: bool,
     select: String,
     time: Option<String>,
     key_list: String,
@@ -103,6 +105,7 @@ impl Table {
         }
         select.push_str(&format!(" FROM {}", quoted(&settings.table)));
         Self {
+            has_key: key != ["rowid"],
             key,
             select,
             time,
