@@ -2,7 +2,7 @@
 //! blocks at once (I3, D41). Runs behind intake by its own cursor and can be stopped, killed and repeated: a group is one
 //! transaction with the cursor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use protocol::batch::Header;
 use protocol::bytes::Malformed;
@@ -17,7 +17,8 @@ use protocol::slice;
 use protocol::statement::{Identity, SeatKind};
 use protocol::words;
 use store::{
-    ApplyGroup, EventRow, FeedItem, ItemKind, Pointer, RecordRow, RefusalRow, RoutedRow, TypeCount,
+    ApplyGroup, EventRow, FeedItem, ItemKind, Pointer, RecordId, RecordRow, RefusalRow, RoutedRow,
+    TypeCount,
 };
 use supervision::judge::{AtHand, Judgement, Verdict};
 use supervision::standard::{Audience, Finding, Severity, reason, refusal};
@@ -82,16 +83,71 @@ pub mod record_kind {
 }
 
 /// One judged image on its way to a record row.
-struct Image {
-    row: RecordRow,
-    subject: String,
+pub(crate) struct Image {
+    pub(crate) row: RecordRow,
+    pub(crate) subject: String,
     record_type: String,
-    seat: SeatId,
+    pub(crate) seat: SeatId,
     class: u8,
     city_wide: bool,
     addressed: Vec<String>,
     from_parent: bool,
-    refusal: Option<RefusalRow>,
+    /// The refusal that it opens, or, if that is not open, the one that it closes.
+    pub(crate) refusal: Option<RefusalRow>,
+    /// Sections of it that an erasure has ended.
+    pub(crate) erased: bool,
+    /// The standard of whose text its source has another one than we do.
+    other_text: Option<String>,
+    /// Whether its hint is one that its origin may not use.
+    hint_ignored: bool,
+}
+
+/// What a refusal becomes by an image.
+pub(crate) enum Refusal {
+    /// It stays as it is.
+    Stays,
+    /// It opens, anew or with other words.
+    Opens(RefusalRow),
+    /// It closes, if it was open.
+    Closes,
+}
+
+impl Image {
+    /// The row of the record behind this image, and what becomes of its refusal, given the row before; `None` if the image
+    /// changes nothing: it is older, or brings nothing new. The one rule by which images follow each other, one by one in
+    /// the order of the feed, so that what stands does not depend on how they were grouped.
+    pub(crate) fn follow(&mut self, before: Option<&RecordRow>) -> Option<(RecordRow, Refusal)> {
+        let mut row = self.row.clone();
+        let Some(before) = before else {
+            let refusal = match self.refusal.take() {
+                Some(refusal) if refusal.open => Refusal::Opens(refusal),
+                _ => Refusal::Stays,
+            };
+            return Some((row, refusal));
+        };
+        let newer = row.latest.version > before.latest.version;
+        let wider = row.latest.version == before.latest.version
+            && (row.mask & !before.mask != 0
+                || (before.flags & flag::LEFT != 0 && self.from_parent));
+        if !newer && !wider {
+            return None;
+        }
+        let earlier = before.shown.filter(|s| s.version < row.latest.version);
+        if row.shown.is_none() && earlier.is_some() {
+            // a refused image concludes nothing: the record stays where it was shown
+            row.shown = earlier;
+            row.region.clone_from(&before.region);
+            row.subject = before.subject;
+        }
+        let may_stand = before.flags & flag::REFUSED != 0 || row.kind == record_kind::REFUSAL;
+        let refusal = match self.refusal.take() {
+            Some(refusal) if refusal.open => Refusal::Opens(refusal),
+            Some(_) => Refusal::Closes,
+            None if may_stand => Refusal::Closes,
+            None => Refusal::Stays,
+        };
+        Some((row, refusal))
+    }
 }
 
 /// What one step of apply did.
@@ -114,6 +170,7 @@ impl Node {
 
     /// Applies the next group of blocks, if there is one.
     pub async fn apply_step(&self, now_us: i64) -> Result<Option<Applied>, StepError> {
+        let _turn = self.apply_turn().await;
         let heads = self.store().feed_heads();
         if heads.applied >= heads.head {
             return Ok(None);
@@ -143,11 +200,19 @@ impl Node {
                     }
                 }
                 ItemKind::Block => self
-                    .judge_block(item, now_us, &mut images)
+                    .judge_block(item, now_us, |_| true, &mut images)
                     .map_err(damaged)?,
             }
         }
         let judged = images.len();
+        for image in &images {
+            if let Some(standard) = &image.other_text {
+                self.note_other_text(image.seat, standard);
+            }
+            if image.hint_ignored {
+                self.count_hint_not_allowed(image.seat);
+            }
+        }
         let logs: Vec<(LogName, u64)> = items
             .iter()
             .filter(|i| i.kind == ItemKind::Block)
@@ -176,10 +241,12 @@ impl Node {
         }))
     }
 
-    fn judge_block(
+    /// Judges the images of a block, of those records that are wanted.
+    pub(crate) fn judge_block(
         &self,
         item: &FeedItem,
         now_us: i64,
+        wanted: impl Fn(&RecordId) -> bool,
         images: &mut Vec<Image>,
     ) -> Result<(), Malformed> {
         let header = Header::from_bytes(&Envelope::from_bytes(&item.header)?.bytes)?;
@@ -211,6 +278,11 @@ impl Node {
         images.reserve(opened.len());
         for (position, entry) in opened.iter().enumerate() {
             let opening = Opening::from_bytes(&body[entry.at.clone()])?;
+            let (record_type, key) = opening.record()?;
+            let id = record_id(&String::from_utf8_lossy(record_type), key, &header.seat);
+            if !wanted(&id) {
+                continue;
+            }
             let version = Version {
                 epoch: header.counter,
                 sequence: header.sequence,
@@ -224,10 +296,10 @@ impl Node {
             match entry::read(&opening, &ground.origin, header.lane) {
                 Ok((head, ..)) if matches!(head.operation, Operation::Restated { .. }) => {}
                 Ok((head, ..)) => {
-                    images.push(self.judge_image(&header, &head, &opening, pointer, &ground));
+                    images.push(self.judge_image(id, &header, &head, &opening, pointer, &ground));
                 }
                 Err(fault) => {
-                    images.extend(self.unreadable(&header, &opening, fault, pointer, &ground)?);
+                    images.extend(self.unreadable(id, &header, &opening, fault, pointer, &ground)?);
                 }
             }
         }
@@ -237,6 +309,7 @@ impl Node {
     /// An image whose bytes hash right and may not be: stored, relayed, refused and counted under its type and key.
     fn unreadable(
         &self,
+        id: RecordId,
         header: &Header,
         opening: &Opening<'_>,
         fault: EntryFault,
@@ -245,7 +318,6 @@ impl Node {
     ) -> Result<Option<Image>, Malformed> {
         let (record_type, key) = opening.record()?;
         let record_type = String::from_utf8_lossy(record_type).into_owned();
-        let id = record_id(&record_type, key, &header.seat);
         let finding = Finding {
             code: fault.code(),
             severity: Severity::Refuse,
@@ -254,8 +326,10 @@ impl Node {
             message: fault.to_string(),
             fix: reason::reason(fault.code()).map_or("", |r| r.fix),
         };
-        let key_text = protocol::entry::Key::from_bytes(key)
-            .map_or_else(|_| protocol::hash::sha256(&[key]).short(), |k| k.to_string());
+        let key_text = protocol::entry::Key::from_bytes(key).map_or_else(
+            |_| protocol::hash::sha256(&[key]).short(),
+            |k| k.to_string(),
+        );
         let refusal = RefusalRow {
             id,
             key_text,
@@ -283,11 +357,15 @@ impl Node {
             addressed: Vec::new(),
             from_parent: ground.from_parent,
             refusal: Some(refusal),
+            erased: false,
+            other_text: None,
+            hint_ignored: false,
         }))
     }
 
     fn judge_image(
         &self,
+        id: RecordId,
         header: &Header,
         head: &Head,
         opening: &Opening<'_>,
@@ -315,9 +393,7 @@ impl Node {
                 entitled: ground.entitled,
             },
         );
-        if judgement.other_text {
-            self.note_other_text(header.seat, &head.standard);
-        }
+        let other_text = judgement.other_text.then(|| head.standard.clone());
         if !may_state(&ground.origin, &head.record_type) {
             // as many as the source has rows; people see the refusals
             tracing::debug!(seat = %header.seat, record_type = head.record_type, "record type not permitted");
@@ -325,12 +401,10 @@ impl Node {
             judgement.conclusion = None;
         }
         // a hint that its origin may not use counts as none; the entry stands
-        let hint = match hint_allowed(&ground.origin, &head.hint, header.lane) {
-            true => &head.hint,
-            false => {
-                self.count_hint_not_allowed(header.seat);
-                &Hint::Unknown
-            }
+        let hint_ignored = !hint_allowed(&ground.origin, &head.hint, header.lane);
+        let hint = match hint_ignored {
+            false => &head.hint,
+            true => &Hint::Unknown,
         };
         let retracted = head.operation == Operation::Retract;
         let mut flags = 0;
@@ -339,12 +413,10 @@ impl Node {
             Verdict::Accepted => Some(pointer),
             Verdict::Refused(findings) => {
                 flags |= flag::REFUSED;
-                refusal = findings
-                    .first()
-                    .map(|_| RefusalRow {
-                        key_text: head.key.to_string(),
-                        ..refused(header, &head.record_type, findings, now_us)
-                    });
+                refusal = findings.first().map(|_| RefusalRow {
+                    key_text: head.key.to_string(),
+                    ..refused(header, &head.record_type, findings, now_us)
+                });
                 None
             }
             Verdict::Unknown => {
@@ -361,7 +433,6 @@ impl Node {
         let subject = head
             .subject
             .text(&header.seat, &head.record_type, &head.key);
-        let id = record_id(&head.record_type, head.key.as_bytes(), &header.seat);
         if let Some(refusal) = &mut refusal
             && head.record_type != builtin::REFUSAL
         {
@@ -391,6 +462,9 @@ impl Node {
             addressed: self.addressed(hint),
             from_parent,
             refusal,
+            erased: !erased.is_empty(),
+            other_text,
+            hint_ignored,
         }
     }
 
@@ -442,55 +516,51 @@ impl Node {
                 }
             }
         }
-        // the last image of each record in the group; earlier ones stay in their blocks
-        let mut newest: HashMap<[u8; 16], Image> = HashMap::with_capacity(images.len());
-        let mut refusals: HashMap<[u8; 16], RefusalRow> = HashMap::new();
-        for mut image in images {
-            if let Some(refusal) = image.refusal.take() {
-                refusals.insert(refusal.id, refusal);
-            } else {
-                refusals.entry(image.row.id).and_modify(|r| r.open = false);
-            }
-            match newest.entry(image.row.id) {
-                std::collections::hash_map::Entry::Vacant(slot) => {
-                    slot.insert(image);
-                }
-                std::collections::hash_map::Entry::Occupied(mut slot) => {
-                    let held = slot.get_mut();
-                    if image.row.latest.version > held.row.latest.version {
-                        image.row.shown = image.row.shown.or(held.row.shown);
-                        *held = image;
-                    } else if image.row.latest.version == held.row.latest.version
-                        && image.row.mask.count_ones() > held.row.mask.count_ones()
-                    {
-                        *held = image;
-                    }
-                }
-            }
-        }
-        let mut ids: Vec<[u8; 16]> = newest.keys().copied().collect();
+        let mut ids: Vec<RecordId> = images.iter().map(|image| image.row.id).collect();
         ids.sort_unstable();
-        let known: HashMap<[u8; 16], RecordRow> = self
+        ids.dedup();
+        let known: HashMap<RecordId, RecordRow> = self
             .store()
             .records(&ids)
             .await?
             .into_iter()
             .map(|r| (r.id, r))
             .collect();
+        // one image after the other; what stands behind the last one is written, earlier ones stay in their blocks
+        let mut last: HashMap<RecordId, (RecordRow, Image)> = HashMap::with_capacity(ids.len());
+        let mut refusals: HashMap<RecordId, RefusalRow> = HashMap::new();
+        let mut closed: HashSet<RecordId> = HashSet::new();
+        for mut image in images {
+            let id = image.row.id;
+            let before = last.get(&id).map(|(row, _)| row).or(known.get(&id));
+            let Some((row, refusal)) = image.follow(before) else {
+                continue;
+            };
+            match refusal {
+                Refusal::Stays => {}
+                Refusal::Opens(refusal) => {
+                    refusals.insert(id, refusal);
+                }
+                Refusal::Closes => {
+                    refusals.remove(&id);
+                    closed.insert(id);
+                }
+            }
+            last.insert(id, (row, image));
+        }
         let mut group = ApplyGroup {
             through,
             at_us: now_us,
             token: self.token(),
             dirty: left.iter().map(|(_, subject, _)| *subject).collect(),
             left,
+            closed_refusals: closed.into_iter().collect(),
             ..ApplyGroup::default()
         };
         for id in ids {
-            let Some(image) = newest.remove(&id) else {
-                continue;
-            };
-            let known = known.get(&id);
-            self.place_image(image, known, route_down, &mut refusals, &mut group);
+            if let Some((row, image)) = last.remove(&id) {
+                self.write_row(row, &image, known.get(&id), route_down, &mut group);
+            }
         }
         group.routed = routes
             .into_iter()
@@ -509,47 +579,27 @@ impl Node {
         Ok(group)
     }
 
-    fn place_image(
+    /// Writes a row into the group, with what follows from how it differs from the stored one.
+    fn write_row(
         &self,
-        mut image: Image,
+        row: RecordRow,
+        image: &Image,
         known: Option<&RecordRow>,
         route_down: bool,
-        refusals: &mut HashMap<[u8; 16], RefusalRow>,
         group: &mut ApplyGroup,
     ) {
         if let Some(known) = known {
-            let newer = image.row.latest.version > known.latest.version;
-            let wider = image.row.latest.version == known.latest.version
-                && (image.row.mask & !known.mask != 0
-                    || (known.flags & flag::LEFT != 0 && image.from_parent));
-            if !newer && !wider {
-                refusals.remove(&image.row.id);
-                return;
-            }
-            if newer && image.row.shown.is_none() {
-                image.row.shown = known.shown;
-                // a refused image concludes nothing: the record stays where it was shown
-                if known.shown.is_some() {
-                    image.row.region.clone_from(&known.region);
-                }
-            }
-            if image.row.subject != known.subject {
-                group
-                    .subject_changed
-                    .push((image.row.id, image.row.subject));
+            if row.subject != known.subject {
+                group.subject_changed.push((row.id, row.subject));
                 group.dirty.push(known.subject);
             }
-            if newer && known.flags & flag::REFUSED != 0 && image.row.flags & flag::REFUSED == 0 {
-                group.closed_refusals.push(image.row.id);
-            }
-            let moved = known.region != image.row.region
-                && !known.region.is_empty()
-                && !image.subject.is_empty();
+            let moved =
+                known.region != row.region && !known.region.is_empty() && !image.subject.is_empty();
             if route_down && moved && image.record_type != builtin::REFUSAL {
                 let routed = Routed {
                     subjects: vec![image.subject.clone()],
                     from: known.region.clone(),
-                    to: image.row.region.clone(),
+                    to: row.region.clone(),
                     by: SeatId::default(),
                 };
                 let regions = [&routed.from, &routed.to]
@@ -561,23 +611,21 @@ impl Node {
                     regions: regions.collect(),
                     bytes: protocol::codec::encode_routed(&routed),
                 });
-                group
-                    .moved
-                    .push((image.row.subject, image.row.region.clone()));
+                group.moved.push((row.subject, row.region.clone()));
             }
         }
         let was_refused = known.is_some_and(|k| k.flags & flag::REFUSED != 0);
-        let refused = i64::from(image.row.flags & flag::REFUSED != 0) - i64::from(was_refused);
+        let refused = i64::from(row.flags & flag::REFUSED != 0) - i64::from(was_refused);
         let records = i64::from(known.is_none());
         if records != 0 || refused != 0 {
             group.counts.push(TypeCount {
                 origin: image.seat,
-                kind: image.row.kind,
+                kind: row.kind,
                 records,
                 refused,
             });
         }
-        group.records.push(image.row);
+        group.records.push(row);
     }
 
     /// A refusal that a source states about a row of its own (D42).
@@ -627,12 +675,7 @@ fn region_of(judgement: &Judgement) -> String {
         .unwrap_or_default()
 }
 
-fn refused(
-    header: &Header,
-    record_type: &str,
-    findings: &[Finding],
-    now_us: i64,
-) -> RefusalRow {
+fn refused(header: &Header, record_type: &str, findings: &[Finding], now_us: i64) -> RefusalRow {
     let join =
         |f: &dyn Fn(&Finding) -> String| findings.iter().map(f).collect::<Vec<_>>().join(",");
     RefusalRow {

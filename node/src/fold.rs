@@ -79,6 +79,7 @@ pub struct Folded {
 impl Node {
     /// Folds the next group, if there is one.
     pub async fn fold_step(&self, now_us: i64) -> Result<Option<Folded>, StepError> {
+        let _turn = self.fold_turn().await;
         let heads = self.store().feed_heads();
         let dirty = self.store().dirty_page(DIRTY_SUBJECTS).await?;
         if heads.folded >= heads.applied && dirty.is_empty() {
@@ -128,15 +129,20 @@ impl Node {
         Ok(Some(Folded { through, more }))
     }
 
-    fn subjects_of(&self, block: &Block, subjects: &mut BTreeSet<u64>) -> Result<(), Malformed> {
+    /// Subjects that the registrations of a block speak of.
+    pub(crate) fn subjects_of(
+        &self,
+        block: &Block,
+        subjects: &mut BTreeSet<u64>,
+    ) -> Result<(), Malformed> {
         for opened in &block.opened {
             let opening = Opening::from_bytes(&block.body[opened.at.clone()])?;
             if let Ok(head) = opening.head()
                 && record_kind::of(&head.record_type) == record_kind::REGISTRATION
             {
-                let subject =
-                    head.subject
-                        .text(&block.header.seat, &head.record_type, &head.key);
+                let subject = head
+                    .subject
+                    .text(&block.header.seat, &head.record_type, &head.key);
                 subjects.insert(crate::node::subject_key(&subject));
             }
         }
@@ -146,7 +152,7 @@ impl Node {
     /// What the list shows of these subjects, by subject: from the shown registration; of several origins the lowest
     /// seat's, until authority directory data say otherwise. Goes through the blocks in which the images lie, `at_hand`
     /// first, and holds a bounded number of them at a time: rows of one source may be spread over all blocks of another.
-    async fn shown_of(
+    pub(crate) async fn shown_of(
         &self,
         subjects: &[u64],
         at_hand: Vec<Block>,
@@ -268,11 +274,11 @@ impl Node {
 }
 
 /// What the list shows of an entity so far.
-struct Seen {
+pub(crate) struct Seen {
     /// Seat and record that it comes from.
     rank: (SeatId, RecordId),
-    row: EntityRow,
-    unsettled: Option<UnsettledRow>,
+    pub(crate) row: EntityRow,
+    pub(crate) unsettled: Option<UnsettledRow>,
 }
 
 fn unpacked(item: FeedItem) -> Result<Block, StepError> {

@@ -100,6 +100,9 @@ struct Inner {
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: AtomicU64,
     sign_in_failures: AtomicU64,
+    apply_turns: Turns,
+    fold_turns: Turns,
+    verifying: crate::verify::Verifying,
 }
 
 /// A log by numbers: also one whose lane this release does not read.
@@ -291,6 +294,9 @@ impl Node {
             receipts: Mutex::new(ledger),
             applied_sequence: AtomicU64::new(0),
             sign_in_failures: AtomicU64::new(0),
+            apply_turns: Turns::default(),
+            fold_turns: Turns::default(),
+            verifying: crate::verify::Verifying::default(),
             parts,
         })))
     }
@@ -380,6 +386,21 @@ impl Node {
     /// The turn of intake: who has it compares and stores, and nobody else does meanwhile.
     pub(crate) async fn intake_turn(&self) -> Turn<'_> {
         self.0.intake.take().await
+    }
+
+    /// The turn of apply: who has it knows that records stand still.
+    pub(crate) async fn apply_turn(&self) -> Turn<'_> {
+        self.0.apply_turns.take().await
+    }
+
+    /// The turn of fold: who has it knows that views stand still.
+    pub(crate) async fn fold_turn(&self) -> Turn<'_> {
+        self.0.fold_turns.take().await
+    }
+
+    /// The verification that runs, and what the last ones found.
+    pub(crate) fn verifying(&self) -> &crate::verify::Verifying {
+        &self.0.verifying
     }
 
     /// Drawn for one transaction of the feed.

@@ -55,8 +55,6 @@ pub struct StoredEnvelope {
     pub reference_bytes: Vec<u8>,
     /// Kind.
     pub kind: i64,
-    /// Seat, if it reads as one.
-    pub seat: Option<SeatId>,
     /// Whether it stands as read.
     pub read: bool,
     /// The bytes that travelled.
@@ -197,7 +195,7 @@ impl Store {
         });
         let rows = self
             .rows(
-                "SELECT arrival, ref, kind, seat, is_read, bytes FROM envelope WHERE (arrival, ref) > ($1, $2) \
+                "SELECT arrival, ref, kind, is_read, bytes FROM envelope WHERE (arrival, ref) > ($1, $2) \
                  ORDER BY arrival, ref LIMIT $3",
                 args![arrival, reference, limit.clamp(1, PAGE_MAX)],
             )
@@ -210,9 +208,8 @@ impl Store {
                     reference: Ref::from_bytes(&reference).ok(),
                     reference_bytes: reference,
                     kind: row.int(2)?,
-                    seat: row.seat(3).ok(),
-                    read: row.int(4)? != 0,
-                    bytes: row.blob(5)?,
+                    read: row.int(3)? != 0,
+                    bytes: row.blob(4)?,
                 })
             })
             .collect()
@@ -284,12 +281,13 @@ impl Store {
             .collect()
     }
 
-    /// Blocks of a log in order of sequence, header and arrival, those behind a place: so many bytes of bodies, at least one
-    /// block if there is any.
+    /// Blocks of a log in order of sequence, header and arrival, those behind a place up to those of the header of another:
+    /// so many bytes of bodies, at least one block if there is any.
     pub async fn stored_blocks(
         &self,
         log: LogRef,
         after: &BlockPlace,
+        last: &BlockPlace,
         bytes_max: usize,
     ) -> Result<Vec<StoredBlock>, StoreError> {
         const BLOCKS_MAX: usize = 512;
@@ -298,8 +296,8 @@ impl Store {
                 "SELECT h.sequence, h.ref, f.feed_offset, CAST(COALESCE(LENGTH(f.body), 0) AS BIGINT), f.entries \
                  FROM header h JOIN feed f ON f.ref = h.ref \
                  WHERE h.seat = $1 AND h.lane = $2 AND h.opening = $3 \
-                 AND (h.sequence, h.ref, f.feed_offset) > ($4, $5, $6) \
-                 ORDER BY h.sequence, h.ref, f.feed_offset LIMIT $7",
+                 AND (h.sequence, h.ref, f.feed_offset) > ($4, $5, $6) AND (h.sequence, h.ref) <= ($7, $8) \
+                 ORDER BY h.sequence, h.ref, f.feed_offset LIMIT $9",
                 args![
                     log.seat,
                     log.lane,
@@ -307,6 +305,8 @@ impl Store {
                     bound(after.sequence),
                     after.reference.as_slice(),
                     bound(after.offset),
+                    bound(last.sequence),
+                    last.reference.as_slice(),
                     BLOCKS_MAX
                 ],
             )
@@ -485,3 +485,24 @@ impl Store {
         rows.iter().map(|row| unsettled::read(row, 0)).collect()
     }
 }
+
+impl StoreError {
+    /// Whether what is stored is damaged, as opposed to a disk that is full, a server that is away, a process that ends.
+    pub fn is_damage(&self) -> bool {
+        let Self::Engine(sqlx::Error::Database(error)) = self else {
+            return matches!(
+                self,
+                Self::Corrupt { .. } | Self::Engine(sqlx::Error::ColumnDecode { .. })
+            );
+        };
+        let code = error.code().unwrap_or_default();
+        // PostgreSQL's codes have five characters, and class XX is its own damage; of SQLite's the low byte is the code
+        match code.parse::<u32>() {
+            Ok(number) if code.len() < 5 => matches!(number & 0xff, SQLITE_CORRUPT | SQLITE_NOTADB),
+            _ => code.starts_with("XX"),
+        }
+    }
+}
+
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_NOTADB: u32 = 26;
