@@ -1,18 +1,23 @@
 //! What a district's program has of its own: joining the city with a code, and the link to the city, which people can cut.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use node::Node;
 use node::command::actor::{Action, Actor};
 use node::command::join::{self, Newcomer};
-use node::home::Home;
-use runtime::admission::code::Code;
+use node::config::Config;
+use node::home::{Home, Seeds};
+use protocol::admission::code::Code;
+use protocol::admission::exchange::Offer;
+use protocol::admission::newcomer::fingerprint;
+use protocol::envelope::Envelope;
 use runtime::control::Caller;
 use runtime::door::Clock;
 use runtime::link::endpoint::{Dialer, Settings};
 use runtime::worker::{Shutdown, chain};
-use runtime::{door, say};
+use runtime::{code, door, say};
 use serde_json::{Value, json};
 use tier::{Common, Errand, Failure, Ground, Program};
 
@@ -28,9 +33,20 @@ pub struct District {
 /// What a new district brings.
 #[derive(Args)]
 pub struct NewDistrict {
-    /// 市级签发的接入码
+    /// 存放市级签发的接入码的文件（- 为标准输入）；不填则在终端输入
     #[arg(long)]
-    pub code: String,
+    pub code_file: Option<PathBuf>,
+    /// Refused: everybody on the machine can read it.
+    #[arg(long, hide = true)]
+    pub code: Option<String>,
+}
+
+/// How a district gets other keys.
+#[derive(Args)]
+pub struct Rotation {
+    /// 存放市级签发的续期接入码的文件（- 为标准输入）；不填则在终端输入
+    #[arg(long)]
+    pub code_file: Option<PathBuf>,
 }
 
 /// Whom a district invites: departments of its own division, so there is nothing to say.
@@ -52,6 +68,48 @@ pub enum Link {
     },
 }
 
+fn fresh() -> Seeds {
+    Seeds {
+        sign: door::random(),
+        seal: door::random(),
+    }
+}
+
+fn code_of(file: Option<&Path>) -> Result<Code, Failure> {
+    let text = code::read_code(file, |told| say::remark(told))?;
+    let code = join::district_code(&text)?;
+    // whether it has is for who issued it to say, by the clock that it was issued by: ours may be the wrong one
+    if code.has_expired(Clock::system().now_us() / 1_000_000) {
+        say::remark(
+            "[注意] 按本机时钟，接入码已过有效期；是否有效由市级平台判定，仍继续申请。如被驳回请联系市级重新签发",
+        );
+    }
+    Ok(code)
+}
+
+/// Asks with a code until there is a decision, and shows people what they have to compare.
+async fn ask_for(code: &Code, newcomer: &Newcomer<'_>) -> Result<Vec<Envelope>, Failure> {
+    say::remark(format_args!(
+        "平台地址 {}；本机密钥指纹 {}（请与市级平台上显示的核对）",
+        code.address,
+        fingerprint(&newcomer.keys.public())
+    ));
+    let offered = |offer: &Offer| {
+        say::remark(format_args!(
+            "平台身份已核对。接入名义：{}（机构代码 {}，辖区 {}）",
+            offer.title, offer.organisation, offer.jurisdiction
+        ));
+    };
+    let mut said = String::new();
+    let told = |text: &str| {
+        if said != text {
+            say::remark(text);
+            text.clone_into(&mut said);
+        }
+    };
+    Ok(join::join(code, newcomer, offered, told, &Shutdown::new()).await?)
+}
+
 impl Program for District {
     const TIER: node::Tier = node::Tier::District;
     const NAME: &'static str = "zongheng-district";
@@ -60,22 +118,52 @@ impl Program for District {
 
     type Founding = NewDistrict;
     type Guest = Guest;
+    type Rotation = Rotation;
     type Command = Link;
 
     /// Waits for a person's approval; can be interrupted and called again.
     async fn found(new: &NewDistrict, home: &Home) -> Result<String, Failure> {
+        code::refuse_argument(new.code.as_deref())?;
         if !home.is_taken() {
-            let code = Code::parse(&new.code)?;
+            let code = code_of(new.code_file.as_deref())?;
+            let keys = home.keys_or(&fresh())?;
             let newcomer = Newcomer {
                 instance_file: home.instance_file(),
-                seed: home.signing_seed(door::random())?,
+                keys: &keys,
+                own: None,
+                former: None,
             };
-            let told = |text: &str| say::remark(text);
-            let chain = join::join(&code, &newcomer, told, &Shutdown::new()).await?;
-            home.write_chain(&chain)?;
+            let chain = ask_for(&code, &newcomer).await?;
             home.write_parent(&code.address)?;
+            home.write_chain(&chain)?;
         }
         Ok("区县节点已建立。".to_owned())
+    }
+
+    async fn rotate(
+        rotation: &Rotation,
+        home: &Home,
+        config: &Config,
+        actor: &Actor,
+    ) -> Result<String, Failure> {
+        let code = code_of(rotation.code_file.as_deref())?;
+        let former = home.credentials()?;
+        let keys = home.next_keys_or(&fresh())?;
+        let newcomer = Newcomer {
+            instance_file: home.instance_file(),
+            keys: &keys,
+            own: Some(former.seat),
+            former: Some(&former.keys.sign),
+        };
+        let chain = ask_for(&code, &newcomer).await?;
+        home.write_parent(&code.address)?;
+        home.replace_keys(&chain)?;
+        let clock = Clock::system();
+        let node = tier::open::<Self>(config, home, &clock).await?;
+        let noted = node.note_act(Action::Rotate, actor, clock.now_us()).await;
+        node.store().close().await;
+        noted?;
+        Ok("区县节点的密钥已更换，请重新启动节点".to_owned())
     }
 
     fn guest(_guest: &Guest) -> (&str, &str) {
@@ -129,16 +217,49 @@ impl Program for District {
 
 #[cfg(test)]
 mod tests {
+    use protocol::hash::Ref;
+    use protocol::name::SeatId;
+    use protocol::statement::SeatKind;
+
     use super::*;
 
     #[tokio::test]
-    async fn what_is_no_code_joins_nobody() {
+    async fn what_is_no_code_of_a_district_joins_nobody() {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Home::at(folder.path()).expect("a home");
-        let new = NewDistrict {
-            code: "不是接入码".to_owned(),
+        let code = |kind: SeatKind| {
+            let code = Code::new(
+                kind,
+                u32::MAX,
+                [1; 10],
+                &Ref::ZERO,
+                &SeatId([2; 16]),
+                "127.0.0.1:1",
+            );
+            code.encode().expect("a code")
         };
-        assert!(District::found(&new, &home).await.is_err());
-        assert!(!home.is_taken(), "nothing is left behind");
+        let check = async |text: &str, argument: Option<&str>, part: &str| {
+            let file = folder.path().join("code");
+            std::fs::write(&file, text).expect("written");
+            let new = NewDistrict {
+                code_file: Some(file),
+                code: argument.map(str::to_owned),
+            };
+            let told = District::found(&new, &home)
+                .await
+                .expect_err(part)
+                .to_string();
+            assert!(told.contains(part), "{told}");
+            assert!(!home.is_taken(), "nothing is left behind");
+            assert!(
+                !folder.path().join("signing.key").exists(),
+                "no key is made"
+            );
+        };
+        check("不是接入码", None, "应以 ZH2- 开头").await;
+        check("", None, "没有读到接入码").await;
+        let (district, department) = (code(SeatKind::District), code(SeatKind::Department));
+        check(&department, None, "用于部门代理").await;
+        check(&district, Some(&district), "不能写在命令行上").await;
     }
 }

@@ -5,4 +5,6 @@ pub mod actor;
 pub mod admission;
 pub mod control;
 pub mod join;
+pub mod revoke;
+pub mod rotate;
 pub mod view;

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use runtime::admission::code::ADDRESS_BYTES_MAX;
+use protocol::admission::code::ADDRESS_BYTES_MAX;
 use runtime::config::{self, ConfigError, SecretFile, Size};
 use runtime::telemetry::{self, LogForm};
 use serde::Deserialize;

@@ -6,13 +6,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use protocol::bytes::{Put, Reader};
-use protocol::directory::{Directory, DirectoryError, EpochOpening, Identity, Root, SeatKind};
+use protocol::bytes::{Malformed, Put, Reader};
+use protocol::directory::{Directory, StatementFault};
 use protocol::envelope::{Envelope, kind};
-use protocol::hash::Hash;
+use protocol::hash::{Hash, Ref};
 use protocol::limits;
 use protocol::name::{self, SeatId};
-use protocol::sign::{SigningKey, Suite};
+use protocol::seal::SealKey;
+use protocol::sign::{Keys, SigningKey, Sigs};
+use protocol::statement::{Identity, Root, SeatKind, possession_hash};
 use runtime::files::{self, Access};
 use supervision::division::{DivisionFault, DivisionTable, FILE_BYTES_MAX};
 
@@ -58,7 +60,19 @@ pub enum HomeError {
     },
     /// The stored chain does not verify.
     #[error("本节点的身份链未通过校验：{0}")]
-    Chain(#[from] DirectoryError),
+    Chain(#[from] StatementFault),
+    /// The keys are not those of the node's identity.
+    #[error(
+        "目录 {} 中的密钥与本节点的身份不符：密钥文件被替换，或恢复自更换密钥之前的备份。请放回与身份一致的密钥文件，或重新入网",
+        folder.display()
+    )]
+    Keys {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// What a city was to be founded with cannot stand in its identity.
+    #[error("不能以此建立市级节点（{}）：请核对名称、区划代码与机构代码", .0.what)]
+    Founding(#[from] Malformed),
 }
 
 /// The data folder of a node.
@@ -74,14 +88,65 @@ pub struct Founding<'a> {
     pub title: &'a str,
     /// The city's own division code.
     pub city: &'a str,
+    /// Organisation code of the centre that runs it.
+    pub organisation: &'a str,
     /// 32 random bytes for the root key.
     pub root_seed: [u8; 32],
-    /// 32 random bytes for the city's signing key.
-    pub seed: [u8; 32],
+    /// Random bytes for the city's keys.
+    pub seeds: Seeds,
     /// 16 random bytes for the seat.
     pub seat: SeatId,
-    /// Record types that the city's own console may state.
-    pub permitted_types: Vec<String>,
+}
+
+/// What the keys of a node are made of: random bytes that the caller draws.
+#[derive(Clone, Copy)]
+pub struct Seeds {
+    /// For the signing key.
+    pub sign: [u8; 32],
+    /// For the seal key.
+    pub seal: [u8; 32],
+}
+
+impl std::fmt::Debug for Seeds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seeds")
+    }
+}
+
+/// The keys of a node. They never leave the machine.
+#[derive(Debug)]
+pub struct NodeKeys {
+    /// Signs what the node states.
+    pub sign: SigningKey,
+    /// What is for this node alone will be sealed to it.
+    pub seal: SealKey,
+}
+
+impl NodeKeys {
+    fn of(seeds: &Seeds) -> Self {
+        Self {
+            sign: SigningKey::from_seed(&seeds.sign),
+            seal: SealKey::from_secret(&seeds.seal),
+        }
+    }
+
+    /// Their public halves, as they stand in the node's identity.
+    pub fn public(&self) -> Keys {
+        Keys::of(self.sign.public(), Some(self.seal.public()))
+    }
+}
+
+/// What a node is started with: its keys, its seat, and what proves it.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Its keys.
+    pub keys: NodeKeys,
+    /// Its seat.
+    pub seat: SeatId,
+    /// What it trusts.
+    pub directory: Directory,
+    /// The statements that prove it, root version first.
+    pub chain: Vec<Envelope>,
 }
 
 impl Home {
@@ -111,7 +176,14 @@ impl Home {
     fn key_file(&self) -> PathBuf {
         self.folder.join("signing.key")
     }
-    fn root_key_file(&self) -> PathBuf {
+    fn seal_file(&self) -> PathBuf {
+        self.folder.join("seal.key")
+    }
+    fn next_file(&self) -> PathBuf {
+        self.folder.join("next.key")
+    }
+    /// Where the authority's root key lies until a person takes it away.
+    pub fn root_key_file(&self) -> PathBuf {
         self.folder.join("root.key")
     }
     fn chain_file(&self) -> PathBuf {
@@ -172,77 +244,91 @@ impl Home {
         self.chain_file().exists()
     }
 
-    /// Founds a city: root version 1, the city's identity, both keys. The root key can be taken offline afterwards.
-    pub fn found_city(&self, founding: &Founding<'_>) -> Result<Hash, HomeError> {
+    /// Founds a city: root version 1 with one key, and the city's identity under it. Returns the authority's name. The root
+    /// key lies in the folder until a person takes it away.
+    pub fn found_city(&self, founding: &Founding<'_>) -> Result<Ref, HomeError> {
         if self.is_taken() {
             return Err(HomeError::Taken {
                 folder: self.folder.clone(),
             });
         }
         let root_key = SigningKey::from_seed(&founding.root_seed);
-        let key = SigningKey::from_seed(&founding.seed);
-        let root = Root {
-            version: 1,
-            former: Hash::ZERO,
-            threshold: 1,
-            keys: vec![root_key.public()],
-        };
+        let root = Root::of(1, Ref::ZERO, 1, &[root_key.public()]);
         let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
+        let authority = Ref::of(root.hash());
+        let keys = NodeKeys::of(&founding.seeds);
+        let possession = possession_hash(&founding.seat, &authority, &keys.public());
         let identity = Identity {
             seat: founding.seat,
             serial: 1,
             kind: SeatKind::City,
+            organisation: founding.organisation.to_owned(),
             title: founding.title.to_owned(),
-            department: String::new(),
             jurisdiction: founding.city.to_owned(),
-            key: key.public(),
-            suite: Suite::Sha256Ed25519,
-            permitted_types: founding.permitted_types.clone(),
+            node: founding.seat,
+            keys: keys.public(),
+            possession: Sigs::of(keys.sign.sign(&possession)),
+            consent: Sigs::default(),
+            reason: String::new(),
+            permitted: Vec::new(),
             admits: true,
-            issuer: SeatId::default(),
+            binds_from: Default::default(),
+            issuer: authority,
         };
+        identity.check()?;
         let identity = Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), &root_key);
-        let hash = root.hash();
-        self.write_key(&self.root_key_file(), &founding.root_seed)?;
-        self.write_key(&self.key_file(), &founding.seed)?;
+        write_key(&self.root_key_file(), &[founding.root_seed])?;
+        self.write_seeds(&founding.seeds)?;
         self.write_chain(&[root, identity])?;
-        Ok(hash)
+        Ok(authority)
     }
 
-    /// The seed of the signing key, made from `fresh` random bytes if there is none yet. Survives a refused join.
-    pub fn signing_seed(&self, fresh: [u8; 32]) -> Result<[u8; 32], HomeError> {
-        if self.key_file().exists() {
-            return self.read_key(&self.key_file());
+    /// The node's keys, made from `fresh` random bytes if there are none yet. Survive a refused join.
+    pub fn keys_or(&self, fresh: &Seeds) -> Result<NodeKeys, HomeError> {
+        if !self.key_file().exists() {
+            self.write_seeds(fresh)?;
         }
-        self.write_key(&self.key_file(), &fresh)?;
-        Ok(fresh)
+        self.keys()
     }
 
-    /// The signing key.
-    pub fn signing_key(&self) -> Result<SigningKey, HomeError> {
-        Ok(SigningKey::from_seed(&self.read_key(&self.key_file())?))
+    /// The node's keys.
+    pub fn keys(&self) -> Result<NodeKeys, HomeError> {
+        let [sign] = read_key(&self.key_file())?;
+        let [seal] = read_key(&self.seal_file())?;
+        Ok(NodeKeys::of(&Seeds { sign, seal }))
     }
 
-    fn write_key(&self, path: &Path, seed: &[u8; 32]) -> Result<(), HomeError> {
-        files::write_atomic(path, Hash(*seed).to_string().as_bytes(), Access::Private).map_err(
-            |source| HomeError::Io {
-                path: path.to_owned(),
-                source,
-            },
-        )
+    /// The keys that are to take the place of the node's, made from `fresh` random bytes if there are none yet. They stay
+    /// until [`Home::replace_keys`], since a code is bound to the first keys that are shown with it.
+    pub fn next_keys_or(&self, fresh: &Seeds) -> Result<NodeKeys, HomeError> {
+        if !self.next_file().exists() {
+            write_key(&self.next_file(), &[fresh.sign, fresh.seal])?;
+        }
+        self.next_keys()
     }
 
-    fn read_key(&self, path: &Path) -> Result<[u8; 32], HomeError> {
-        let bytes = files::read_bounded(path, 256).map_err(|source| HomeError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| name::from_hex(text.trim()))
-            .ok_or_else(|| HomeError::Damaged {
-                path: path.to_owned(),
-            })
+    fn next_keys(&self) -> Result<NodeKeys, HomeError> {
+        let [sign, seal] = read_key(&self.next_file())?;
+        Ok(NodeKeys::of(&Seeds { sign, seal }))
+    }
+
+    /// Puts the next keys in the place of the node's, with the chain that its identity with them stands in. Whenever this is
+    /// interrupted, [`Home::credentials`] finishes it.
+    pub fn replace_keys(&self, chain: &[Envelope]) -> Result<(), HomeError> {
+        self.write_chain(chain)?;
+        self.finish_replacing()
+    }
+
+    fn finish_replacing(&self) -> Result<(), HomeError> {
+        let [sign, seal] = read_key(&self.next_file())?;
+        self.write_seeds(&Seeds { sign, seal })?;
+        let path = self.next_file();
+        std::fs::remove_file(&path).map_err(|source| HomeError::Io { path, source })
+    }
+
+    fn write_seeds(&self, seeds: &Seeds) -> Result<(), HomeError> {
+        write_key(&self.seal_file(), &[seeds.seal])?;
+        write_key(&self.key_file(), &[seeds.sign])
     }
 
     /// Keeps the chain that this node was admitted with: root version first, its own identity among the rest.
@@ -278,8 +364,8 @@ impl Home {
         Ok(chain)
     }
 
-    /// The directory that the chain gives, the seat of this node's own identity, and the chain's bytes.
-    pub fn directory(&self, key: &SigningKey) -> Result<(Directory, SeatId), HomeError> {
+    /// Keys, seat and directory of the node, as its chain and key files give them.
+    pub fn credentials(&self) -> Result<Credentials, HomeError> {
         let chain = self.chain()?;
         let damaged = || HomeError::Damaged {
             path: self.chain_file(),
@@ -289,12 +375,57 @@ impl Home {
         for envelope in &chain[1..] {
             directory.admit(envelope)?;
         }
-        let seat = directory
-            .identities()
-            .find(|i| i.identity().key == key.public())
-            .map(|i| i.identity().seat);
-        Ok((directory, seat.ok_or_else(damaged)?))
+        // whose keys these are, by the newest identity of each seat
+        let owner = |keys: &Keys| {
+            let mut all = directory.identities().map(|i| i.identity());
+            all.find(|i| i.keys == *keys).map(|i| i.seat)
+        };
+        if self.next_file().exists() && owner(&self.next_keys()?.public()).is_some() {
+            self.finish_replacing()?;
+        }
+        let keys = self.keys()?;
+        let seat = owner(&keys.public()).ok_or_else(|| HomeError::Keys {
+            folder: self.folder.clone(),
+        })?;
+        Ok(Credentials {
+            keys,
+            seat,
+            directory,
+            chain,
+        })
     }
+}
+
+/// The authority's root key, in a file as [`Home::found_city`] leaves it.
+pub fn read_root_key(path: &Path) -> Result<SigningKey, HomeError> {
+    let [seed] = read_key(path)?;
+    Ok(SigningKey::from_seed(&seed))
+}
+
+/// Keeps secrets in a file that nobody else may read, one a line.
+fn write_key(path: &Path, secrets: &[[u8; 32]]) -> Result<(), HomeError> {
+    let text: String = secrets
+        .iter()
+        .map(|secret| format!("{}\n", Hash(*secret)))
+        .collect();
+    files::write_atomic(path, text.as_bytes(), Access::Private).map_err(|source| HomeError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_key<const N: usize>(path: &Path) -> Result<[[u8; 32]; N], HomeError> {
+    let bytes = files::read_bounded(path, 256).map_err(|source| HomeError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let secrets: Option<Vec<[u8; 32]>> = text.split_whitespace().map(name::from_hex).collect();
+    secrets
+        .and_then(|secrets| secrets.try_into().ok())
+        .ok_or_else(|| HomeError::Damaged {
+            path: path.to_owned(),
+        })
 }
 
 /// A file of divisions: its bytes, and the built-in table with its rows.
@@ -308,22 +439,4 @@ pub fn read_divisions(path: &Path) -> Result<(Vec<u8>, DivisionTable), HomeError
         Ok(table) => Ok((bytes, table)),
         Err(source) => Err(HomeError::Divisions { path, source }),
     }
-}
-
-/// Opens the first epoch of a seat.
-pub fn first_opening(
-    seat: SeatId,
-    identity: Hash,
-    nonce: [u8; 16],
-    instance: protocol::name::InstanceId,
-    key: &SigningKey,
-) -> Envelope {
-    let opening = EpochOpening {
-        seat,
-        epoch: protocol::name::Epoch { counter: 1, nonce },
-        identity,
-        instance,
-        last_known: [(0, Hash::ZERO); 3],
-    };
-    Envelope::signed(kind::OPENING, 1, opening.to_bytes(), key)
 }

@@ -1,7 +1,7 @@
 //! A node as the host of sessions: answers what `runtime` asks on behalf of a peer.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use protocol::codec;
 use protocol::frame::{
@@ -19,15 +19,18 @@ use protocol::words;
 use runtime::door::Clock;
 use runtime::link::driver::SessionEnd;
 use runtime::link::host::{Beginning, Channel, FeedRequest, Given, Group, Host, HostFault};
+use runtime::link::places::KnownKeys;
 use runtime::link::registry::{Ask, Handle, Links};
 use runtime::trace::Trace;
-use store::{PeerState, SkippedRow, WantRow};
+use store::{SkippedRow, WantRow};
 
 use crate::error::StepError;
 use crate::intake::{Arrival, Peer, Scope as WantScope, TakeInFault, want_row};
 use crate::node::{LogKey, Node, Tier};
 use crate::pour::Pour;
 use crate::state::LogState;
+
+mod parting;
 
 /// Version of the interest that this release states; raised when what it asks for changes.
 const INTEREST_VERSION: u32 = 1;
@@ -64,6 +67,7 @@ pub struct NodeHost {
     asked: Arc<Mutex<HashMap<u64, SeatId>>>,
     trace: Trace,
     pour: Pour,
+    known: Arc<OnceLock<KnownKeys>>,
 }
 
 impl NodeHost {
@@ -77,6 +81,7 @@ impl NodeHost {
             asked: Arc::default(),
             trace: Trace::default(),
             pour: Pour::default(),
+            known: Arc::default(),
         }
     }
 
@@ -423,27 +428,12 @@ impl Host for NodeHost {
         }
         // of several seats under one roof each must be welcome
         for other in &believed.identities {
-            let row = self
+            let welcome = self
                 .node
-                .store()
-                .peer(other.seat)
+                .may_come_in(other, channel.peer_key, self.clock.now_us())
                 .await
                 .map_err(|e| here(e.into()))?;
-            let Some(row) = row else { continue };
-            if matches!(row.state, PeerState::Refused | PeerState::Revoked) {
-                let code = match row.state {
-                    PeerState::Revoked => GoodbyeCode::Revoked,
-                    _ => GoodbyeCode::NotAdmitted,
-                };
-                let text = format!("本节点已停止「{}」的接入：{}", other.title, row.reason);
-                return Err(refuse(code, text));
-            }
-            if row.tls_key != [0; 32] && row.tls_key != channel.peer_key {
-                return Err(outside(format!(
-                    "「{}」所用的连接密钥不是其入网时登记的那一把。若更换了机器或重装，请用新的接入码重新入网",
-                    other.title
-                )));
-            }
+            welcome.map_err(|(code, text)| refuse(code, text))?;
         }
         self.node
             .publish(&believed.needed, self.clock.now_us())

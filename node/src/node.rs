@@ -91,6 +91,7 @@ struct Inner {
     intake: Turns,
     other_texts: Mutex<HashSet<(SeatId, String)>>,
     telling: Bell,
+    parting: Bell,
     moves: Mutex<Moves>,
     warnings: Mutex<Vec<String>>,
     applying: Bell,
@@ -285,6 +286,7 @@ impl Node {
             intake: Turns::default(),
             other_texts: Mutex::default(),
             telling: Bell::new(),
+            parting: Bell::new(),
             moves: Mutex::default(),
             warnings: Mutex::default(),
             applying: Bell::new(),
@@ -600,6 +602,11 @@ impl Node {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(text.into());
+    }
+
+    /// Rung when statements were taken up: sessions of seats that were called back are to end.
+    pub fn parting(&self) -> &Bell {
+        &self.0.parting
     }
 
     /// Rung when something was logged: apply has work.

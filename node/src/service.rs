@@ -9,7 +9,7 @@ use runtime::link::endpoint::{Dialer, Listener};
 use runtime::link::{self, LinkEnd};
 use runtime::recurring::Recurring;
 use runtime::worker::{Bell, Shutdown, Step, Workers, unless};
-use store::{PeerState, StoreError};
+use store::StoreError;
 
 use crate::command::admission;
 use crate::error::StepError;
@@ -34,6 +34,9 @@ const FOLD_RESTS_US_MAX: i64 = 10_000_000;
 const TELLS_AT_LEAST: Duration = Duration::from_secs(2);
 /// And not more often than this.
 const TELLING_GATHERS: Duration = Duration::from_millis(500);
+
+/// Sessions of seats that were called back are looked for at least this often; at once when a statement comes.
+const PARTING: Duration = Duration::from_secs(60);
 
 /// Between two times that the store's log is brought home.
 const CHECKPOINT: Duration = Duration::from_secs(2);
@@ -164,6 +167,14 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
             Ok::<_, StepError>(Step::Idle)
         }
     });
+    let (host_, bell) = (host.clone(), host.node().parting().clone());
+    workers.step("parting", bell, PARTING, move || {
+        let host = host_.clone();
+        async move {
+            host.part_with_revoked().await?;
+            Ok::<_, StepError>(Step::Idle)
+        }
+    });
     let (host_, bell) = (host.clone(), host.node().wanting().clone());
     workers.step("wants", bell, AT_LEAST, move || {
         let host = host_.clone();
@@ -182,13 +193,9 @@ async fn pause(how_long: Duration) {
 /// Serves whoever arrives at the listener until shutdown. Peers that were let in before are known to it, so that strangers
 /// do not keep them out.
 pub async fn listen(host: NodeHost, listener: Listener, workers: Workers, clock: Clock) {
-    match host.node().store().peers().await {
-        Ok(peers) => {
-            let admitted = peers.into_iter().filter(|p| p.state == PeerState::Approved);
-            listener.known_keys().extend(admitted.map(|p| p.tls_key));
-        }
+    if let Err(error) = host.know(listener.known_keys()).await {
         // they get in as anybody does, and are known from then on
-        Err(error) => tracing::warn!(%error, "keys of peers could not be read"),
+        tracing::warn!(%error, "keys of peers could not be read");
     }
     let desk = Arc::new(admission::Desk::new(host.node().clone(), clock.clone()));
     let links = host.links().clone();

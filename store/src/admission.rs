@@ -10,8 +10,8 @@ use protocol::name::SeatId;
 use crate::audit::put_act;
 use crate::engine::{Row, Tx, args, own};
 use crate::{
-    ApprovalRow, AuditRow, CallBackRow, Decision, DecisionRow, InvitationPut, InvitationRow,
-    OrganisationRow, OthersRow, PeerRow, PeerState, RequestPut, RequestRow, Store, StoreError,
+    ApprovalRow, AuditRow, Decision, DecisionRow, InvitationPut, InvitationRow, OrganisationRow,
+    OthersRow, PeerRow, PeerState, RequestPut, RequestRow, RevokedRow, Store, StoreError,
 };
 
 /// Strangers with the code of another are written down so often; from then on they are only counted.
@@ -236,16 +236,31 @@ impl Store {
     /// if there are any.
     pub async fn invitations_revoke(
         &self,
-        all: &CallBackRow,
+        seat: SeatId,
+        by: &str,
         act: &AuditRow,
+        now_us: i64,
     ) -> Result<u64, StoreError> {
         let mut tx = self.begin_act().await?;
-        let done = call_back(&mut tx, all).await?;
+        let done = call_back(&mut tx, seat, by, now_us).await?;
         if done > 0 {
             put_act(&mut tx, act).await?;
         }
         tx.commit().await?;
         Ok(done)
+    }
+
+    /// Notes that a peer that is let in was called back by somebody else, with the act. `false`: it is not let in, and
+    /// nothing was done.
+    pub async fn peer_revoked(&self, row: &RevokedRow, act: &AuditRow) -> Result<bool, StoreError> {
+        let mut tx = self.begin_act().await?;
+        let done = revoke_peer(&mut tx, row).await?;
+        if done == 0 {
+            return Ok(false);
+        }
+        put_act(&mut tx, act).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Names of organisations by their codes, as they were minted here.
@@ -367,11 +382,24 @@ async fn note_other(
     Ok(())
 }
 
-async fn call_back(tx: &mut Tx, all: &CallBackRow) -> Result<u64, StoreError> {
+async fn call_back(tx: &mut Tx, seat: SeatId, by: &str, now_us: i64) -> Result<u64, StoreError> {
     tx.exec(
         "UPDATE invitation SET revoked_by = $2, revoked_at_us = $3 \
          WHERE seat = $1 AND revoked_at_us IS NULL AND decision = 0",
-        args![all.seat, all.by.as_str(), all.at_us],
+        args![seat, by, now_us],
+    )
+    .await
+}
+
+async fn revoke_peer(tx: &mut Tx, row: &RevokedRow) -> Result<u64, StoreError> {
+    tx.exec(
+        "UPDATE peer SET state = 3, reason = $2, decided_by = $3, at_us = $4 WHERE seat = $1 AND state = 1",
+        args![
+            row.seat,
+            row.reason.as_str(),
+            row.by.as_str(),
+            row.at_us
+        ],
     )
     .await
 }
@@ -399,8 +427,9 @@ pub(crate) async fn put_decision(tx: &mut Tx, decision: &DecisionRow) -> Result<
     if let Some(peer) = &decision.peer {
         put_peer(tx, peer).await?;
     }
-    if let Some(all) = &decision.calls_back {
-        call_back(tx, all).await?;
+    if let Some(row) = &decision.revokes {
+        revoke_peer(tx, row).await?;
+        call_back(tx, row.seat, &row.by, row.at_us).await?;
     }
     put_act(tx, &decision.act).await
 }

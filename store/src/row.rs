@@ -247,6 +247,15 @@ pub struct EventRow {
     pub regions: Vec<String>,
 }
 
+/// A block that is kept with another body from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewrittenRow {
+    /// Offset in the feed.
+    pub offset: u64,
+    /// Its packed body.
+    pub body: Vec<u8>,
+}
+
 /// What intake stores in one transaction.
 #[derive(Debug, Clone, Default)]
 pub struct IntakeGroup {
@@ -885,12 +894,12 @@ pub struct PeerRow {
 /// What was decided about a seat: goes with the statements that say so, in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionRow {
-    /// The seat's row from now on, if it has one here.
+    /// The seat's row from now on, if it is let in.
     pub peer: Option<PeerRow>,
     /// The request that is let in by it; if it is not pending any more, nothing is stored ([`crate::StoreError::Changed`]).
     pub approves: Option<ApprovalRow>,
-    /// Whether all codes for the seat that are out are called back with it.
-    pub calls_back: Option<CallBackRow>,
+    /// The seat that is called back by it, with all codes for it that are out.
+    pub revokes: Option<RevokedRow>,
     /// The act.
     pub act: AuditRow,
 }
@@ -908,11 +917,13 @@ pub struct ApprovalRow {
     pub at_us: i64,
 }
 
-/// Codes that are called back.
+/// A seat that is called back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallBackRow {
-    /// Those for this seat that nobody was let in with.
+pub struct RevokedRow {
+    /// The seat.
     pub seat: SeatId,
+    /// Why.
+    pub reason: String,
     /// Who does it.
     pub by: String,
     /// When.

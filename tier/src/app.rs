@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use node::config::Config;
-use node::home::Home;
+use node::home::{Credentials, Home};
 use node::host::NodeHost;
 use node::node::Parts;
 use node::reporter::Reporter;
 use node::{Node, Tier, service};
-use protocol::directory::Directory;
-use protocol::envelope::Envelope;
-use protocol::name::{FeedId, InstanceId, SeatId};
-use protocol::sign::SigningKey;
+use protocol::name::{FeedId, Incarnation, InstanceId};
+use protocol::statement::SeatKind;
 use runtime::config::ConfigError;
 use runtime::disk::Disk;
 use runtime::door::{self, Clock, TestMarker};
@@ -25,7 +23,7 @@ use runtime::telemetry::Metrics;
 use runtime::tls::InstanceIdentity;
 use runtime::worker::Workers;
 use runtime::{control, say, worker};
-use store::Store;
+use store::{Store, StoreError};
 use supervision::division::{City, DivisionTable};
 use supervision::judge::Judge;
 use supervision::standard::Standards;
@@ -47,10 +45,7 @@ pub struct Running {
 /// go on.
 pub struct Ready {
     home: Home,
-    chain: Vec<Envelope>,
-    key: SigningKey,
-    directory: Directory,
-    seat: SeatId,
+    credentials: Credentials,
     table: DivisionTable,
     city: City,
 }
@@ -81,27 +76,21 @@ impl Ready {
 
     /// What lies in a folder that may be used.
     fn of<P: Program>(home: Home) -> Result<Self, Failure> {
-        let chain = home.chain()?;
-        let key = home.signing_key()?;
-        let (directory, seat) = home.directory(&key)?;
+        let credentials = home.credentials()?;
         if P::TIER == Tier::District {
             home.parent()?;
         }
-        let city_code = directory
+        let city_code = credentials
+            .directory
             .identities()
-            .find(|i| i.identity().kind == protocol::directory::SeatKind::City)
+            .find(|i| i.identity().kind == SeatKind::City)
             .map(|i| i.identity().jurisdiction.clone())
             .unwrap_or_default();
-        let table = DivisionTable::builtin();
-        let city = table
-            .city(&city_code)
-            .ok_or_else(|| format!("区划表中没有城市 {city_code}"))?;
+        let table = home.divisions()?;
+        let city = table.city(&city_code)?;
         Ok(Self {
             home,
-            chain,
-            key,
-            directory,
-            seat,
+            credentials,
             table,
             city,
         })
@@ -171,7 +160,40 @@ pub async fn open<P: Program>(
     open_ready::<P>(config, Ready::of::<P>(home.clone())?, clock, links).await
 }
 
+/// Opens the node in a folder, whether its keys are those of its newest identity or the former.
+pub async fn open_former<P: Program>(
+    config: &Config,
+    home: &Home,
+    clock: &Clock,
+) -> Result<Node, Failure> {
+    let ready = Ready::of::<P>(home.clone())?;
+    open_whoever::<P>(config, ready, clock, Links::new()).await
+}
+
 async fn open_ready<P: Program>(
+    config: &Config,
+    ready: Ready,
+    clock: &Clock,
+    links: Links,
+) -> Result<Node, Failure> {
+    let (folder, public) = (
+        ready.home.folder().to_owned(),
+        ready.credentials.keys.public(),
+    );
+    let node = open_whoever::<P>(config, ready, clock, links).await?;
+    if node.identity().keys == public {
+        return Ok(node);
+    }
+    node.store().close().await;
+    Err(format!(
+        "本节点的身份已换用另一把密钥，目录 {} 中的密钥不再有效。如更换密钥时中断，请重新执行 {} rotate；否则请放回现行的密钥文件",
+        folder.display(),
+        P::NAME
+    )
+    .into())
+}
+
+async fn open_whoever<P: Program>(
     config: &Config,
     ready: Ready,
     clock: &Clock,
@@ -179,36 +201,28 @@ async fn open_ready<P: Program>(
 ) -> Result<Node, Failure> {
     let Ready {
         home,
-        chain,
-        key,
-        directory,
-        seat,
+        credentials,
         table,
         city,
     } = ready;
+    let Credentials {
+        keys,
+        seat,
+        directory,
+        chain,
+    } = credentials;
     let standards = Standards::builtin();
     let store = Store::open(&config.store(home.database())?).await?;
-    let feed = match store
-        .meta_get("feed")
-        .await?
-        .and_then(|v| v.try_into().ok())
-    {
-        Some(feed) => FeedId(feed),
-        None => {
-            let feed: [u8; 16] = door::random();
-            store.meta_put("feed", &feed).await?;
-            FeedId(feed)
-        }
-    };
+    let incarnation = incarnation(&store).await?;
     let judge = Judge::new(standards.clone(), table, city.clone());
     let node = Node::open(Parts {
         store,
         tier: P::TIER,
         seat,
-        key,
+        key: keys.sign,
         directory,
         instance: InstanceId(door::random()),
-        feed,
+        incarnation,
         city,
         standards,
         judge,
@@ -221,7 +235,42 @@ async fn open_ready<P: Program>(
     Ok(node)
 }
 
-fn clock(config: &Config) -> Clock {
+/// Which life of a store speaks: drawn when it is new.
+async fn incarnation(store: &Store) -> Result<Incarnation, StoreError> {
+    let counter = store.meta_get("incarnation").await?;
+    let feed = store.meta_get("feed").await?;
+    let stored = |bytes: Option<Vec<u8>>| bytes.map(|b| <[u8; 8]>::try_from(b.as_slice()));
+    match (stored(counter), feed.map(<[u8; 16]>::try_from)) {
+        (Some(Ok(counter)), Some(Ok(feed))) => Ok(Incarnation {
+            counter: u64::from_be_bytes(counter),
+            feed: FeedId(feed),
+        }),
+        (None, None) => {
+            let new = Incarnation {
+                counter: 1,
+                feed: FeedId(door::random()),
+            };
+            store.meta_put("feed", &new.feed.0).await?;
+            store
+                .meta_put("incarnation", &new.counter.to_be_bytes())
+                .await?;
+            Ok(new)
+        }
+        // written in this order, so a crash in between leaves a feed that nobody has heard of
+        (None, Some(Ok(feed))) => {
+            store.meta_put("incarnation", &1u64.to_be_bytes()).await?;
+            Ok(Incarnation {
+                counter: 1,
+                feed: FeedId(feed),
+            })
+        }
+        _ => Err(StoreError::Corrupt {
+            what: "incarnation",
+        }),
+    }
+}
+
+pub(crate) fn clock(config: &Config) -> Clock {
     let test = config.test.as_ref();
     match test.and_then(|t| {
         Some((

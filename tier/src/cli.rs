@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use node::command::admission::{HOURS, hours_text};
 use node::config::Config;
 use runtime::config::{ConfigError, SecretFile};
-use runtime::{control, release, say, telemetry, usage, worker};
+use runtime::{code, control, release, say, telemetry, usage, worker};
 use serde_json::{Value, json};
 
 use crate::init::Administrator;
@@ -85,7 +85,7 @@ enum Command<P: Program> {
         /// 使用人真实姓名
         #[arg(long, required = true)]
         name: Option<String>,
-        /// 角色：administrator 管理员、clerk 业务员、auditor 审计员、`department:部门名称`
+        /// 角色：administrator 管理员、clerk 业务员、auditor 审计员、`department:机构代码`
         #[arg(long, default_value = "clerk")]
         role: String,
         /// 存放口令的文件（只读第一行）
@@ -98,21 +98,33 @@ enum Command<P: Program> {
         common: Common<P>,
         #[command(flatten)]
         guest: P::Guest,
-        /// 接入方名称，如「示范区平台」「区市场监管局 登记库」
-        #[arg(long)]
+        /// 接入方名称，如「示范区平台」「区市场监管局 登记库」；续期时不填则不变
+        #[arg(long, required_unless_present = "renew", default_value = "")]
         title: String,
-        /// 所属部门（部门代理必填）
+        /// 机构代码：区划代码、点、机构简称（小写字母或数字），如 370102.scjg；首次使用即赋予该机构，不得再用于其他机构
+        #[arg(long, required_unless_present = "renew", default_value = "")]
+        organisation: String,
+        /// 机构名称；不填时取接入方名称中第一个空格之前的部分
         #[arg(long, default_value = "")]
-        department: String,
-        /// 允许报送的记录类型，可重复
-        #[arg(long = "type", default_values_t = ["registration".to_owned(), "refusal".to_owned()])]
+        organisation_title: String,
+        /// 允许报送的记录类型（或「前缀.*」），可重复；不填时部门代理为 registration 和 refusal，续期时不变
+        #[arg(long = "type")]
         types: Vec<String>,
+        /// 续期：为已有席位换发身份（更换密钥、机器或允许报送的类型），填席位编号（见 peers）
+        #[arg(long, default_value = "")]
+        renew: String,
+        /// 续期时原密钥不能同意更换（丢失、失窃）的原因；只有市级可以批准，也可在批准时填写
+        #[arg(long, default_value = "", requires = "renew")]
+        reason: String,
         /// 预先批准：对方持码即可入网，不再等人批准
         #[arg(long)]
         pre_approved: bool,
         /// 有效小时数
         #[arg(long, default_value_t = 24, value_parser = hours)]
         hours: u32,
+        /// 把接入码写入这个新文件（只有本人可读），不显示在屏幕上
+        #[arg(long)]
+        code_file: Option<PathBuf>,
         /// 以 JSON 输出
         #[arg(long)]
         json: bool,
@@ -121,18 +133,31 @@ enum Command<P: Program> {
     Approve {
         #[command(flatten)]
         common: Common<P>,
-        /// 申请编号（见 peers）
+        /// 申请编号（席位编号或接入码编号，见 peers）
         seat: String,
+        /// 更换密钥而没有原密钥同意时，说明原因
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// 驳回入网申请
     Refuse {
         #[command(flatten)]
         common: Common<P>,
-        /// 申请编号（见 peers）
+        /// 申请编号（席位编号或接入码编号，见 peers）
         seat: String,
         /// 理由，会告知申请方
         #[arg(long)]
         reason: String,
+    },
+    /// 撤回接入码，或撤销席位
+    #[command(subcommand)]
+    Revoke(RevokeCommand<P>),
+    /// 更换本节点的密钥（须先停止节点）
+    Rotate {
+        #[command(flatten)]
+        common: Common<P>,
+        #[command(flatten)]
+        rotation: P::Rotation,
     },
     /// 列出下级节点、代理和入网申请
     Peers {
@@ -163,6 +188,31 @@ enum Command<P: Program> {
     },
     #[command(flatten)]
     Own(P::Command),
+}
+
+/// What is called back.
+#[derive(Subcommand)]
+enum RevokeCommand<P: Program> {
+    /// 撤回尚无人凭以入网的接入码；正在等待批准的申请一并作罢
+    Code {
+        #[command(flatten)]
+        common: Common<P>,
+        /// 接入码编号（12 位，签发时显示，也见 peers），或席位编号（撤回该席位的全部接入码）
+        code: String,
+    },
+    /// 撤销席位：已收到的内容继续有效，此后以其密钥签署的内容一律隔离，连接立即断开；不能恢复，再接入须用续期接入码
+    Seat {
+        #[command(flatten)]
+        common: Common<P>,
+        /// 席位编号（见 peers）
+        seat: String,
+        /// 原因：stolen 密钥失窃、lost 密钥丢失、left 不再接入、replaced 由其他席位接替、other 其他
+        #[arg(long, value_parser = ["stolen", "lost", "left", "replaced", "other"])]
+        reason: String,
+        /// 说明，写入撤销声明并告知对方
+        #[arg(long)]
+        text: String,
+    },
 }
 
 /// What else can be done with accounts.
@@ -273,25 +323,55 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             common,
             guest,
             title,
-            department,
+            organisation,
+            organisation_title,
             types,
+            renew,
+            reason,
             pre_approved,
             hours,
+            code_file,
             json,
         } => {
+            // a code is shown once: whether it can be written is asked before there is one
+            let unwritable = |file: &Path, error: &std::io::Error| -> Failure {
+                format!(
+                    "接入码文件 {} 不能写入：{}",
+                    file.display(),
+                    say::refused(error)
+                )
+                .into()
+            };
+            if let Some(file) = &code_file {
+                code::may_write_code(file).map_err(|error| unwritable(file, &error))?;
+            }
             let (kind, jurisdiction) = P::guest(&guest);
             let request = json!({
-                "command": "invite", "kind": kind, "title": title, "department": department,
-                "jurisdiction": jurisdiction, "types": types, "pre_approved": pre_approved, "hours": hours,
+                "command": "invite", "kind": kind, "title": title, "organisation": organisation,
+                "organisation_title": organisation_title, "jurisdiction": jurisdiction, "types": types,
+                "renew": renew, "reason": reason, "pre_approved": pre_approved, "hours": hours,
             });
-            let answer = ask(&common, request).await?;
-            if json {
-                say::line(answer)?;
-            } else {
-                say::line(format_args!(
-                    "接入码（请当面或书面交给对方，{hours} 小时内有效，只能使用一次）："
-                ))?;
-                say::line(answer["code"].as_str().unwrap_or_default())?;
+            let mut answer = ask(&common, request).await?;
+            let text = answer["code"].as_str().unwrap_or_default().to_owned();
+            let id = answer["id"].as_str().unwrap_or_default().to_owned();
+            if let Some(file) = &code_file {
+                code::write_code(file, &text).map_err(|error| unwritable(file, &error))?;
+                if let Some(answer) = answer.as_object_mut() {
+                    answer.remove("code");
+                }
+            }
+            match (json, &code_file) {
+                (true, _) => say::line(answer)?,
+                (false, Some(file)) => say::line(format_args!(
+                    "接入码 {id} 已写入 {}（只有本人可读），{hours} 小时内有效，只能使用一次；请当面或以安全方式交给对方，用后删除",
+                    file.display()
+                ))?,
+                (false, None) => {
+                    say::line(format_args!(
+                        "接入码 {id}（请当面或书面交给对方，{hours} 小时内有效，只能使用一次）："
+                    ))?;
+                    say::line(text)?;
+                }
             }
             Ok(())
         }
@@ -316,8 +396,13 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             say::line(format_args!("账号 {account} 已可登录"))?;
             Ok(())
         }
-        Command::Approve { common, seat } => {
-            ask(&common, json!({"command": "approve", "seat": seat})).await?;
+        Command::Approve {
+            common,
+            seat,
+            reason,
+        } => {
+            let request = json!({"command": "approve", "seat": seat, "reason": reason});
+            ask(&common, request).await?;
             say::line(format_args!("已批准 {seat}"))?;
             Ok(())
         }
@@ -332,6 +417,29 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             )
             .await?;
             say::line(format_args!("已驳回 {seat}"))?;
+            Ok(())
+        }
+        Command::Revoke(RevokeCommand::Code { common, code }) => {
+            let request = json!({"command": "revoke.code", "code": code});
+            let answer = ask(&common, request).await?;
+            say::line(format_args!("已撤回 {} 个接入码", answer["codes"]))?;
+            Ok(())
+        }
+        Command::Revoke(RevokeCommand::Seat {
+            common,
+            seat,
+            reason,
+            text,
+        }) => {
+            let request =
+                json!({"command": "revoke.seat", "seat": seat, "reason": reason, "text": text});
+            let answer = ask(&common, request).await?;
+            say::line(answer["text"].as_str().unwrap_or_default())?;
+            Ok(())
+        }
+        Command::Rotate { common, rotation } => {
+            let config = Config::load(&common.config)?;
+            say::line(init::rotate::<P>(&config, &rotation).await?)?;
             Ok(())
         }
         Command::Peers { common, json } => {
@@ -403,11 +511,12 @@ async fn account<P: Program>(change: AccountCommand<P>) -> Result<(), Failure> {
                     _ => "可登录",
                 };
                 say::line(format_args!(
-                    "{}  {state}  {}  {}  {}",
+                    "{}  {state}  {}  {}  {} {}",
                     text("account"),
                     text("name"),
                     text("role_label"),
                     text("department"),
+                    text("department_title"),
                 ))?;
             }
             return Ok(());
@@ -441,6 +550,7 @@ fn password(file: &Path) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use node::command::actor::Actor;
     use node::home::Home;
     use runtime::control::Caller;
 
@@ -471,10 +581,20 @@ mod tests {
         const CONFIG: &'static str = "/toy.toml";
         type Founding = Toys;
         type Guest = Toys;
+        type Rotation = Toys;
         type Command = Play;
 
         async fn found(_founding: &Toys, _home: &Home) -> Result<String, Failure> {
             panic!("the toy is founded");
+        }
+
+        async fn rotate(
+            _rotation: &Toys,
+            _home: &Home,
+            _config: &Config,
+            _actor: &Actor,
+        ) -> Result<String, Failure> {
+            panic!("the toy gets other keys");
         }
 
         fn guest(guest: &Toys) -> (&str, &str) {
@@ -514,8 +634,40 @@ mod tests {
             &format!("toy init {init} --colour red --divisions d.csv"),
             true,
         );
-        check("toy invite --title t --colour red", true);
-        check("toy invite --title t", false);
+        let seat = "00112233445566778899aabbccddeeff";
+        check(
+            "toy invite --title t --organisation 370102.scjg --colour red",
+            true,
+        );
+        check("toy invite --title t --organisation 370102.scjg", false);
+        check("toy invite --title t --colour red", false);
+        check("toy invite --organisation 370102.scjg --colour red", false);
+        check(
+            &format!("toy invite --renew {seat} --colour red --code-file c"),
+            true,
+        );
+        check(
+            &format!("toy invite --renew {seat} --colour red --reason r"),
+            true,
+        );
+        check(
+            "toy invite --title t --organisation 370102.scjg --colour red --reason r",
+            false,
+        );
+        check("toy revoke code 0123456789ab", true);
+        check("toy revoke code", false);
+        check(
+            &format!("toy revoke seat {seat} --reason stolen --text t"),
+            true,
+        );
+        check(&format!("toy revoke seat {seat} --reason stolen"), false);
+        check(
+            &format!("toy revoke seat {seat} --reason bored --text t"),
+            false,
+        );
+        check("toy rotate --colour red", true);
+        check("toy rotate", false);
+        check("toy approve s --reason r", true);
         check("toy account a --name n --password-file p", true);
         check("toy account a --name n", false);
         check("toy account a --password-file p", false);
@@ -541,7 +693,7 @@ mod tests {
             ("x", false),
         ] {
             check(
-                &format!("toy invite --title t --colour red --hours {hours}"),
+                &format!("toy invite --title t --organisation o --colour red --hours {hours}"),
                 good,
             );
         }
@@ -574,7 +726,7 @@ mod tests {
             let founding = Toys {
                 colour: colour.clone(),
             };
-            let told = init::init::<Toy>(&config, &founding, &administrator).await;
+            let told = init::init::<Toy>(&config, &founding, &administrator, None).await;
             let told = told.expect_err(part).to_string();
             assert!(told.contains(part), "{told}");
             assert!(!data.exists(), "nothing is left behind");

@@ -6,10 +6,12 @@ use node::command::account::{NewAccount, Role};
 use node::command::actor::Actor;
 use node::config::Config;
 use node::home::{self, Home};
+use runtime::config::ConfigError;
 use runtime::control::Caller;
 use runtime::door;
 use runtime::files::FolderLock;
 use runtime::link::registry::Links;
+use store::Store;
 
 use crate::{Failure, Program, app};
 
@@ -39,10 +41,15 @@ pub async fn init<P: Program>(
         password: &administrator.password,
         salt: door::random(),
     };
-    // nothing is founded and no code is used for an account that cannot be opened then
+    // nothing is founded and no code is used for an account, a database or divisions that will not do
     account.check()?;
     let home = Home::at(&config.node.folder)?;
     let _lock = FolderLock::take(home.folder())?;
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(ConfigError::Unfit { faults }.into());
+    }
+    Store::check(&config.store(home.database())?).await?;
     let given = divisions.map(home::read_divisions).transpose()?;
     let rows = given.as_ref().map(|(bytes, _)| bytes.as_slice());
     let fresh = !home.is_taken();
@@ -67,4 +74,17 @@ pub async fn init<P: Program>(
     node.put_account(&account, &actor, clock.now_us()).await?;
     node.store().close().await;
     Ok(founded)
+}
+
+/// Gives the node in the configured folder other keys. No process may run it.
+pub async fn rotate<P: Program>(
+    config: &Config,
+    rotation: &P::Rotation,
+) -> Result<String, Failure> {
+    let actor = Actor::operator(&Caller::own()?);
+    let home = Home::at(&config.node.folder)?;
+    let _lock = FolderLock::take(home.folder())?;
+    // whether there is a node at all is said before anything is made
+    home.chain()?;
+    P::rotate(rotation, &home, config, &actor).await
 }

@@ -10,10 +10,14 @@ mod init;
 
 use std::future::Future;
 
+use node::Node;
+use node::command::actor::Actor;
+use node::config::Config;
 use node::home::Home;
 use node::host::NodeHost;
 use runtime::control::Caller;
 use runtime::door::Clock;
+use runtime::link::registry::Links;
 use runtime::tls::InstanceIdentity;
 use runtime::worker::Workers;
 
@@ -37,6 +41,8 @@ pub trait Program: Sized + Send + Sync + 'static {
     type Founding: clap::Args;
     /// Arguments that only this tier's `invite` takes.
     type Guest: clap::Args;
+    /// Arguments that only this tier's `rotate` takes.
+    type Rotation: clap::Args;
     /// Commands that only this tier has.
     type Command: clap::Subcommand;
 
@@ -44,6 +50,15 @@ pub trait Program: Sized + Send + Sync + 'static {
     fn found(
         founding: &Self::Founding,
         home: &Home,
+    ) -> impl Future<Output = Result<String, Failure>>;
+
+    /// Gives the node other keys; the folder is locked for this and no process runs. When it returns, the keys that lie in the folder are those of the node's newest identity. Gives what people are
+    /// to be told then.
+    fn rotate(
+        rotation: &Self::Rotation,
+        home: &Home,
+        config: &Config,
+        actor: &Actor,
     ) -> impl Future<Output = Result<String, Failure>>;
 
     /// Kind and division code of the party that an invitation is for.
@@ -58,6 +73,26 @@ pub trait Program: Sized + Send + Sync + 'static {
     /// Answers a request at the control socket if it is one that only this tier knows. What it does is written down first.
     fn answer(&self, caller: &Caller, request: &str)
     -> impl Future<Output = Option<String>> + Send;
+}
+
+/// Opens the node in a folder, which is locked, outside of a process that serves it: to be asked or told something once. Close
+/// its store afterwards.
+pub async fn open<P: Program>(
+    config: &Config,
+    home: &Home,
+    clock: &Clock,
+) -> Result<Node, Failure> {
+    app::open::<P>(config, home, clock, Links::new()).await
+}
+
+/// As [`open`], also if other keys than those in the folder have been stated for the node already: for whoever is about to
+/// put these there.
+pub async fn open_former<P: Program>(
+    config: &Config,
+    home: &Home,
+    clock: &Clock,
+) -> Result<Node, Failure> {
+    app::open_former::<P>(config, home, clock).await
 }
 
 /// A node at work, as far as [`Program::start`] may build on it.

@@ -46,7 +46,7 @@ pub enum Role {
     Clerk,
     /// Reads everything of this node, for audits.
     Auditor,
-    /// Reads dossiers, and refusals of this department only.
+    /// Reads dossiers, and refusals of the department with this organisation code only.
     Department(String),
 }
 
@@ -99,7 +99,7 @@ impl Role {
         matches!(self, Self::Administrator)
     }
 
-    /// The only department whose refusals the account may see; none for accounts of the whole node.
+    /// Organisation code of the only department whose refusals the account may see; none for accounts of the whole node.
     pub fn department(&self) -> Option<&str> {
         match self {
             Self::Department(name) => Some(name),
@@ -145,8 +145,8 @@ pub enum AccountError {
     /// Nobody could administer the node any more.
     #[error("这是最后一个可用的管理员账号，不能停用，也不能改为其他角色；请先另设一个管理员")]
     LastAdministrator,
-    /// The department is not known.
-    #[error("没有部门「{department}」，请填写已接入或已签发接入码的部门（{known}）")]
+    /// The organisation is not known.
+    #[error("没有机构代码「{department}」，请填写已接入或已签发接入码的机构（{known}）")]
     Department {
         /// What was given.
         department: String,

@@ -20,10 +20,18 @@ pub enum Way {
     Command,
     /// A join code, used by a newcomer.
     Code,
+    /// A statement of another node.
+    Statement,
 }
 
 impl Way {
-    const ALL: [Self; 4] = [Self::Page, Self::Api, Self::Command, Self::Code];
+    const ALL: [Self; 5] = [
+        Self::Page,
+        Self::Api,
+        Self::Command,
+        Self::Code,
+        Self::Statement,
+    ];
 
     /// The way as stored.
     pub const fn key(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Way {
             Self::Api => "api",
             Self::Command => "command",
             Self::Code => "code",
+            Self::Statement => "statement",
         }
     }
 
@@ -42,6 +51,7 @@ impl Way {
             Self::Api => "接口",
             Self::Command => "命令行",
             Self::Code => "接入码",
+            Self::Statement => "声明",
         }
     }
 
@@ -105,12 +115,24 @@ actions! {
     Forbidden = "forbidden", "越权被拒";
     /// A join code was issued.
     Invite = "invitation.issue", "签发接入码";
+    /// A join code was called back.
+    InviteRevoke = "invitation.revoke", "撤回接入码";
+    /// Another key was shown with a join code that was used.
+    AnotherKey = "invitation.another-key", "接入码被另一密钥出示";
     /// A newcomer used a code and waits.
     AdmissionRequest = "admission.request", "申请入网";
     /// A newcomer was let in.
     Approve = "admission.approve", "批准入网";
     /// A newcomer was refused.
     Refuse = "admission.refuse", "驳回入网";
+    /// A seat was called back.
+    Revoke = "seat.revoke", "撤销席位";
+    /// A peer was called back by another node.
+    PeerRevoked = "peer.revoked", "对端被上级撤销";
+    /// A peer came with keys that another node has given it.
+    PeerRenewed = "peer.renewed", "对端换用新密钥";
+    /// This node's own keys were replaced.
+    Rotate = "keys.rotate", "更换本节点密钥";
     /// An account was opened.
     AccountOpen = "account.open", "开设账号";
     /// An account was opened or replaced.
@@ -192,6 +214,16 @@ impl Actor {
             name: format!("持码方（接入码由{by}签发）"),
             way: Way::Code,
             client: client.to_owned(),
+        }
+    }
+
+    /// Another node, named by its title, by its signed word.
+    pub fn statement(title: &str) -> Self {
+        Self {
+            account: String::new(),
+            name: title.to_owned(),
+            way: Way::Statement,
+            client: String::new(),
         }
     }
 

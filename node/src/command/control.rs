@@ -1,16 +1,21 @@
 //! What commands on the same machine may ask of a running node: admission, progress, sums, verification. JSON in, JSON out.
 
+use protocol::hash::Hash;
 use runtime::control::Caller;
 use runtime::door::{Clock, random};
 use runtime::say::span;
 use runtime::worker::chain;
 use serde_json::{Value, json};
+use store::PeerState;
 
 use crate::command::account::{NewAccount, Role};
 use crate::command::actor::Actor;
-use crate::command::admission::{Invite, hours_text};
+use crate::command::admission::{Invite, Replaces, decision_text, hours_text};
+use crate::command::revoke::Reason;
 use crate::host::NodeHost;
+use crate::query::admission::CodeState;
 use crate::reporter::Reporter;
+use crate::verify::Verified;
 
 /// Answers control requests.
 #[derive(Clone)]
@@ -65,7 +70,8 @@ impl Desk {
                 let invite = Invite {
                     kind: text("kind").to_owned(),
                     title: text("title").to_owned(),
-                    department: text("department").to_owned(),
+                    organisation: text("organisation").to_owned(),
+                    organisation_title: text("organisation_title").to_owned(),
                     jurisdiction: text("jurisdiction").to_owned(),
                     types: request["types"]
                         .as_array()
@@ -76,15 +82,19 @@ impl Desk {
                     pre_approved: request["pre_approved"].as_bool().unwrap_or(false),
                     hours,
                     address: self.public.clone()?,
+                    renews: text("renew").to_owned(),
+                    reason: text("reason").to_owned(),
                 };
-                let code = node
+                let issued = node
                     .invite(&invite, random(), random(), actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
-                Ok(json!({ "ok": true, "code": code }))
+                Ok(json!({
+                    "ok": true, "code": issued.code, "id": issued.id, "seat": issued.seat.to_string(),
+                }))
             }
             "approve" => {
-                node.approve(text("seat"), actor, now)
+                node.approve(text("seat"), text("reason"), actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
@@ -95,9 +105,29 @@ impl Desk {
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
+            "revoke.code" => {
+                let codes = node
+                    .revoke_code(text("code"), actor, now)
+                    .await
+                    .map_err(|e| chain(&e))?;
+                Ok(json!({ "ok": true, "codes": codes }))
+            }
+            "revoke.seat" => {
+                let reason = Reason::from_key(text("reason"))
+                    .ok_or("原因应为 stolen、lost、left、replaced 或 other")?;
+                let revoked = node
+                    .revoke_seat(text("seat"), reason, text("text"), actor, now)
+                    .await
+                    .map_err(|e| chain(&e))?;
+                self.host.part_with_revoked().await.map_err(|e| chain(&e))?;
+                Ok(json!({
+                    "ok": true, "title": revoked.title, "logs": revoked.logs, "standing": revoked.standing,
+                    "left_out": revoked.left_out, "text": revoked.text(),
+                }))
+            }
             "account" => {
                 let role = Role::from_key(text("role"))
-                    .ok_or("角色应为 administrator、clerk、auditor 或 department:部门名称")?;
+                    .ok_or("角色应为 administrator、clerk、auditor 或 department:机构代码")?;
                 let account = NewAccount {
                     account: text("account"),
                     name: text("name"),
@@ -126,9 +156,18 @@ impl Desk {
             "peers" => self.peers().await,
             "status" => self.status(request["sums"].as_bool().unwrap_or(true)).await,
             "verify" => {
-                self.verify(request["deep"].as_bool().unwrap_or(false))
-                    .await
+                let deep = request["deep"].as_bool().unwrap_or(false);
+                let found = node.verify(deep, now).await.map_err(|e| chain(&e))?;
+                Ok(verified(&found))
             }
+            "verify.progress" => {
+                let progress = node.verify_progress();
+                Ok(json!({ "ok": true, "running": progress.is_some(), "text": progress }))
+            }
+            "verify.stop" => match node.stop_verify() {
+                true => Ok(json!({ "ok": true })),
+                false => Err("没有正在进行的核对".to_owned()),
+            },
             "links" => Ok(self.links()),
             "trace" => self.trace().await,
             other => Err(format!("不认识的命令「{other}」")),
@@ -136,6 +175,12 @@ impl Desk {
     }
 
     async fn accounts(&self) -> Result<Value, String> {
+        let organisations = self
+            .host
+            .node()
+            .organisations()
+            .await
+            .map_err(|e| chain(&e))?;
         let accounts = self.host.node().accounts().await;
         let accounts: Vec<Value> = accounts
             .map_err(|e| e.to_string())?
@@ -146,60 +191,115 @@ impl Desk {
                     "account": a.account, "name": a.name, "disabled": a.disabled,
                     "role": role.map(Role::key), "role_label": role.map(Role::label),
                     "department": role.and_then(Role::department),
+                    "department_title": role.and_then(Role::department).and_then(|code| organisations.title(code)),
                 })
             })
             .collect();
         Ok(json!({ "ok": true, "accounts": accounts }))
     }
 
+    /// Who was let in, who waits and which codes are out.
     async fn peers(&self) -> Result<Value, String> {
         let now_us = self.clock.now_us();
-        let rows = self
-            .host
-            .node()
-            .store()
-            .peers()
-            .await
-            .map_err(|e| chain(&e))?;
+        let node = self.host.node();
+        let list = node.admission_list(now_us).await.map_err(|e| chain(&e))?;
         let report = self.reporter.look().await.map_err(|e| chain(&e))?;
         // an agent presents all its seats in one session: the tree knows which
         let parties = report.parties();
+        let organisation = |code: &str| {
+            let title = list.organisations.title(code).unwrap_or("未登记");
+            format!("（{code} {title}）")
+        };
         let mut text = String::new();
         let mut peers = Vec::new();
-        for row in &rows {
+        for waiting in &list.pending {
+            let row = &waiting.invitation;
+            let Some(request) = &row.request else {
+                continue;
+            };
+            let fingerprint = Hash(request.key_hash).to_string();
+            text += &format!(
+                "{}  {}  {}  {}{}  指纹 {fingerprint}  接入码 {}{}\n",
+                row.seat,
+                decision_text(request.decision),
+                row.jurisdiction,
+                row.title,
+                organisation(&row.organisation),
+                waiting.id,
+                match waiting.replaces {
+                    Replaces::Nothing => "",
+                    Replaces::WithConsent => "  更换密钥（原密钥同意）",
+                    Replaces::WithoutConsent =>
+                        "  更换密钥而没有原密钥的同意，批准须写明原因（--reason）",
+                }
+            );
+            peers.push(json!({
+                "seat": row.seat.to_string(), "state": decision_text(request.decision), "title": row.title,
+                "organisation": row.organisation, "jurisdiction": row.jurisdiction, "fingerprint": fingerprint,
+                "code": waiting.id, "connected": false, "last_contact_us": null,
+            }));
+        }
+        for row in &list.peers {
             let party = parties.iter().find(|party| party.seat == Some(row.seat));
             let connected = party.is_some_and(|party| party.connected);
             let last_us = party
                 .and_then(|party| party.last_contact_us)
                 .or((row.last_contact_us > 0).then_some(row.last_contact_us));
-            let state = crate::command::admission::state_text(row.state);
+            let (state, reason) = match row.state {
+                PeerState::Approved => ("已批准", String::new()),
+                PeerState::Revoked => ("已撤销", format!("  {}", row.reason)),
+            };
             let seen = match (connected, last_us) {
                 (true, _) => "在线".to_owned(),
                 (false, Some(at)) => format!("离线，{}前联系过", span((now_us - at) / 1_000_000)),
                 (false, None) => "从未连接".to_owned(),
             };
             text += &format!(
-                "{}  {state}  {seen}  {}  {}{}  指纹 {}\n",
+                "{}  {state}  {seen}  {}  {}{}  指纹 {}{reason}\n",
                 row.seat,
                 row.jurisdiction,
                 row.title,
-                if row.department.is_empty() {
-                    String::new()
-                } else {
-                    format!("（{}）", row.department)
-                },
+                organisation(&row.organisation),
                 row.fingerprint
             );
             peers.push(json!({
-                "seat": row.seat.to_string(), "state": state, "title": row.title, "department": row.department,
-                "jurisdiction": row.jurisdiction, "fingerprint": row.fingerprint, "connected": connected,
-                "last_contact_us": last_us,
+                "seat": row.seat.to_string(), "state": state, "title": row.title,
+                "organisation": row.organisation, "jurisdiction": row.jurisdiction,
+                "fingerprint": row.fingerprint, "connected": connected, "last_contact_us": last_us,
+                "reason": row.reason,
             }));
         }
-        if rows.is_empty() {
+        let mut codes = Vec::new();
+        for code in &list.codes {
+            let row = &code.invitation;
+            if code.state == CodeState::Unused {
+                text += &format!(
+                    "接入码 {}  未使用  {}  {}{}\n",
+                    code.id,
+                    row.jurisdiction,
+                    row.title,
+                    organisation(&row.organisation)
+                );
+            }
+            if let Some(others) = &row.others {
+                text += &format!(
+                    "[注意] 接入码 {}（{}）已绑定一把密钥，又有另一把密钥出示 {} 次，最近一次来自 {}，指纹 {}；请核对接入码是否外泄\n",
+                    code.id,
+                    row.title,
+                    others.times,
+                    others.address,
+                    Hash(others.key_hash)
+                );
+            }
+            codes.push(json!({
+                "id": code.id, "seat": row.seat.to_string(), "title": row.title, "state": code.state.key(),
+                "other_keys": row.others.as_ref().map_or(0, |o| o.times),
+            }));
+        }
+        if text.is_empty() {
             text += "还没有下级节点、代理或入网申请；签发接入码请用 invite\n";
         }
-        Ok(json!({ "ok": true, "peers": peers, "text": text }))
+        Ok(json!({ "ok": true, "peers": peers, "codes": codes, "text": text }))
     }
 
     /// The node's word about itself, and sums: what a demonstration and a test compare between sides.
@@ -261,37 +361,11 @@ impl Desk {
             "passages": self.host.trace().pairs(),
         }))
     }
+}
 
-    async fn verify(&self, deep: bool) -> Result<Value, String> {
-        let report = self.host.node().verify(deep).await.map_err(|e| chain(&e))?;
-        let checked = format!(
-            "已校验 {} 个批次头、{} 个批次{}\n",
-            report.headers,
-            report.blocks,
-            if deep {
-                format!("、{} 条记录", report.entries)
-            } else {
-                String::new()
-            }
-        );
-        let text = match report.faults.is_empty() {
-            true => format!("{checked}结果      签名、哈希链与内容均正确\n"),
-            false => {
-                let faults: Vec<String> = report
-                    .faults
-                    .iter()
-                    .map(|f| format!("问题      {f}\n"))
-                    .collect();
-                format!(
-                    "{checked}结果      发现 {} 处问题\n{}",
-                    faults.len(),
-                    faults.concat()
-                )
-            }
-        };
-        Ok(json!({
-            "ok": report.faults.is_empty(), "headers": report.headers, "blocks": report.blocks,
-            "entries": report.entries, "faults": report.faults, "text": text,
-        }))
-    }
+/// What a verification found, as a command shows it.
+pub fn verified(found: &Verified) -> Value {
+    let mut answer = found.json();
+    answer["text"] = found.text().into();
+    answer
 }

@@ -1,29 +1,45 @@
-//! Joining: a district, with a code from its city, becomes part of the city's authority.
+//! Joining: a district, with a code from its city, becomes part of the city's authority; and comes again with other keys.
+//!
+//! What both sides check is the protocol's. The keys are made here and never leave the machine.
 
 use std::path::PathBuf;
 
-use protocol::directory::Directory;
+use protocol::admission::code::{Code, CodeError};
+use protocol::admission::exchange::Offer;
+use protocol::admission::newcomer::Wishes;
 use protocol::envelope::Envelope;
 use protocol::name::SeatId;
 use protocol::sign::SigningKey;
-use runtime::admission::code::Code;
-use runtime::admission::{self, Answer, JoinError, Proof, Request};
+use protocol::statement::SeatKind;
+use runtime::admission::{self, JoinError, Joined, Joining};
 use runtime::link::endpoint::{Dialer, EndpointError, Settings};
 use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::worker::Shutdown;
 
+use crate::home::NodeKeys;
+
 /// What a newcomer brings.
-#[derive(Debug, Clone)]
-pub struct Newcomer {
+#[derive(Debug)]
+pub struct Newcomer<'a> {
     /// File of the installation's certificate and key.
     pub instance_file: PathBuf,
-    /// Seed of the signing key. It never leaves the machine.
-    pub seed: [u8; 32],
+    /// Its keys from now on.
+    pub keys: &'a NodeKeys,
+    /// The seat that it has had, if it has one.
+    pub own: Option<SeatId>,
+    /// The signing key that it has had, if that is another: consents to the new ones.
+    pub former: Option<&'a SigningKey>,
 }
 
 /// Why a newcomer was not admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
+    /// What was given is no code.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// The code lets in another kind of seat.
+    #[error("接入码用于部门代理，不能用于区县节点；请核对是否拿错了接入码，该接入码尚未使用")]
+    Kind,
     /// The exchange failed.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -34,95 +50,71 @@ pub enum NotAdmitted {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// The other side decided so.
-    #[error("入网申请被驳回：{reason}。如有疑问请联系 {contact}")]
+    #[error("入网申请被驳回：{reason}{}", ask(contact))]
     Refused {
         /// Its reason.
         reason: String,
-        /// Whom to ask.
+        /// Whom to ask; may be empty.
         contact: String,
     },
-    /// What it sent as our admission does not verify.
-    #[error("平台发来的入网声明未通过校验（{0}），未保存。请联系签发接入码的单位")]
-    Chain(String),
     /// Interrupted.
     #[error("尚未获准，已停止等待；可稍后用同一接入码重新执行")]
     Interrupted,
 }
 
-/// Checks that a server belongs to the authority that the code names, on this very connection.
-pub fn check_server(code: &Code, proof: &Proof, exporter: &[u8; 32]) -> Result<(), String> {
-    let chain = read(&proof.envelopes)?;
-    let directory = trust(&chain, &code.authority)?;
-    let identity = directory.identity(&proof.seat).ok_or("未出示身份")?;
-    if proof.is_by(&identity.identity().key, exporter) {
-        Ok(())
-    } else {
-        Err("对端的签名不符".to_owned())
+fn ask(contact: &str) -> String {
+    match contact {
+        "" => String::new(),
+        contact => format!("。如有疑问请联系：{contact}"),
     }
 }
 
-fn read(envelopes: &[Vec<u8>]) -> Result<Vec<Envelope>, String> {
-    envelopes
-        .iter()
-        .map(|b| Envelope::from_bytes(b).map_err(|e| e.to_string()))
-        .collect()
-}
-
-fn trust(chain: &[Envelope], authority: &[u8]) -> Result<Directory, String> {
-    let root = chain.first().ok_or("声明链为空")?;
-    let mut directory =
-        Directory::trusting(root, authority).map_err(|_| "指纹与接入码不一致".to_owned())?;
-    for envelope in &chain[1..] {
-        directory.admit(envelope).map_err(|e| e.to_string())?;
+/// Reads a code that a district can join with.
+pub fn district_code(text: &str) -> Result<Code, NotAdmitted> {
+    let code = Code::parse(text)?;
+    match code.kind {
+        SeatKind::District => Ok(code),
+        _ => Err(NotAdmitted::Kind),
     }
-    Ok(directory)
 }
 
-/// Joins with a code; waits for a person's approval until `shutdown`. Returns the chain of statements, root first.
+/// Joins with a code; waits for a person's approval until `shutdown`. `offered` is shown as whom before anything about this
+/// party is sent, `told` hears what it waits for. Returns the chain of statements, root version 1 first.
 pub async fn join(
     code: &Code,
-    newcomer: &Newcomer,
+    newcomer: &Newcomer<'_>,
+    offered: impl FnMut(&Offer),
     told: impl FnMut(&str),
     shutdown: &Shutdown,
 ) -> Result<Vec<Envelope>, NotAdmitted> {
     let instance = InstanceIdentity::load_or_generate(&newcomer.instance_file)?;
     let dialer = Dialer::new(&instance, Settings::default())?;
-    let key = SigningKey::from_seed(&newcomer.seed);
-    let request = Request {
-        secret: code.secret,
-        // the seat is the invitation's; the newcomer does not know it yet
-        seat: SeatId::default(),
-        key: key.public(),
-        title: code.scope.clone(),
-        department: String::new(),
-        types: Vec::new(),
+    let keys = newcomer.keys.public();
+    let joining = Joining {
+        code,
+        own: newcomer.own,
+        keys: &keys,
+        key: &newcomer.keys.sign,
+        former: newcomer.former,
+        wishes: Wishes::default(),
     };
-    let verify = |proof: &Proof, exporter: &[u8; 32]| check_server(code, proof, exporter);
-    let answer = admission::join_until_decided(
-        &dialer,
-        &code.address,
-        &request,
-        &key,
-        verify,
-        told,
-        shutdown,
-    )
-    .await;
+    let answer = admission::join_until_decided(&dialer, &joining, offered, told, shutdown).await;
     dialer.close().await;
     match answer? {
-        None | Some(Answer::Pending(_)) => Err(NotAdmitted::Interrupted),
-        Some(Answer::Refused { reason, contact }) => Err(NotAdmitted::Refused { reason, contact }),
-        Some(Answer::Approved(envelopes)) => {
-            let chain = read(&envelopes).map_err(NotAdmitted::Chain)?;
-            let directory = trust(&chain, &code.authority).map_err(NotAdmitted::Chain)?;
-            let own = directory
-                .identities()
-                .any(|i| i.identity().key == key.public());
-            if own {
-                Ok(chain)
-            } else {
-                Err(NotAdmitted::Chain("其中没有本机的身份".to_owned()))
-            }
+        None | Some(Joined::Pending { .. }) => Err(NotAdmitted::Interrupted),
+        Some(Joined::Refused(refused)) => Err(NotAdmitted::Refused {
+            reason: refused.reason,
+            contact: refused.contact,
+        }),
+        Some(Joined::Approved(approved, shown)) => {
+            let needed = approved
+                .directory
+                .chain(&[approved.identity.identity().seat]);
+            let of = |reference| {
+                let mut shown = shown.iter();
+                shown.find(|envelope| envelope.reference() == Some(reference))
+            };
+            Ok(needed.into_iter().filter_map(of).cloned().collect())
         }
     }
 }

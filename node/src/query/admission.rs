@@ -1,9 +1,9 @@
 //! Admissions as people look at them: who waits, what was decided, what codes are out.
 
-use protocol::name::SeatId;
-use store::{InvitationRow, PeerRow, PeerState};
+use store::{Decision, InvitationRow, PeerRow, PeerState};
 
 use super::QueryError;
+use crate::command::admission::{Organisations, Replaces, code_id};
 use crate::node::Node;
 
 /// Codes and decisions that are listed, newest first.
@@ -22,67 +22,113 @@ pub enum CodeState {
     Joined,
     /// Used; whoever used it was refused.
     Refused,
-    /// Whoever used it was in and is not any more.
-    Revoked,
+    /// It was called back before anybody was let in with it.
+    CalledBack,
+}
+
+impl CodeState {
+    /// The state for programs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::Expired => "expired",
+            Self::Waiting => "waiting",
+            Self::Joined => "joined",
+            Self::Refused => "refused",
+            Self::CalledBack => "called-back",
+        }
+    }
 }
 
 /// A code that was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCode {
+    /// Its number.
+    pub id: String,
     /// The invitation.
     pub invitation: InvitationRow,
     /// Where it stands.
     pub state: CodeState,
-    /// Why it was refused or revoked, and by whom it was decided.
+    /// Who decided or called it back, and why.
     pub decision: Option<(String, String)>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Number of its code.
+    pub id: String,
+    /// The invitation with the request.
+    pub invitation: InvitationRow,
+    /// Whether it takes the place of other keys.
+    pub replaces: Replaces,
 }
 
 /// The lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AdmissionList {
     /// Those who wait, longest first.
-    pub pending: Vec<PeerRow>,
+    pub pending: Vec<Waiting>,
     /// Codes, newest first.
     pub codes: Vec<IssuedCode>,
+    /// Who was let in, those that still are first.
+    pub peers: Vec<PeerRow>,
+    /// Names of organisations.
+    pub organisations: Organisations,
 }
 
 impl Node {
-    /// Who waits and what codes are out.
+    /// Who waits, what codes are out, who was let in.
     pub async fn admission_list(&self, now_us: i64) -> Result<AdmissionList, QueryError> {
-        let peers = self.store().peers().await?;
-        let of = |seat: &SeatId| peers.iter().find(|p| p.seat == *seat);
-        let codes = self
-            .store()
-            .invitations()
-            .await?
-            .into_iter()
-            .take(LISTED_MAX)
-            .map(|invitation| {
-                let peer = of(&invitation.seat);
-                let state = match peer.map(|p| p.state) {
-                    Some(PeerState::Pending) => CodeState::Waiting,
-                    Some(PeerState::Approved) => CodeState::Joined,
-                    Some(PeerState::Refused) => CodeState::Refused,
-                    Some(PeerState::Revoked) => CodeState::Revoked,
-                    None if invitation.used_at_us.is_some() => CodeState::Waiting,
-                    None if invitation.expires_at_us <= now_us => CodeState::Expired,
-                    None => CodeState::Unused,
-                };
-                let decision = peer
-                    .filter(|p| p.state != PeerState::Pending)
-                    .map(|p| (p.by.clone(), p.reason.clone()));
-                IssuedCode {
-                    invitation,
-                    state,
-                    decision,
-                }
+        let invitations = self.store().invitations().await?;
+        let mut pending: Vec<Waiting> = invitations
+            .iter()
+            .filter(|row| state(row, now_us) == CodeState::Waiting)
+            .map(|row| Waiting {
+                id: code_id(&row.secret_hash),
+                replaces: self.replaces(row),
+                invitation: row.clone(),
             })
             .collect();
-        let mut pending: Vec<PeerRow> = peers
+        pending.sort_by_key(|waiting| waiting.invitation.request.as_ref().map(|r| r.at_us));
+        let codes = invitations
             .into_iter()
-            .filter(|p| p.state == PeerState::Pending)
+            .take(LISTED_MAX)
+            .map(|invitation| IssuedCode {
+                id: code_id(&invitation.secret_hash),
+                state: state(&invitation, now_us),
+                decision: decision(&invitation),
+                invitation,
+            })
             .collect();
-        pending.sort_by_key(|p| p.at_us);
-        Ok(AdmissionList { pending, codes })
+        let mut peers = self.store().peers().await?;
+        peers.sort_by_key(|peer| peer.state != PeerState::Approved);
+        Ok(AdmissionList {
+            pending,
+            codes,
+            peers,
+            organisations: self.organisations().await?,
+        })
+    }
+}
+
+fn state(row: &InvitationRow, now_us: i64) -> CodeState {
+    match row.request.as_ref().map(|request| request.decision) {
+        Some(Decision::Approved) => CodeState::Joined,
+        Some(Decision::Refused) => CodeState::Refused,
+        _ if row.revoked.is_some() => CodeState::CalledBack,
+        Some(Decision::Pending) => CodeState::Waiting,
+        None if row.expires_at_us <= now_us => CodeState::Expired,
+        None => CodeState::Unused,
+    }
+}
+
+fn decision(row: &InvitationRow) -> Option<(String, String)> {
+    match (&row.request, &row.revoked) {
+        (Some(request), _) if request.decision != Decision::Pending => {
+            Some((request.by.clone(), request.reason.clone()))
+        }
+        (_, Some((by, _))) => Some((by.clone(), String::new())),
+        _ => None,
     }
 }

@@ -1,9 +1,9 @@
 //! Peers and people.
 
 use store::{
-    AccountChange, AccountOutcome, AccountRow, ApprovalRow, CallBackRow, Decision, DecisionRow,
-    IntakeGroup, InvitationPut, InvitationRow, LoginSessionRow, OrganisationRow, PeerRow,
-    PeerState, RequestPut, RequestRow, Store, StoreError,
+    AccountChange, AccountOutcome, AccountRow, ApprovalRow, Decision, DecisionRow, IntakeGroup,
+    InvitationPut, InvitationRow, LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut,
+    RequestRow, RevokedRow, Store, StoreError,
 };
 
 use crate::audit::{KEEPER, acts, alter};
@@ -148,15 +148,10 @@ pub async fn a_code_that_is_over_lets_nobody_in(store: Store) {
     assert!(row(&store, 2).await.request.is_none());
     // also one that somebody waits with
     assert_eq!(ask(&store, 3, 1, 50).await, RequestPut::Bound);
-    let all = CallBackRow {
-        seat: seat(3),
-        by: "li".into(),
-        at_us: 60,
-    };
     let before = acts(&store).await;
     let back = async || {
         store
-            .invitations_revoke(&all, &act("revoke"))
+            .invitations_revoke(seat(3), "li", &act("revoke"), 60)
             .await
             .unwrap()
     };
@@ -181,7 +176,7 @@ async fn decide(store: &Store, code: u8, keys: u8) -> bool {
             by: "li".into(),
             at_us: 80,
         }),
-        calls_back: None,
+        revokes: None,
         act: act("approve"),
     };
     let group = IntakeGroup {
@@ -307,6 +302,48 @@ pub async fn peers_keep_their_last_contact(store: Store) {
     );
     assert_eq!(store.peers().await.unwrap().len(), 3);
     assert!(store.peers_by_tls_key([9; 32]).await.unwrap().is_empty());
+}
+
+pub async fn a_seat_is_called_back_with_the_codes_for_it(store: Store) {
+    let revoked = RevokedRow {
+        seat: seat(3),
+        reason: "失窃".into(),
+        by: "li".into(),
+        at_us: 60,
+    };
+    let group = || IntakeGroup {
+        envelopes: vec![envelope(1)],
+        decision: Some(DecisionRow {
+            peer: None,
+            approves: None,
+            revokes: Some(revoked.clone()),
+            act: act("revoke"),
+        }),
+        at_us: 60,
+        ..IntakeGroup::default()
+    };
+    // also of a seat that has never been here
+    store.intake(group()).await.unwrap();
+    assert_eq!(store.peer(seat(3)).await.unwrap(), None);
+    let approved = peer(3, PeerState::Approved);
+    store.peer_put(&approved, &act("approve")).await.unwrap();
+    store.peer_contact(&[seat(3)], 50).await.unwrap();
+    invite(&store, 3).await;
+    store.intake(group()).await.unwrap();
+    let expected = PeerRow {
+        state: PeerState::Revoked,
+        reason: "失窃".into(),
+        by: "li".into(),
+        at_us: 60,
+        last_contact_us: 50,
+        ..approved
+    };
+    assert_eq!(store.peer(seat(3)).await.unwrap(), Some(expected));
+    assert_eq!(ask(&store, 3, 1, 70).await, RequestPut::Revoked);
+    let before = acts(&store).await;
+    let again = store.peer_revoked(&revoked, &act("revoke")).await;
+    assert!(!again.unwrap(), "it is called back already");
+    assert_eq!(acts(&store).await, before);
 }
 
 pub async fn a_peer_with_renewed_keys_is_pinned_anew(store: Store) {

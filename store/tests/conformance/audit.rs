@@ -7,9 +7,9 @@ use sqlx::{Connection as _, Executor as _};
 use store::testing::{Cluster, sqlite};
 use store::{
     AccountChange, AccountOutcome, AccountRow, ApprovalRow, AuditCheck, AuditFault, AuditFilter,
-    AuditRow, CallBackRow, Decision, DecisionRow, Engine, IntakeGroup, InvitationPut,
-    InvitationRow, LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut, RequestRow,
-    Store, StoreConfig, StoreError,
+    AuditRow, Decision, DecisionRow, Engine, IntakeGroup, InvitationPut, InvitationRow,
+    LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut, RequestRow, Store,
+    StoreConfig, StoreError,
 };
 
 use crate::make::{act, envelope, seat};
@@ -33,7 +33,7 @@ pub async fn alter(store: &Store, name: &str, change: &AccountChange) -> Account
 type Doing<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
 
 /// Everything that the store does for a person, by name.
-const DOINGS: [&str; 19] = [
+const DOINGS: [&str; 20] = [
     "open",
     "put",
     "role",
@@ -199,12 +199,10 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
                     .map(drop);
             }
             "revoke all" => {
-                let all = CallBackRow {
-                    seat: seat(7),
-                    by: "王芳".into(),
-                    at_us: 5,
-                };
-                return store.invitations_revoke(&all, act).await.map(drop);
+                return store
+                    .invitations_revoke(seat(7), "王芳", act, 5)
+                    .await
+                    .map(drop);
             }
             "peer" => return store.peer_put(&peer, act).await,
             "renewed" => {
@@ -212,6 +210,15 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
                     .peer_renewed(seat(8), "ef:01", [2; 32], act)
                     .await
                     .map(drop);
+            }
+            "peer revoked" => {
+                let row = RevokedRow {
+                    seat: seat(8),
+                    reason: "失窃".into(),
+                    by: "王芳".into(),
+                    at_us: 5,
+                };
+                return store.peer_revoked(&row, act).await.map(drop);
             }
             "decide" => {
                 let group = IntakeGroup {
@@ -224,7 +231,7 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
                             by: "王芳".into(),
                             at_us: 5,
                         }),
-                        calls_back: None,
+                        revokes: None,
                         act: act.clone(),
                     }),
                     ..IntakeGroup::default()

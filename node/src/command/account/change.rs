@@ -1,7 +1,6 @@
 //! Opening accounts and changing them: role, password, disabling. What must not be is looked at in the transaction of the
 //! change: the last administrator stays.
 
-use protocol::directory::SeatKind;
 use store::{AccountChange, AccountOutcome, AccountRow};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     Role, account_of, hash_password, token_hash,
 };
 use crate::command::actor::{Action, Actor};
+use crate::command::admission::Organisations;
 use crate::node::Node;
 
 /// Bytes of a real name.
@@ -224,23 +224,10 @@ impl Node {
         Ok(rows.into_iter().map(view).collect())
     }
 
-    /// The departments that an account can belong to: those that are known in the directory, and those for whose sources
-    /// this node has issued a code.
-    pub async fn departments(&self) -> Result<Vec<String>, AccountError> {
-        let mut all: Vec<String> = {
-            let directory = self.directory();
-            let seats = directory.identities().map(|i| i.identity());
-            seats
-                .filter(|i| i.kind == SeatKind::Department)
-                .map(|i| i.department.clone())
-                .collect()
-        };
-        let invited = self.store().invitations().await?;
-        all.extend(invited.into_iter().map(|i| i.department));
-        all.retain(|department| !department.is_empty());
-        all.sort();
-        all.dedup();
-        Ok(all)
+    /// The organisations that an account can belong to, by their codes: those of the seats in the directory, and those for
+    /// which this node has issued a code.
+    pub async fn departments(&self) -> Result<Organisations, AccountError> {
+        Ok(self.organisations().await?)
     }
 
     async fn row(
@@ -264,17 +251,21 @@ impl Node {
         })
     }
 
-    /// Refuses a role of a department that nobody knows.
-    async fn check_role(&self, role: &Role) -> Result<(), AccountError> {
-        let Some(department) = role.department() else {
-            return Ok(());
+    /// Refuses a role of an organisation that nobody knows; gives the organisation's name.
+    async fn check_role(&self, role: &Role) -> Result<Option<String>, AccountError> {
+        let Some(code) = role.department() else {
+            return Ok(None);
         };
         let known = self.departments().await?;
-        if known.iter().any(|known| known == department) {
-            return Ok(());
+        if let Some(title) = known.title(code) {
+            return Ok(Some(title.to_owned()));
         }
+        let known: Vec<String> = known
+            .all()
+            .map(|(code, title)| format!("{code} {title}"))
+            .collect();
         Err(AccountError::Department {
-            department: department.to_owned(),
+            department: code.to_owned(),
             known: if known.is_empty() {
                 "尚无".to_owned()
             } else {
