@@ -91,8 +91,8 @@ mod tests {
 
     const S: i64 = 1_000_000;
 
-    fn group(bytes: usize) -> Vec<Item> {
-        vec![Item::Envelope(vec![0; bytes])]
+    fn group(bytes: usize) -> Vec<(u64, Item)> {
+        vec![(1, Item::Envelope(vec![0; bytes]))]
     }
 
     #[test]

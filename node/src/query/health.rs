@@ -15,6 +15,7 @@ use super::QueryError;
 use crate::apply::record_kind;
 use crate::node::{Node, Tier};
 use crate::state::HeardHealth;
+use crate::verify::{Last, PartName};
 
 pub mod words;
 
@@ -163,6 +164,8 @@ pub struct HealthTree {
     pub now_us: i64,
     /// The node's own stages.
     pub stages: Stages,
+    /// What the last verifications of this node found.
+    pub verified: Last,
     /// Batches held here that the node above has not confirmed; 0 at the city.
     pub unconfirmed: u64,
     /// The top: the city.
@@ -220,6 +223,7 @@ impl Node {
             .identities()
             .map(|i| i.identity().clone())
             .collect();
+        let verified = self.last_verified().await?;
         let city = identities.iter().find(|i| i.kind == SeatKind::City);
         let of = |kind: SeatKind| identities.iter().filter(move |i| i.kind == kind);
         let mut top = match city {
@@ -228,14 +232,14 @@ impl Node {
             None => self.party(self.identity(), &known, now_us),
         };
         if top.own {
-            judge_own(&mut top, stages, 0);
+            judge_own(&mut top, stages, 0, &verified);
         }
         let top_away = top.state == Some(State::Lost) && !top.own;
         let mut districts: Vec<Party> = Vec::new();
         for district in of(SeatKind::District).filter(|d| Some(d.seat) != top.seat) {
             let mut party = self.party(district, &known, now_us);
             if party.own {
-                judge_own(&mut party, stages, unconfirmed);
+                judge_own(&mut party, stages, unconfirmed, &verified);
             } else if self.is_elsewhere(district) {
                 elsewhere(&mut party);
             } else if top_away {
@@ -289,6 +293,7 @@ impl Node {
         Ok(HealthTree {
             now_us,
             stages,
+            verified,
             unconfirmed,
             top,
         })
@@ -398,9 +403,7 @@ impl Node {
         }
         let own = self.seat();
         let directory = self.directory();
-        let behind = |seat: &SeatId| {
-            owes_in_full(&directory, &own, seat)
-        };
+        let behind = |seat: &SeatId| owes_in_full(&directory, &own, seat);
         let mut batches = 0;
         for (log, state) in self.logs().iter() {
             if behind(&log.seat) {
@@ -500,8 +503,17 @@ impl Node {
     }
 }
 
-/// The node itself is behind when its stages are, or when the node above has not confirmed.
-fn judge_own(party: &mut Party, stages: Stages, batches: u64) {
+/// The node itself is behind when its stages are, or when the node above has not confirmed; and not to be relied upon when its
+/// last verification found something wrong.
+fn judge_own(party: &mut Party, stages: Stages, batches: u64, verified: &Last) {
+    let wrong = PartName::ALL
+        .iter()
+        .any(|n| verified.is_good(*n) == Some(false));
+    if wrong && party.state == Some(State::Normal) {
+        let found = verified.words().unwrap_or_default();
+        let reason = format!("最近核对发现{found}；请执行 verify 查看，并按其说明处理");
+        (party.state, party.why) = (Some(State::Unverified), Why::Waiting { reason });
+    }
     let items = waiting(stages);
     if party.state == Some(State::Normal) && (items > BEHIND_ITEMS || batches > UNCONFIRMED_BATCHES)
     {

@@ -14,6 +14,7 @@ use super::health::{HealthTree, Party, PartyKind, Stages, State, Why, words};
 use crate::apply::record_kind;
 use crate::host::NodeHost;
 use crate::node::{Node, Tier};
+use crate::verify::PartName;
 
 #[cfg(test)]
 mod tests;
@@ -275,10 +276,16 @@ impl Report {
             (Figure::RefusedRows, self.refusals_open as i64),
         ];
         if let Some(Ok(room)) = &self.machine.room {
-            figures.push((Figure::FreeBytes, i64::try_from(room.free).unwrap_or(i64::MAX)));
+            figures.push((
+                Figure::FreeBytes,
+                i64::try_from(room.free).unwrap_or(i64::MAX),
+            ));
         }
         if let Some(at) = self.receipt_above_us {
-            figures.push((Figure::CityReceiptAgeSeconds, (self.now_us - at).max(0) / 1_000_000));
+            figures.push((
+                Figure::CityReceiptAgeSeconds,
+                (self.now_us - at).max(0) / 1_000_000,
+            ));
         }
         Health {
             seat,
@@ -359,6 +366,26 @@ impl Report {
                     self.gaps
                 ),
             );
+        }
+        for name in PartName::ALL {
+            if let Some((run, part)) = self.tree.verified.faults(name)
+                && let Some(first) = part.faults.first()
+            {
+                let ago = runtime::say::span((self.now_us - run.at_us) / 1_000_000);
+                tell(
+                    "verify",
+                    name != PartName::Audit,
+                    format!(
+                        "{ago}前核对发现{}有 {} 处问题（{}：{}）；{}，全部问题见 verify{}",
+                        name.title(),
+                        part.count(),
+                        first.place,
+                        first.what,
+                        first.todo,
+                        if run.deep { " --deep" } else { "" }
+                    ),
+                );
+            }
         }
         if self.skipped > 0 {
             tell(

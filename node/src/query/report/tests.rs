@@ -7,6 +7,7 @@ use runtime::telemetry::Metrics;
 
 use super::super::health::LastReceipt;
 use super::*;
+use crate::verify::{Fault, Last, Part, Verified};
 
 fn party(kind: PartyKind, own: bool) -> Party {
     Party {
@@ -23,6 +24,7 @@ fn party(kind: PartyKind, own: bool) -> Party {
         last_contact_us: Some(1),
         records: 0,
         refused: 0,
+        heard: None,
         children: Vec::new(),
     }
 }
@@ -47,6 +49,7 @@ fn well() -> Report {
                 applied: 5,
                 folded: 5,
             },
+            verified: Last::default(),
             unconfirmed: 0,
             top,
         },
@@ -63,6 +66,9 @@ fn well() -> Report {
         dirty: 0,
         wants: 0,
         held: 0,
+        gaps: 0,
+        skipped: 0,
+        evidence: 0,
         stopped: Vec::new(),
         peers_known: 1,
         links: Vec::new(),
@@ -77,6 +83,30 @@ fn well() -> Report {
             ..Machine::default()
         },
         warnings: Vec::new(),
+    }
+}
+
+/// A run with a fault in one part.
+fn run(deep: bool, wrong: Option<PartName>) -> Verified {
+    let part = |name: PartName| Part {
+        checked: (deep || name != PartName::Views).then_some(3),
+        faults: match wrong == Some(name) {
+            true => vec![Fault {
+                place: "第 3 批".to_owned(),
+                what: "缺失".to_owned(),
+                todo: "请从备份恢复".to_owned(),
+            }],
+            false => Vec::new(),
+        },
+        ..Part::default()
+    };
+    Verified {
+        bytes: part(PartName::Bytes),
+        completeness: part(PartName::Completeness),
+        views: part(PartName::Views),
+        audit: part(PartName::Audit),
+        at_us: 40_000_000,
+        deep,
     }
 }
 
@@ -119,7 +149,7 @@ fn what_is_well_is_called_so_and_nothing_else_is() {
         r.machine.room = Some(Err("目录不存在".to_owned()))
     });
     check("workers", true, &|r| {
-        let failing = Health::Failing("x".to_owned());
+        let failing = WorkerHealth::Failing("x".to_owned());
         r.machine.workers.insert("fold".to_owned(), failing);
     });
     check("logs", true, &|r| {
@@ -130,6 +160,18 @@ fn what_is_well_is_called_so_and_nothing_else_is() {
         });
     });
     check("held", false, &|r| r.held = 1);
+    check("gaps", true, &|r| r.gaps = 1);
+    check("skipped", false, &|r| r.skipped = 1);
+    for name in PartName::ALL {
+        check("verify", name != PartName::Audit, &|r| {
+            r.tree.verified.deep = Some(run(true, Some(name)));
+        });
+        // what a deep run has found stands until the next deep one
+        check("verify", name != PartName::Audit, &|r| {
+            r.tree.verified.deep = Some(run(true, Some(name)));
+            r.tree.verified.quick = Some(run(false, None));
+        });
+    }
     check("link", true, &|r| {
         r.tree.top.connected = false;
         r.tree.top.state = Some(State::Lost);
@@ -149,6 +191,40 @@ fn what_is_well_is_called_so_and_nothing_else_is() {
     check("warning", false, &|r| {
         r.warnings.push("时钟偏移 9 秒".to_owned())
     });
+}
+
+#[test]
+fn a_verification_is_told_everywhere() {
+    let mut report = well();
+    assert!(report.text().contains("尚未核对过"), "{}", report.text());
+    assert!(!metrics(&report).contains("zongheng_verify"));
+    report.tree.verified.quick = Some(run(false, None));
+    assert_eq!(report.troubles(), []);
+    let text = report.text();
+    assert!(
+        text.contains("内容字节、完整性、审计记录完好（1 分钟前）"),
+        "{text}"
+    );
+    let told = metrics(&report);
+    assert!(
+        told.contains("zongheng_verify_ok{part=\"bytes\"} 1\n"),
+        "{told}"
+    );
+    assert!(!told.contains("part=\"views\""), "{told}");
+    report.tree.verified.deep = Some(run(true, Some(PartName::Views)));
+    let text = report.text();
+    assert!(text.contains("查询视图有 1 处问题"), "{text}");
+    let told = metrics(&report);
+    for line in [
+        "zongheng_verify_ok{part=\"bytes\"} 1",
+        "zongheng_verify_ok{part=\"views\"} 0",
+        "zongheng_verify_age_seconds{depth=\"deep\"} 60",
+        "zongheng_verify_age_seconds{depth=\"quick\"} 60",
+        "zongheng_ready 0",
+    ] {
+        assert!(told.lines().any(|l| l == line), "{line}:\n{told}");
+    }
+    assert_eq!(report.json()["verified"]["parts"]["views"], false);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use crate::node::Tier;
+use crate::verify::PartName;
 
 impl Report {
     /// For a terminal.
@@ -117,6 +118,16 @@ impl Report {
                 self.sessions, self.sign_in_failures
             ),
         );
+        line(
+            "最近核对",
+            match (self.tree.verified.words(), self.tree.verified.newest()) {
+                (Some(words), Some(run)) => {
+                    let ago = span((self.now_us - run.at_us) / 1_000_000);
+                    format!("{words}（{ago}前）")
+                }
+                _ => "尚未核对过，可执行 verify --deep".to_owned(),
+            },
+        );
         if troubles.is_empty() {
             line("下一步", "一切正常，无需操作".to_owned());
         }
@@ -154,6 +165,12 @@ impl Report {
                 "unconfirmed": self.tree.unconfirmed, "receipt_us": self.receipt_above_us,
             })),
             "receipt_own_us": self.receipt_own_us,
+            "verified": self.tree.verified.newest().map(|run| json!({
+                "at_us": run.at_us, "deep": run.deep,
+                "parts": PartName::ALL.iter().map(|name| (
+                    name.key().to_owned(), json!(self.tree.verified.is_good(*name))
+                )).collect::<serde_json::Map<_, _>>(),
+            })),
             "disk": room, "database_bytes": self.database_bytes, "write_trouble": self.machine.write_trouble,
             "sessions": self.sessions, "sign_in_failures": self.sign_in_failures,
             "troubles": self.troubles().iter().map(|t| json!({
@@ -356,6 +373,29 @@ impl Report {
                     "Newest receipt, by the clock of its node.",
                     &[("from", from)],
                     seconds(at),
+                );
+            }
+        }
+        for name in PartName::ALL {
+            if let Some(good) = self.tree.verified.is_good(name) {
+                sheet.gauge(
+                    "zongheng_verify_ok",
+                    "Whether the last verifications found nothing wrong with a part: 1 or 0.",
+                    &[("part", name.key())],
+                    f64::from(u8::from(good)),
+                );
+            }
+        }
+        for (run, depth) in [
+            (&self.tree.verified.deep, "deep"),
+            (&self.tree.verified.quick, "quick"),
+        ] {
+            if let Some(run) = run {
+                sheet.gauge(
+                    "zongheng_verify_age_seconds",
+                    "How long ago the last verification ended.",
+                    &[("depth", depth)],
+                    seconds(self.now_us - run.at_us),
                 );
             }
         }
