@@ -20,6 +20,7 @@ use crate::dry_run::{self, DryRunError};
 use crate::home::{Home, HomeError};
 use crate::join::{self, NoCode, NotAdmitted};
 use crate::mapping::MappingError;
+use crate::plain::plain;
 use crate::rejects;
 use crate::status::Report;
 use crate::watch::{SetUpError, WatchError};
@@ -225,7 +226,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = Config::load(&common.config)?;
             let now_ms = Clock::system().now_us() / 1_000;
             say::line(format_args!("配置 {} ✓", common.config.display()))?;
-            let good = check::check(&config, files_only, now_ms, |line| say::remark(line)).await?;
+            let good =
+                check::check(&config, files_only, now_ms, |line| say::remark(plain(line))).await?;
             if good {
                 say::line("下一步：zongheng-agent dry-run")?;
                 Ok(ExitCode::SUCCESS)
@@ -337,7 +339,9 @@ async fn dry_run(
         say::line(json!({ "sources": reports }))?;
     } else {
         for report in &reports {
-            say::text(report.text())?;
+            for line in report.text().lines() {
+                say::line(plain(line))?;
+            }
         }
         say::line("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run")?;
     }

@@ -22,6 +22,7 @@ use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::worker::Shutdown;
 
 use crate::home::{Home, HomeError};
+use crate::plain::plain;
 
 /// Why an agent was not admitted.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +162,10 @@ pub async fn join(
         return Err(NotAdmitted::Already(title));
     }
     let told = Mutex::new(told);
-    let say = |text: &str| told.lock().unwrap_or_else(PoisonError::into_inner)(text);
+    // titles and words of the other side are among it
+    let say = |text: &str| {
+        told.lock().unwrap_or_else(PoisonError::into_inner)(&plain(text));
+    };
     let code = Code::parse(code)?;
     if code.kind != SeatKind::Department {
         return Err(NotAdmitted::Kind);
@@ -211,8 +215,8 @@ pub async fn join(
     match joined? {
         None | Some(Joined::Pending { .. }) => Err(NotAdmitted::Interrupted),
         Some(Joined::Refused(refused)) => Err(NotAdmitted::Refused {
-            reason: refused.reason,
-            contact: refused.contact,
+            reason: plain(&refused.reason).into_owned(),
+            contact: plain(&refused.contact).into_owned(),
         }),
         Some(Joined::Approved(approved, shown)) => {
             let own = approved.identity.identity();
@@ -243,50 +247,4 @@ pub async fn join(
 const CODE_BYTES_MAX: usize = 4 << 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A code on the command line stands in the list of processes for everybody of the machine.
-    #[test]
-    fn a_code_is_never_taken_from_the_command_line() {
-        for argument in ["ZH2-ABCDE-FGHJK", "zh2-abcde", " ZH1-XXXXX", "ZH"] {
-            let refused = refuse_argument(Some(argument)).expect_err(argument);
-            let text = refused.to_string();
-            assert!(matches!(refused, NoCode::Argument), "{argument}");
-            assert!(text.contains("--code-file"), "{text}");
-            assert!(
-                !text.contains(argument.trim()) || argument == "ZH",
-                "{text}"
-            );
-        }
-        let refused = refuse_argument(Some("抓取")).expect_err("stray");
-        assert!(refused.to_string().contains("「抓取」"), "{refused}");
-        assert!(refuse_argument(None).is_ok());
-    }
-
-    #[test]
-    fn a_code_is_read_from_a_file_and_says_who_else_can_read_it() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("code");
-        let read = |mode: u32| {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode");
-            let mut told = Vec::new();
-            let read = read_code(Some(&path), |text| told.push(text.to_owned()));
-            (read, told)
-        };
-        std::fs::write(&path, "\u{feff} ZH2-ABCDE\n").expect("written");
-        let (code, told) = read(0o600);
-        assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 0));
-        let (code, told) = read(0o644);
-        assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 1));
-        assert!(told[0].contains("所有用户可读"), "{told:?}");
-        std::fs::write(&path, " \n").expect("written");
-        assert!(matches!(read(0o600).0, Err(NoCode::Empty)));
-        std::fs::write(&path, vec![b'A'; 5_000]).expect("written");
-        assert!(matches!(read(0o600).0, Err(NoCode::File { .. })));
-        std::fs::remove_file(&path).expect("removed");
-        let missing = read_code(Some(&path), |_| {}).expect_err("missing");
-        assert!(missing.to_string().contains("不存在"), "{missing}");
-    }
-}
+mod tests;

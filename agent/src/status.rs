@@ -16,6 +16,7 @@ use protocol::statement::SeatKind;
 use serde_json::{Value, json};
 use store::seat::{QueueState, SeatError, SeatStore, Skipped, SourceReport};
 
+use crate::plain::plain;
 use crate::schedule::beijing;
 use crate::uplink::{CityWord, LinkState, LogView, NodeWord, ReceiptView, Stuck};
 use crate::watch::{Doing, Pause};
@@ -162,7 +163,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut out = String::new();
         let mut line = |text: String| {
-            out.push_str(&text);
+            out.push_str(&plain(&text));
             out.push('\n');
         };
         line(format!(
@@ -494,7 +495,8 @@ fn or_dash(text: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    plain(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

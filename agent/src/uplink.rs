@@ -12,7 +12,7 @@ mod tests;
 mod view;
 mod word;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +76,9 @@ struct State {
     cursors: HashMap<SeatId, (Incarnation, [Cursor; CLASSES])>,
     receipts: HashMap<(SeatId, Lane), Held>,
     /// Which life of each node's store counts.
-    incarnations: HashMap<SeatId, Incarnation>,
+    incarnations: BTreeMap<SeatId, Incarnation>,
+    /// The same as it is kept.
+    lives_kept: Vec<u8>,
     link: LinkState,
     /// Who is at the other end of the session that stands.
     peer: Option<SeatId>,
@@ -201,18 +203,15 @@ impl Uplink {
             };
             receipts.insert((row.node, row.lane), held);
         }
-        let lives = store.meta(receipts::LIVES).await?;
+        let lives = store.meta(receipts::LIVES).await?.unwrap_or_default();
         let mut state = State {
             directory,
             statements,
             waiting: Vec::new(),
             cursors: HashMap::new(),
-            incarnations: lives
-                .map(|bytes| {
-                    receipts::lives_from_bytes(&bytes).ok_or(SeatError::Corrupt("节点的运行代次"))
-                })
-                .transpose()?
-                .unwrap_or_default(),
+            incarnations: receipts::lives_from_bytes(&lives)
+                .ok_or(SeatError::Corrupt("节点的运行代次"))?,
+            lives_kept: lives,
             receipts: HashMap::new(),
             link: LinkState::default(),
             peer: None,

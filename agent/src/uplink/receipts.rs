@@ -1,6 +1,6 @@
 //! Receipts at an agent: which of them count, what they let it forget (D60), and what they tell about clocks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use protocol::envelope::{Envelope, kind};
@@ -140,10 +140,14 @@ impl Uplink {
                     envelope: held.envelope.to_bytes(),
                 })
                 .collect();
-            (rows, lives_to_bytes(&state.incarnations))
+            let lives = lives_to_bytes(&state.incarnations);
+            (rows, (lives != state.lives_kept).then_some(lives))
         };
         // an earlier life of a node must not count again after a start
-        self.0.store.put_meta(LIVES, &lives).await?;
+        if let Some(lives) = lives {
+            self.0.store.put_meta(LIVES, &lives).await?;
+            self.lock().lives_kept = lives;
+        }
         self.0.store.put_receipts(&rows).await?;
         // what somebody has shown to be in doubt is not thrown away
         if self.0.progress.halted().is_some() {
@@ -248,7 +252,7 @@ impl Uplink {
 }
 
 /// Incarnations as bytes: `n times (seat, incarnation)`.
-fn lives_to_bytes(lives: &HashMap<SeatId, Incarnation>) -> Vec<u8> {
+fn lives_to_bytes(lives: &BTreeMap<SeatId, Incarnation>) -> Vec<u8> {
     let mut out = Vec::with_capacity(40 * lives.len());
     for (seat, life) in lives {
         out.extend_from_slice(&seat.0);
@@ -258,12 +262,12 @@ fn lives_to_bytes(lives: &HashMap<SeatId, Incarnation>) -> Vec<u8> {
 }
 
 /// Reads what [`Uplink::settle`] has kept.
-pub(super) fn lives_from_bytes(bytes: &[u8]) -> Option<HashMap<SeatId, Incarnation>> {
+pub(super) fn lives_from_bytes(bytes: &[u8]) -> Option<BTreeMap<SeatId, Incarnation>> {
     let (rows, rest) = bytes.as_chunks::<40>();
     if !rest.is_empty() {
         return None;
     }
-    let mut lives = HashMap::new();
+    let mut lives = BTreeMap::new();
     for row in rows {
         let (seat, life) = row.split_first_chunk::<16>()?;
         let mut life = protocol::bytes::Reader::new(life, "incarnation");
