@@ -56,10 +56,13 @@ struct Party {
     judges: Duration,
     establishes: Duration,
     stores: Duration,
+    forgets: Duration,
     hears: Duration,
     notes: Duration,
     receipts: Mutex<Vec<Vec<u8>>>,
     stores_no_receipts: AtomicBool,
+    stores_no_pages: AtomicBool,
+    serves_nothing: AtomicBool,
     /// Logs of the list of the greeting.
     list: Mutex<Vec<LogEntry>>,
     /// What was heard of logs, health, and pages, in order.
@@ -302,7 +305,7 @@ impl Host for Party {
 
     async fn feed_anew(&self, _: &u8, class: u8) -> Result<(), HostFault> {
         self.knows_of_the_session();
-        sleep(self.stores).await;
+        sleep(self.forgets).await;
         self.forgotten.lock().expect("lock").push(class);
         self.cursors.lock().expect("lock")[usize::from(class)] = Cursor::default();
         Ok(())
@@ -450,6 +453,9 @@ impl Host for Party {
     async fn serve_want(&self, _: &u8, want: Want, place: Vec<u8>) -> Result<Answer, HostFault> {
         self.knows_of_the_session();
         self.served.fetch_add(1, Ordering::Relaxed);
+        if self.serves_nothing.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         if let Want::Header { seat, .. } = want {
             return Ok(Answer {
                 header: Some(entry(seat.0[0], 7)),
@@ -474,6 +480,8 @@ impl Host for Party {
     ) -> Result<Option<Ask>, HostFault> {
         self.knows_of_the_session();
         sleep(self.hears).await;
+        let stores = || !self.stores_no_pages.load(Ordering::Relaxed);
+        assert!(until(AT_MOST, stores).await);
         self.hear(Heard::Page(number, given.code));
         let mut wanted = self.wanted.lock().expect("lock");
         wanted.entry(number).or_default().extend(given.items);

@@ -132,7 +132,7 @@ async fn a_host_is_given_nothing_before_it_knows_that_the_session_is_established
 async fn a_feed_that_begins_anew_is_stored_from_its_start_after_the_old_cursor_is_forgotten() {
     let (dialled, accepted) = Carrier::pair(1);
     let slow = Party {
-        stores: Duration::from_millis(20),
+        forgets: Duration::from_millis(50),
         ..Party::new(2)
     };
     let (a, b) = (Side::new(Party::new(1)), Side::new(slow));
