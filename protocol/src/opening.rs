@@ -169,9 +169,7 @@ impl<'a> Opening<'a> {
 
     /// Bit i is set when section i is there, open or closed.
     pub fn present(&self) -> u16 {
-        self.sections()
-            .iter()
-            .fold(0, |mask, (n, _)| mask | bit(*n))
+        self.sections().iter().map(|(n, _)| bit(*n)).sum()
     }
 
     /// Bit i is set when section i is open.
@@ -179,7 +177,8 @@ impl<'a> Opening<'a> {
         self.sections()
             .iter()
             .filter(|(_, s)| matches!(s, Section::Open(_)))
-            .fold(0, |mask, (n, _)| mask | bit(*n))
+            .map(|(n, _)| bit(*n))
+            .sum()
     }
 
     /// The head's bytes.

@@ -335,11 +335,7 @@ pub fn cut(
 ) -> Result<Vec<u8>, Malformed> {
     choose(header, body, positions, |_, bytes| {
         let opening = Opening::from_bytes(bytes)?;
-        let mask = keep(&opening);
-        Ok(match opening.mask() & !mask & !1 {
-            0 => None,
-            _ => Some(opening.narrowed(mask, Closed::Withheld)),
-        })
+        Ok(Some(opening.narrowed(keep(&opening), Closed::Withheld)))
     })
 }
 

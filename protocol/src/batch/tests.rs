@@ -221,20 +221,57 @@ fn a_header_is_read_to_its_end() {
         assert!(Header::from_bytes(&bytes[..end]).is_err(), "cut at {end}");
     }
     assert!(Header::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
-    // the widest that a table can be is over the bound of a header
-    let seats = |at: u32| {
-        let seat = |i: u8| [&[i; 12], at.to_be_bytes().as_slice()].concat();
-        let seats = (0..16).flat_map(seat);
-        [3, 16].into_iter().chain(seats).collect::<Vec<u8>>()
+}
+
+/// Hints, ascending, whose table of one leaf each makes a header of exactly so many bytes.
+fn hints_of(header_bytes: usize) -> Vec<Hint> {
+    // per group: length of the hint, count, root
+    const GROUP: usize = 2 + 4 + 32;
+    let room = header_bytes - header(vec![]).to_bytes().len();
+    let wide = GROUP + 2 + 16 * limits::HINT_SEATS_MAX;
+    let seats = |at: usize| {
+        let seat = |i: u8| {
+            let mut seat = [i; 16];
+            seat[8..].copy_from_slice(&(at as u64).to_be_bytes());
+            SeatId(seat)
+        };
+        Hint::Seats((0..limits::HINT_SEATS_MAX as u8).map(seat).collect())
     };
-    let mut hints: Vec<Vec<u8>> = (0..1_000).map(seats).collect();
-    hints.sort();
-    let wide = |n: usize| header(hints[..n].iter().map(|h| group(h, 1)).collect());
-    check("over the bound", &wide(1_000), false);
-    let fits = (limits::HEADER_BYTES_MAX - wide(0).to_bytes().len()) / (2 + 258 + 4 + 32);
-    check("within the bound", &wide(fits), true);
-    assert!(wide(fits + 1).to_bytes().len() > limits::HEADER_BYTES_MAX);
-    check("one group more", &wide(fits + 1), false);
+    let many = (room - 250) / wide;
+    // what is left is for regions of whatever length makes it up
+    let left = room - many * wide;
+    let regions = left.div_ceil(GROUP + 2 + limits::NAME_BYTES_MAX);
+    let length = |at: usize| left / regions + usize::from(at < left % regions) - GROUP - 2;
+    let region = |at: usize| Hint::Region(format!("{at}{}", "a".repeat(length(at) - 1)));
+    let mut hints: Vec<Hint> = (0..many)
+        .map(seats)
+        .chain((0..regions).map(region))
+        .collect();
+    hints.sort_by_key(Hint::to_bytes);
+    hints
+}
+
+#[test]
+fn headers_at_their_bound() {
+    for (bytes, there) in [
+        (limits::HEADER_BYTES_MAX, true),
+        (limits::HEADER_BYTES_MAX + 1, false),
+    ] {
+        let hints = hints_of(bytes);
+        let groups = hints.iter().map(|h| group(&h.to_bytes(), 1)).collect();
+        let header = header(groups);
+        assert_eq!(header.to_bytes().len(), bytes);
+        check("at the bound", &header, there);
+        let drafts: Vec<Draft> = (0..)
+            .zip(hints)
+            .map(|(key, hint)| entry(key, hint, 0))
+            .collect();
+        let over = SealError::Full(limits::HEADER_BYTES_MAX + 1);
+        assert_eq!(
+            sealed(&drafts).map(|_| ()),
+            if there { Ok(()) } else { Err(over) }
+        );
+    }
 }
 
 #[test]
@@ -440,19 +477,6 @@ fn what_cannot_be_sealed() {
     assert_eq!(fault(&fill(room)), None);
     let over = SealError::Full(limits::SEALED_SLICE_BYTES_MAX + 1);
     assert_eq!(fault(&fill(room + 1)), Some(over));
-
-    // hints that make the header too wide
-    let seats = |at: u16| {
-        let seat = |i: u8| {
-            let mut seat = [i; 16];
-            seat[14..].copy_from_slice(&at.to_be_bytes());
-            SeatId(seat)
-        };
-        Hint::Seats((0..16).map(seat).collect())
-    };
-    let wide: Vec<Draft> = (0..1_000).map(|k| entry(k.into(), seats(k), 0)).collect();
-    assert!(matches!(fault(&wide), Some(SealError::Full(n)) if n > limits::HEADER_BYTES_MAX));
-    assert_eq!(fault(&wide[..800]), None);
 
     let broken = Draft {
         bytes: vec![1, 1, 0, 0, 0, 0],

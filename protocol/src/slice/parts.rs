@@ -95,7 +95,10 @@ impl Parts {
                 present: r.u16()?,
                 open: r.u16()?,
             };
-            let ascends = parts.0.last_key_value().is_none_or(|(last, _)| *last < index);
+            let ascends = parts
+                .0
+                .last_key_value()
+                .is_none_or(|(last, _)| *last < index);
             if !ascends || part.open & !part.present != 0 {
                 return Err(r.malformed());
             }
