@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::view::account::{AccountDetail, Accounts};
-use crate::view::admission::Admissions;
+use crate::view::admission::{Admissions, ReasonChoice};
 use crate::view::audit::Acts;
 use crate::view::dossier::Dossier;
 use crate::view::entity::Search;
@@ -85,8 +85,10 @@ pub struct UnsettledPage<'a> {
 pub struct AdmissionsPage<'a> {
     /// Frame.
     pub shell: &'a Shell,
-    /// Requests and codes.
+    /// Requests, codes and peers.
     pub list: &'a Admissions,
+    /// Why a seat can be called back.
+    pub reasons: &'a [ReasonChoice],
 }
 
 /// The record of acts.

@@ -28,6 +28,14 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/admissions", get(admissions::page))
         .route("/admissions/{peer}/approve", post(admissions::approve))
         .route("/admissions/{peer}/refuse", post(admissions::refuse))
+        .route(
+            "/admissions/codes/{code}/revoke",
+            post(admissions::revoke_code),
+        )
+        .route(
+            "/admissions/seats/{seat}/revoke",
+            post(admissions::revoke_seat),
+        )
         .route("/accounts", get(accounts::page).post(accounts::open))
         .route("/accounts/{account}", get(accounts::one))
         .route("/accounts/{account}/{change}", post(accounts::change))
@@ -54,6 +62,14 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route(
             "/api/v1/admissions/{peer}/refuse",
             post(admissions::refuse_json),
+        )
+        .route(
+            "/api/v1/admissions/codes/{code}/revoke",
+            post(admissions::revoke_code_json),
+        )
+        .route(
+            "/api/v1/admissions/seats/{seat}/revoke",
+            post(admissions::revoke_seat_json),
         )
         .fallback(other::not_found)
         .method_not_allowed_fallback(other::wrong_method)

@@ -163,6 +163,7 @@ fn admissions() {
         &page::AdmissionsPage {
             shell: &shell,
             list: &fixture::admissions(),
+            reasons: &fixture::admission_reasons(),
         },
     );
 }

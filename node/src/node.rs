@@ -1,6 +1,6 @@
 //! A node's parts in one place: who it is, what it believes, where its logs stand, and the bells between its stages.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -92,6 +92,8 @@ struct Inner {
     other_texts: Mutex<HashSet<(SeatId, String)>>,
     telling: Bell,
     parting: Bell,
+    /// Names of the organisations whose codes were minted here.
+    minted: RwLock<BTreeMap<String, String>>,
     moves: Mutex<Moves>,
     warnings: Mutex<Vec<String>>,
     applying: Bell,
@@ -271,6 +273,7 @@ impl Node {
             .filter(|log| words::owes_in_full(&directory, &parts.seat, &log.seat))
             .map(|log| (log, 0))
             .collect();
+        let minted = parts.store.organisations().await?;
         let holds = !parts.store.held().await?.is_empty();
         let ledger = crate::receipts::Ledger::load(&parts.store).await?;
         Ok(Self(Arc::new(Inner {
@@ -287,6 +290,7 @@ impl Node {
             other_texts: Mutex::default(),
             telling: Bell::new(),
             parting: Bell::new(),
+            minted: RwLock::new(minted),
             moves: Mutex::default(),
             warnings: Mutex::default(),
             applying: Bell::new(),
@@ -371,6 +375,13 @@ impl Node {
             .directory
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn minted(&self) -> RwLockReadGuard<'_, BTreeMap<String, String>> {
+        self.0.minted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn note_minted(&self, code: String, title: String) {
+        let mut minted = (self.0.minted.write()).unwrap_or_else(PoisonError::into_inner);
+        minted.insert(code, title);
     }
     pub(crate) fn logs(&self) -> MutexGuard<'_, HashMap<LogName, LogState>> {
         self.0.logs.lock().unwrap_or_else(PoisonError::into_inner)

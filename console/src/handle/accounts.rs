@@ -191,7 +191,7 @@ pub(crate) async fn change(
             account: detail.form.account,
             name: given.name,
             wrong: Some(wrong),
-            ..account::form(departments(&console).await?, &given.role, &given.department)
+            ..account::form(&console.node, &given.role, &given.department)
         };
     } else {
         detail.wrong = Some(wrong);
@@ -253,10 +253,6 @@ pub(super) fn wrong(error: AccountError) -> Result<String, Fault> {
     }
 }
 
-async fn departments(console: &Console) -> Result<Vec<String>, Fault> {
-    Ok(console.node.departments().await?)
-}
-
 async fn look(
     console: &Console,
     session: &Session,
@@ -267,10 +263,13 @@ async fn look(
     let now = console.now_us();
     let found = console.node.accounts().await?;
     Ok(Accounts {
-        rows: found.iter().map(|a| account::line(a, now)).collect(),
+        rows: found
+            .iter()
+            .map(|a| account::line(&console.node, a, now))
+            .collect(),
         form: AccountForm {
             token: session.form_token(ADDRESS),
-            ..account::form(departments(console).await?, role, department)
+            ..account::form(&console.node, role, department)
         },
     })
 }
@@ -291,13 +290,13 @@ async fn look_at(
     let (role, department) = chosen(found.role.as_ref());
     let token = |change: Change| session.form_token(&change.address(whose));
     Ok(AccountDetail {
-        line: account::line(&found, console.now_us()),
+        line: account::line(&console.node, &found, console.now_us()),
         disabled: found.disabled,
         form: AccountForm {
             token: token(Change::Role),
             account: found.account.clone(),
             name: found.name.clone(),
-            ..account::form(departments(console).await?, &role, &department)
+            ..account::form(&console.node, &role, &department)
         },
         switch_token: token(if found.disabled {
             Change::Enable

@@ -68,6 +68,7 @@ async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Heal
         .health_tree(&connected, console.now_us())
         .await?;
     Ok(present::health::view(
+        &console.node,
         &tree,
         only,
         session.account.role.department(),

@@ -1,5 +1,6 @@
 //! Accounts.
 
+use node::Node;
 use node::command::account::{AccountView, Role};
 
 use crate::text;
@@ -8,7 +9,7 @@ use crate::view::account::{self, AccountForm, AccountLine, Choice};
 /// What the selection of a role says for accounts of a department.
 pub(crate) const DEPARTMENT: &str = "department";
 
-pub(crate) fn line(found: &AccountView, now: i64) -> AccountLine {
+pub(crate) fn line(node: &Node, found: &AccountView, now: i64) -> AccountLine {
     let role = found.role.as_ref();
     AccountLine {
         href: format!("/accounts/{}", text::percent(&found.account)),
@@ -17,8 +18,8 @@ pub(crate) fn line(found: &AccountView, now: i64) -> AccountLine {
         role: role.map_or("不详", Role::label),
         department: role
             .and_then(Role::department)
-            .unwrap_or_default()
-            .to_owned(),
+            .map(|code| node.organisation_title(code))
+            .unwrap_or_default(),
         state: if found.disabled {
             account::DISABLED
         } else if role.is_none() {
@@ -33,16 +34,20 @@ pub(crate) fn line(found: &AccountView, now: i64) -> AccountLine {
 }
 
 /// A form with what can be chosen; `role` and `department` are what is chosen.
-pub(crate) fn form(departments: Vec<String>, role: &str, department: &str) -> AccountForm {
+pub(crate) fn form(node: &Node, role: &str, department: &str) -> AccountForm {
     let fixed = [Role::Administrator, Role::Clerk, Role::Auditor];
     let of_department = Role::Department(String::new());
     let roles = fixed
         .iter()
         .map(|r| (r.key(), r.label()))
         .chain([(DEPARTMENT.to_owned(), of_department.label())]);
-    let mut all = departments;
-    if !department.is_empty() && !all.iter().any(|d| d == department) {
-        all.push(department.to_owned());
+    let known = node.departments();
+    let mut all: Vec<(String, String)> = known
+        .all()
+        .map(|(code, title)| (code.to_owned(), format!("{title}（{code}）")))
+        .collect();
+    if !department.is_empty() && known.title(department).is_none() {
+        all.push((department.to_owned(), department.to_owned()));
     }
     AccountForm {
         roles: roles
@@ -54,10 +59,10 @@ pub(crate) fn form(departments: Vec<String>, role: &str, department: &str) -> Ac
             .collect(),
         departments: all
             .into_iter()
-            .map(|d| Choice {
-                chosen: d == department,
-                word: d.clone(),
-                value: d,
+            .map(|(value, word)| Choice {
+                chosen: value == department,
+                value,
+                word,
             })
             .collect(),
         ..AccountForm::default()

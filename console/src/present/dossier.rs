@@ -49,7 +49,11 @@ pub(crate) fn view(node: &Node, subject: &str, page: &DossierPage, now: i64) -> 
             .iter()
             .map(|c| category(node, page, *c, now))
             .collect(),
-        refusals: page.refusals.iter().map(refusal::row).collect(),
+        refusals: page
+            .refusals
+            .iter()
+            .map(|refused| refusal::row(node, refused))
+            .collect(),
         refusals_href: format!("/refusals?state=all&subject={}", text::percent(subject)),
         views: None,
         name,
@@ -150,12 +154,8 @@ fn field(node: &Node, page: &DossierPage, record: &Record, fact: &Fact) -> Optio
     let state = source.sections.iter().find(|s| s.number == section);
     let others = fact.beside.iter().filter_map(|beside| {
         Some(Other {
-            department: page
-                .statements
-                .get(beside.source)?
-                .origin
-                .department
-                .clone(),
+            department: node
+                .organisation_title(&page.statements.get(beside.source)?.origin.department),
             value: beside.value.clone(),
             same: !beside.differs,
             chain: chain(beside.source),
@@ -175,7 +175,7 @@ fn field(node: &Node, page: &DossierPage, record: &Record, fact: &Fact) -> Optio
             .iter()
             .position(|at| *at == fact.source)
             .unwrap_or_default(),
-        department: source.origin.department.clone(),
+        department: node.organisation_title(&source.origin.department),
         time: text::minute(sealed_us(source)),
         row: row_of(source),
         chain: chain(fact.source),
@@ -193,9 +193,7 @@ fn row_of(statement: &Known) -> String {
     let provenance = &statement.provenance;
     match (provenance.position_text(), &provenance.position) {
         (Some(words), _) if !words.is_empty() => words.to_owned(),
-        (_, Some(bytes)) if !bytes.is_empty() => {
-            bytes.iter().map(|b| format!("{b:02x}")).collect()
-        }
+        (_, Some(bytes)) if !bytes.is_empty() => bytes.iter().map(|b| format!("{b:02x}")).collect(),
         _ => "未记录".to_owned(),
     }
 }
@@ -256,7 +254,7 @@ fn statement(node: &Node, at: usize, known: &Known, shown: bool, now: i64) -> St
     Statement {
         id: chain(at),
         shown,
-        department: known.origin.department.clone(),
+        department: node.organisation_title(&known.origin.department),
         source: known.origin.title.clone(),
         jurisdiction: region(node, &known.origin.jurisdiction),
         seat: known.origin.seat.to_string(),

@@ -1,5 +1,6 @@
 //! The tree of nodes and agents, flattened into lines.
 
+use node::Node;
 use node::query::health::{HealthTree, Party as Known, PartyKind, Stages as Offsets, State, Why};
 
 use crate::text;
@@ -7,14 +8,19 @@ use crate::view::Mark;
 use crate::view::health::{self, Health, Party, Stages, Tally};
 
 /// The page of a tree, or of what is in one state of it. `department` is the only one whose refusals may be seen.
-pub(crate) fn view(tree: &HealthTree, only: Option<Mark>, department: Option<&str>) -> Health {
+pub(crate) fn view(
+    node: &Node,
+    tree: &HealthTree,
+    only: Option<Mark>,
+    department: Option<&str>,
+) -> Health {
     let mut parties = Vec::new();
     let place = Place {
         depth: 0,
         above: "",
         foreign: department.is_some(),
     };
-    lay(&tree.top, place, department, tree, &mut parties);
+    lay(node, &tree.top, place, department, tree, &mut parties);
     let states = [
         State::Lost,
         State::Lagging,
@@ -80,6 +86,7 @@ struct Place<'a> {
 }
 
 fn lay(
+    node: &Node,
     party: &Known,
     place: Place<'_>,
     department: Option<&str>,
@@ -105,7 +112,10 @@ fn lay(
             PartyKind::Department => "部门",
             PartyKind::Source => "代理",
         },
-        title: party.title.clone(),
+        title: match party.kind {
+            PartyKind::Department => node.organisation_title(&party.title),
+            _ => party.title.clone(),
+        },
         own: party.own,
         state: party.state.map(mark),
         note: note(&party.why, tree, now),
@@ -125,7 +135,7 @@ fn lay(
         refused_href: match (party.kind, party.seat) {
             (PartyKind::Source, Some(seat)) => format!("/refusals?state=open&seat={seat}"),
             (PartyKind::Department, _) => {
-                // departments of two districts may have one name
+                // seats of one department may belong to several nodes
                 format!(
                     "/refusals?state=open&department={}&node={above}",
                     text::percent(&party.title)
@@ -142,7 +152,7 @@ fn lay(
             above: &id,
             foreign,
         };
-        lay(child, below, department, tree, out);
+        lay(node, child, below, department, tree, out);
     }
 }
 

@@ -22,11 +22,9 @@ pub(crate) fn view(
     let department = filter.department.clone().unwrap_or_default();
     let reason_code = filter.reason.clone().unwrap_or_default();
     Refusals {
-        departments: choices(
-            found.departments.iter().cloned(),
-            &department,
-            str::to_owned,
-        ),
+        departments: choices(found.departments.iter().cloned(), &department, |code| {
+            node.organisation_title(code)
+        }),
         reasons: choices(found.reasons.iter().cloned(), &reason_code, reason_word),
         chips: chips(node, filter, only),
         pages: Pages::of(
@@ -35,7 +33,7 @@ pub(crate) fn view(
             &format!("{}&page=", address(filter, Without::Nothing)),
         ),
         empty: (found.total == 0).then(|| empty(filter)),
-        rows: found.rows.iter().map(row).collect(),
+        rows: found.rows.iter().map(|r| row(node, r)).collect(),
         seat: filter.seat.map(|s| s.to_string()).unwrap_or_default(),
         seat_title: filter.seat.map(|s| node.title_of(&s)).unwrap_or_default(),
         subject: filter.subject.clone().unwrap_or_default(),
@@ -48,14 +46,14 @@ pub(crate) fn view(
 }
 
 /// One row.
-pub(crate) fn row(refusal: &Refusal) -> Row {
+pub(crate) fn row(node: &Node, refusal: &Refusal) -> Row {
     Row {
         state: if refusal.open {
             refusal::OPEN
         } else {
             refusal::CLOSED
         },
-        department: refusal.department.clone(),
+        department: node.organisation_title(&refusal.department),
         source: refusal.source.clone(),
         record_type: refusal.record_title.clone(),
         key: if refusal.key.is_empty() {
@@ -123,7 +121,8 @@ fn chips(node: &Node, filter: &RefusalFilter, only: Option<&str>) -> Vec<Chip> {
     };
     let mut all = Vec::new();
     if let Some(department) = filter.department.as_deref().filter(|d| Some(*d) != only) {
-        all.push(chip(format!("部门：{department}"), Without::Department));
+        let title = node.organisation_title(department);
+        all.push(chip(format!("部门：{title}"), Without::Department));
     }
     if let Some(code) = &filter.reason {
         all.push(chip(

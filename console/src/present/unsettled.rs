@@ -34,14 +34,14 @@ pub(crate) fn view(
         departments: choices(
             found.departments.iter().filter(seen).cloned(),
             &department,
-            str::to_owned,
+            |code| node.organisation_title(code),
         ),
         reasons: choices(
             reasons.map(|(why, count)| (why.code().to_owned(), *count)),
             reason,
             word,
         ),
-        chips: chips(filter, only),
+        chips: chips(node, filter, only),
         pages: Pages::of(found.page, found.total, &format!("{address}{join}page=")),
         empty: (found.total == 0).then(|| empty(filter, only)),
         rows: found.rows.iter().map(|row| entity(node, row)).collect(),
@@ -59,7 +59,7 @@ pub(crate) fn entity(node: &Node, found: &UnsettledEntity) -> Unsettled {
         known_by,
         number: number.to_owned(),
         region: region(node, &found.region),
-        department: found.department.clone(),
+        department: node.organisation_title(&found.department),
         source: found.source.clone(),
         reasons: found
             .reasons
@@ -161,12 +161,12 @@ fn address(department: Option<&str>, reason: Option<Why>) -> String {
     }
 }
 
-fn chips(filter: &UnsettledFilter, only: Option<&str>) -> Vec<Chip> {
+fn chips(node: &Node, filter: &UnsettledFilter, only: Option<&str>) -> Vec<Chip> {
     let mut all = Vec::new();
     let department = filter.department.as_deref();
-    if let Some(name) = department.filter(|d| Some(*d) != only) {
+    if let Some(code) = department.filter(|d| Some(*d) != only) {
         all.push(Chip {
-            word: format!("部门：{name}"),
+            word: format!("部门：{}", node.organisation_title(code)),
             without: address(None, filter.reason),
         });
     }

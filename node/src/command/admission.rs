@@ -185,7 +185,7 @@ impl Node {
             return Err(request_error("更换密钥的原因不超过 60 个汉字"));
         }
         self.check_types(&terms.types)?;
-        let organisation = self.organisation_of(invite, &terms, actor, now_us).await?;
+        let organisation = self.organisation_of(invite, &terms, actor, now_us)?;
         let expires_at_us = now_us + i64::from(invite.hours) * 3_600_000_000;
         let expires_s = (expires_at_us / 1_000_000).clamp(0, i64::from(u32::MAX)) as u32;
         let authority = self.directory().authority();
@@ -238,11 +238,14 @@ impl Node {
             .invitation_put(&row, &organisation, &act)
             .await?
         {
-            InvitationPut::Issued => Ok(Issued {
-                code: text,
-                id,
-                seat: row.seat,
-            }),
+            InvitationPut::Issued => {
+                self.note_minted(organisation.code, organisation.title);
+                Ok(Issued {
+                    code: text,
+                    id,
+                    seat: row.seat,
+                })
+            }
             InvitationPut::SameSecret => Err(request_error("随机数重复，接入码没有签发，请重试")),
             InvitationPut::OthersCode(title) => Err(others_code(&row.organisation, &title)),
         }
@@ -374,7 +377,7 @@ impl Node {
     }
 
     /// The organisation of an invitation: known under this name, or minted by it.
-    async fn organisation_of(
+    fn organisation_of(
         &self,
         invite: &Invite,
         terms: &Terms,
@@ -388,7 +391,7 @@ impl Node {
                 wrong => format!("机构代码「{wrong}」有误：应为区划代码、点、机构简称（小写字母或数字，2 至 16 位），如 370102.scjg"),
             }));
         };
-        let known = self.organisations().await?;
+        let known = self.organisations();
         let may_mint = match self.tier() {
             Tier::City => self.is_of_the_city(region),
             Tier::District => code::is_within(region, self.region()),
@@ -425,7 +428,7 @@ impl Node {
     }
 
     /// Organisation codes that were minted here, and those of seats that were let in elsewhere.
-    pub async fn organisations(&self) -> Result<Organisations, StoreError> {
+    pub fn organisations(&self) -> Organisations {
         let mut all = Organisations::default();
         {
             let directory = self.directory();
@@ -438,14 +441,27 @@ impl Node {
                 all.0.entry(identity.organisation.clone()).or_insert(known);
             }
         }
-        for (code, title) in self.store().organisations().await? {
+        for (code, title) in &*self.minted() {
             let known = Known {
-                title,
+                title: title.clone(),
                 minted: true,
             };
-            all.0.insert(code, known);
+            all.0.insert(code.clone(), known);
         }
-        Ok(all)
+        all
+    }
+
+    /// Name of the organisation of a code, as [`Organisations::title`] has it; the code itself where none is known.
+    pub fn organisation_title(&self, code: &str) -> String {
+        if let Some(title) = self.minted().get(code) {
+            return title.clone();
+        }
+        let directory = self.directory();
+        let mut seats = directory.identities().map(|i| i.identity());
+        seats.find(|i| i.organisation == code).map_or_else(
+            || code.to_owned(),
+            |i| organisation_part(&i.title).to_owned(),
+        )
     }
 
     /// Whether a region is the city's own, a district of it or a town below one of these.

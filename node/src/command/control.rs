@@ -175,12 +175,7 @@ impl Desk {
     }
 
     async fn accounts(&self) -> Result<Value, String> {
-        let organisations = self
-            .host
-            .node()
-            .organisations()
-            .await
-            .map_err(|e| chain(&e))?;
+        let organisations = self.host.node().organisations();
         let accounts = self.host.node().accounts().await;
         let accounts: Vec<Value> = accounts
             .map_err(|e| e.to_string())?

@@ -1,6 +1,7 @@
 //! Admissions as people look at them: who waits, what was decided, what codes are out.
 
-use store::{Decision, InvitationRow, PeerRow, PeerState};
+use store::Decision;
+pub use store::{InvitationRow, OthersRow, PeerRow, PeerState};
 
 use super::QueryError;
 use crate::command::admission::{Organisations, Replaces, code_id};
@@ -107,7 +108,7 @@ impl Node {
             pending,
             codes,
             peers,
-            organisations: self.organisations().await?,
+            organisations: self.organisations(),
         })
     }
 }

@@ -90,7 +90,7 @@ impl Node {
     ) -> Result<(), AccountError> {
         new.check()?;
         let password = NewPassword::hash(new.account, new.password, &new.salt)?;
-        let row = self.row(&password, new.name, &new.role, now_us).await?;
+        let row = self.row(&password, new.name, &new.role, now_us)?;
         let told = told(&row.title, &new.role);
         let act = (Action::AccountPut, told.as_str());
         self.alter(new.account, AccountChange::Put(row), act, actor, now_us)
@@ -106,7 +106,7 @@ impl Node {
         actor: &Actor,
         now_us: i64,
     ) -> Result<(), AccountError> {
-        let row = self.row(&password, name, role, now_us).await?;
+        let row = self.row(&password, name, role, now_us)?;
         let told = told(&row.title, role);
         let act = (Action::AccountOpen, told.as_str());
         self.alter(
@@ -129,7 +129,7 @@ impl Node {
         now_us: i64,
     ) -> Result<(), AccountError> {
         let title = check_name(name)?.to_owned();
-        self.check_role(role).await?;
+        self.check_role(role)?;
         let told = told(&title, role);
         let change = AccountChange::Role {
             title,
@@ -226,11 +226,11 @@ impl Node {
 
     /// The organisations that an account can belong to, by their codes: those of the seats in the directory, and those for
     /// which this node has issued a code.
-    pub async fn departments(&self) -> Result<Organisations, AccountError> {
-        Ok(self.organisations().await?)
+    pub fn departments(&self) -> Organisations {
+        self.organisations()
     }
 
-    async fn row(
+    fn row(
         &self,
         password: &NewPassword,
         name: &str,
@@ -238,7 +238,7 @@ impl Node {
         now_us: i64,
     ) -> Result<AccountRow, AccountError> {
         let title = check_name(name)?.to_owned();
-        self.check_role(role).await?;
+        self.check_role(role)?;
         Ok(AccountRow {
             name: password.account.clone(),
             title,
@@ -251,14 +251,14 @@ impl Node {
         })
     }
 
-    /// Refuses a role of an organisation that nobody knows; gives the organisation's name.
-    async fn check_role(&self, role: &Role) -> Result<Option<String>, AccountError> {
+    /// Refuses a role of an organisation that nobody knows.
+    fn check_role(&self, role: &Role) -> Result<(), AccountError> {
         let Some(code) = role.department() else {
-            return Ok(None);
+            return Ok(());
         };
-        let known = self.departments().await?;
-        if let Some(title) = known.title(code) {
-            return Ok(Some(title.to_owned()));
+        let known = self.departments();
+        if known.title(code).is_some() {
+            return Ok(());
         }
         let known: Vec<String> = known
             .all()
