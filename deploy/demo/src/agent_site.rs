@@ -121,10 +121,10 @@ impl AgentSite {
         ]
     }
 
-    /// Arguments that make the agent join with a code.
-    pub fn join(&self, code: &str) -> Vec<String> {
+    /// Arguments that make the agent join with the code in a file.
+    pub fn join(&self, code: &Path) -> Vec<String> {
         let mut args = self.command("join");
-        args.push(code.to_owned());
+        args.extend(["--code-file".to_owned(), code.display().to_string()]);
         args
     }
 

@@ -278,11 +278,14 @@ impl Maker<'_> {
     ) -> Result<Node, CityError> {
         let site = self.site(code)?;
         let title = format!("{name}综合监管平台（演示）");
+        let organisation = format!("{code}.zx");
         let words = [
             "--kind",
             "district",
             "--title",
             &title,
+            "--organisation",
+            &organisation,
             "--jurisdiction",
             code,
         ];
@@ -328,8 +331,8 @@ impl Maker<'_> {
         let mut words = vec![
             "--title",
             department.title,
-            "--department",
-            department.department,
+            "--organisation",
+            department.organisation,
         ];
         if department.district.is_none() {
             words.extend(["--kind", "department"]);
@@ -355,28 +358,22 @@ impl Maker<'_> {
         })
     }
 
-    /// Issues a code at a node.
+    /// Issues a code at a node. Gives the file in which it lies.
     async fn invite(
         &self,
         node: &Node,
         program: Program,
         words: &[&str],
         pre_approved: bool,
-    ) -> Result<String, CityError> {
+    ) -> Result<PathBuf, CityError> {
+        let file = node.site.next_code_file();
         let mut args = node.site.command("invite");
         args.extend(words.iter().map(|w| (*w).to_owned()));
-        args.extend(["--hours", "24", "--json"].map(str::to_owned));
+        args.extend(["--hours", "24", "--code-file"].map(str::to_owned));
+        args.push(file.display().to_string());
         args.extend(pre_approved.then(|| "--pre-approved".to_owned()));
-        let said = self.launcher.run(program, &node.name, &args).await?;
-        let answer: Option<Value> = serde_json::from_str(said.trim()).ok();
-        let code = answer
-            .as_ref()
-            .and_then(|a| a["code"].as_str())
-            .map(str::to_owned);
-        code.ok_or_else(|| CityError::Answer {
-            name: node.name.clone(),
-            said,
-        })
+        self.launcher.run(program, &node.name, &args).await?;
+        Ok(file)
     }
 
     /// Lets a newcomer join; unless approved beforehand, a person at the node looks at the list and approves.

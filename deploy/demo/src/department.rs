@@ -52,6 +52,8 @@ pub struct Department {
     pub title: &'static str,
     /// The department.
     pub department: &'static str,
+    /// Its organisation code.
+    pub organisation: &'static str,
     /// District whose node it is attached to; none for the city.
     pub district: Option<&'static str>,
     /// Whether its admission was approved when the code was issued.
@@ -104,6 +106,7 @@ pub const DEPARTMENTS: [Department; 5] = [
         name: "city-registry",
         title: "市市场监督管理局 企业登记库",
         department: "市市场监督管理局",
+        organisation: "370100.scjg",
         district: None,
         pre_approved: true,
         shape: Shape {
@@ -119,6 +122,7 @@ pub const DEPARTMENTS: [Department; 5] = [
         name: "city-approval",
         title: "市行政审批服务局 每日办结",
         department: "市行政审批服务局",
+        organisation: "370100.xzsp",
         district: None,
         pre_approved: true,
         shape: Shape {
@@ -134,6 +138,7 @@ pub const DEPARTMENTS: [Department; 5] = [
         name: "lixia-registry",
         title: "历下区市场监督管理局 登记库",
         department: "历下区市场监督管理局",
+        organisation: "370102.scjg",
         district: Some("370102"),
         pre_approved: true,
         shape: Shape {
@@ -149,6 +154,7 @@ pub const DEPARTMENTS: [Department; 5] = [
         name: "shizhong-registry",
         title: "市中区市场监督管理局 主体库",
         department: "市中区市场监督管理局",
+        organisation: "370103.scjg",
         district: Some("370103"),
         pre_approved: false,
         shape: Shape {
@@ -164,6 +170,7 @@ pub const DEPARTMENTS: [Department; 5] = [
         name: "licheng-registry",
         title: "历城区市场监督管理局 登记库",
         department: "历城区市场监督管理局",
+        organisation: "370112.scjg",
         district: Some("370112"),
         pre_approved: true,
         shape: Shape {

@@ -104,10 +104,16 @@ impl NodeSite {
         args
     }
 
-    /// Arguments that make a district join with a code.
-    pub fn join(&self, code: &str) -> Vec<String> {
+    /// Where the node may write the code of its next invitation.
+    pub fn next_code_file(&self) -> PathBuf {
+        self.folder
+            .join(format!("code-{:016x}", door::random_u64()))
+    }
+
+    /// Arguments that make a district join with the code in a file.
+    pub fn join(&self, code: &Path) -> Vec<String> {
         let mut args = self.command("init");
-        args.extend(["--code", code].map(str::to_owned));
+        args.extend(["--code-file".to_owned(), code.display().to_string()]);
         args.extend(self.administrator());
         args
     }

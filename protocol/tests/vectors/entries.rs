@@ -1,23 +1,27 @@
-//! Vectors of what an entry consists of: values, keys, heads, openings, entries of built-in standards.
+//! Vectors of what an entry consists of: values, keys, hints, subjects, heads, sections.
 
 use protocol::entry::{
-    Author, Cause, FurtherSubject, Head, Hint, Key, Operation, Subject, builtin,
+    Author, Cause, FurtherSubject, Head, Hint, Key, Operation, Provenance, Subject, SubjectName,
+    hint_allowed,
 };
-use protocol::hash;
-use protocol::name::Version;
-use protocol::opening::{self, Closed, Opening, Section};
+use protocol::hash::{self, Hash, Ref};
+use protocol::id;
+use protocol::name::{Lane, Version};
+use protocol::statement::Identity;
 use protocol::value::{Attachment, CivilDate, CivilTime, Value};
 
-use crate::json::{Json, hex, list, text};
+use crate::json::{Json, flag, hex, list, number, object, text};
+use crate::refused::{self, Edit, Refused};
 use crate::sample;
 
-fn put(value: &Value) -> Vec<u8> {
+pub fn put(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     value.put(&mut out);
     out
 }
 
-fn shown(value: &Value) -> Json {
+/// A value as the vectors show it: its kind, then its parts.
+pub fn shown(value: &Value) -> Json {
     let parts = match value {
         Value::Null => vec![text("null")],
         Value::Empty => vec![text("empty")],
@@ -34,25 +38,41 @@ fn shown(value: &Value) -> Json {
         Value::Instant(v) => vec![text("instant"), text(v.to_string())],
         Value::Attachment(a) => vec![
             text("attachment"),
-            hex(a.hash.0),
-            text(a.size.to_string()),
-            text(&a.media_type),
-            text(&a.name),
+            text(a.size().to_string()),
+            text(a.media_type()),
+            text(a.name()),
+            hex(a.root().0),
         ],
     };
     Json::List(parts)
 }
 
-fn date(year: i16, month: u8, day: u8) -> CivilDate {
+pub fn date(year: i16, month: u8, day: u8) -> CivilDate {
     CivilDate::new(year, month, day).expect("a day of the calendar")
+}
+
+fn attachment(size: u64, media_type: &str, name: &str) -> Vec<u8> {
+    let mut out = vec![10];
+    out.extend(size.to_be_bytes());
+    for part in [media_type, name] {
+        out.push(part.len() as u8);
+        out.extend(part.as_bytes());
+    }
+    out.extend([7; 32]);
+    out
 }
 
 pub fn values() -> Json {
     let time = CivilTime::new(date(2025, 12, 31), 23, 59, 59, 999_999).expect("a time of day");
+    let scan = |size, name: &str| {
+        let root = hash::sha256(&[b"pieces"]);
+        Value::Attachment(Attachment::new(size, "application/pdf", name, root).expect("fits"))
+    };
     let accepted = [
         Value::Null,
         Value::Empty,
         Value::Raw(b"2025-00-15".to_vec()),
+        Value::Raw(vec![]),
         Value::from_text("a\0b"),
         Value::from_text("上海𠮷企业"),
         Value::Integer(0),
@@ -66,49 +86,59 @@ pub fn values() -> Json {
         Value::Time(time),
         Value::Instant(sample::INSTANT),
         Value::Instant(-1),
-        Value::Attachment(Attachment {
-            hash: hash::sha256(&[b"blob"]),
-            size: 4,
-            media_type: "application/pdf".into(),
-            name: "营业执照.pdf".into(),
-        }),
+        scan(4, "营业执照.pdf"),
+        scan(64 << 20, "a"),
     ];
-    let refused: [(&str, &[u8]); 18] = [
-        ("no tag", &[]),
-        ("unknown tag", &[0]),
-        ("unknown tag", &[11]),
-        ("text without content", &[4, 0, 0, 0, 0]),
-        ("text with U+0000", &[4, 0, 0, 0, 1, 0]),
-        ("text that is not UTF-8", &[4, 0, 0, 0, 2, 0xc4, 0xcf]),
-        ("surrogate in UTF-8", &[4, 0, 0, 0, 3, 0xed, 0xa0, 0x80]),
-        ("text shorter than its length", &[4, 0, 0, 0, 2, b'a']),
-        ("length beyond the bytes", &[3, 0xff, 0xff, 0xff, 0xff, 1]),
-        ("integer of seven bytes", &[5, 0, 0, 0, 0, 0, 0, 0]),
-        ("decimal with sign +", &[6, 2, b'+', b'1']),
-        ("decimal without whole part", &[6, 2, b'.', b'5']),
-        ("decimal without fraction", &[6, 2, b'5', b'.']),
-        ("decimal infinity", &[6, 3, b'I', b'n', b'f']),
-        ("day 2025-00-15", &[7, 0x07, 0xe9, 0, 15]),
-        ("day 2025-02-29", &[7, 0x07, 0xe9, 2, 29]),
-        ("year 0", &[7, 0, 0, 1, 1]),
+    let refused: Vec<(&str, &'static str, Vec<u8>)> = vec![
+        ("no tag", "end", vec![]),
+        ("unknown tag", "form", vec![0]),
+        ("unknown tag", "form", vec![11]),
+        ("null with a byte more", "more", vec![1, 0]),
+        ("text without content", "bound", vec![4, 0, 0, 0, 0]),
+        ("text with U+0000", "text", vec![4, 0, 0, 0, 1, 0]),
+        ("text that is not UTF-8", "text", vec![4, 0, 0, 0, 2, 0xc4, 0xcf]),
+        ("surrogate in UTF-8", "text", vec![4, 0, 0, 0, 3, 0xed, 0xa0, 0x80]),
+        ("UTF-8 that is not the shortest", "text", vec![4, 0, 0, 0, 2, 0xc0, 0xaf]),
+        ("text shorter than its length", "end", vec![4, 0, 0, 0, 2, b'a']),
+        ("length beyond the bytes", "end", vec![3, 0xff, 0xff, 0xff, 0xff, 1]),
+        ("integer of seven bytes", "end", vec![5, 0, 0, 0, 0, 0, 0, 0]),
+        ("decimal with sign +", "form", vec![6, 2, b'+', b'1']),
+        ("decimal without whole part", "form", vec![6, 2, b'.', b'5']),
+        ("decimal without fraction", "form", vec![6, 2, b'5', b'.']),
+        ("decimal infinity", "form", vec![6, 3, b'I', b'n', b'f']),
+        ("decimal of other digits", "form", vec![6, 3, 0xef, 0xbc, 0x91]),
+        ("empty decimal", "form", vec![6, 0]),
+        ("day 2025-00-15", "form", vec![7, 0x07, 0xe9, 0, 15]),
+        ("day 2025-02-29", "form", vec![7, 0x07, 0xe9, 2, 29]),
+        ("day 2025-13-01", "form", vec![7, 0x07, 0xe9, 13, 1]),
+        ("year 0", "form", vec![7, 0, 0, 1, 1]),
+        ("a year before", "form", vec![7, 0xff, 0xff, 1, 1]),
+        ("sixtieth second", "form", vec![8, 0x07, 0xe9, 1, 1, 0, 0, 60, 0, 0, 0, 0]),
+        ("hour 24", "form", vec![8, 0x07, 0xe9, 1, 1, 24, 0, 0, 0, 0, 0, 0]),
         (
-            "sixtieth second",
-            &[8, 0x07, 0xe9, 1, 1, 0, 0, 60, 0, 0, 0, 0],
+            "a million microseconds",
+            "form",
+            vec![8, 0x07, 0xe9, 1, 1, 0, 0, 0, 0, 0x0f, 0x42, 0x40],
         ),
+        ("attachment of nothing", "bound", attachment(0, "a/b", "a")),
+        ("attachment too large", "bound", attachment((64 << 20) + 1, "a/b", "a")),
+        ("attachment without media type", "bound", attachment(1, "", "a")),
+        ("long media type", "bound", attachment(1, &"a".repeat(101), "a")),
+        ("attachment without name", "bound", attachment(1, "a/b", "")),
+        ("file name with /", "form", attachment(1, "a/b", "a/b")),
+        ("file name with \\", "form", attachment(1, "a/b", "a\\b")),
+        ("file name with a line break", "form", attachment(1, "a/b", "a\nb")),
+        ("file name with U+0085", "form", attachment(1, "a/b", "a\u{85}b")),
+        ("file name with U+0000", "text", attachment(1, "a/b", "a\0b")),
     ];
     Json::Object(vec![
         (
             "accepted",
             list(&accepted, |v| {
-                Json::Object(vec![("reads", shown(v)), ("bytes", hex(put(v)))])
+                object([("reads", shown(v)), ("bytes", hex(put(v)))])
             }),
         ),
-        (
-            "refused",
-            list(refused, |(why, bytes)| {
-                Json::Object(vec![("why", text(why)), ("refused_bytes", hex(bytes))])
-            }),
-        ),
+        refused::listed(refused::of("value", refused)),
     ])
 }
 
@@ -119,12 +149,12 @@ pub fn record_keys() -> Json {
     let person = Value::from_text("110101199003070019");
     let columns = |values: &[Value]| list(values, |v| hex(put(v)));
     let plain = |values: &[Value]| {
-        Json::Object(vec![
+        object([
             ("columns", columns(values)),
             ("key", hex(Key::columns(values).as_bytes())),
         ])
     };
-    let personal = Json::Object(vec![
+    let personal = object([
         ("columns", columns(std::slice::from_ref(&person))),
         ("secret", hex(secret)),
         (
@@ -132,11 +162,54 @@ pub fn record_keys() -> Json {
             hex(Key::personal(std::slice::from_ref(&person), &secret).as_bytes()),
         ),
     ]);
-    Json::List(vec![
-        plain(std::slice::from_ref(&code)),
-        plain(&[code, Value::Integer(7), Value::Null]),
-        plain(&[long]),
-        personal,
+    let persons = [
+        ("", "11010119900307001x"),
+        ("1", "11010119900307001X"),
+        ("2", "E12345678"),
+        ("护照", "é1"),
+    ];
+    let mut longest = vec![1, 1, 3];
+    longest.extend(250u32.to_be_bytes());
+    longest.extend([7; 250]);
+    let refused = vec![
+        ("nothing", "end", vec![]),
+        ("form 0", "form", vec![0; 33]),
+        ("form 4", "form", vec![4; 33]),
+        ("a hash of 31 bytes", "end", vec![2; 32]),
+        ("a hash of 33 bytes", "more", vec![2; 34]),
+        ("an HMAC of 31 bytes", "end", vec![3; 32]),
+        ("a column too few", "end", vec![1, 2, 1]),
+        ("a column too many", "more", vec![1, 1, 1, 1]),
+        ("a column that is no value", "form", vec![1, 1, 11]),
+        ("a clear key of 257 bytes", "bound", longest),
+    ];
+    Json::Object(vec![
+        (
+            "keys",
+            Json::List(vec![
+                plain(&[]),
+                plain(std::slice::from_ref(&code)),
+                plain(&[code, Value::Integer(7), Value::Null]),
+                plain(&[long]),
+                plain(&[Value::Raw(vec![7; 249])]),
+                plain(&[Value::Raw(vec![7; 250])]),
+                personal,
+            ]),
+        ),
+        (
+            "persons",
+            list(persons, |(document, of)| {
+                let key = [0x99; 32];
+                let person = id::person(&key, document, of).expect("short");
+                object([
+                    ("person_key", hex(key)),
+                    ("document", text(document)),
+                    ("number", text(of)),
+                    ("person", hex(person)),
+                ])
+            }),
+        ),
+        refused::listed(refused::of("key", refused)),
     ])
 }
 
@@ -149,66 +222,64 @@ fn hint_text(hint: &Hint) -> String {
             .iter()
             .fold("seats".into(), |out, seat| format!("{out} {seat}")),
         Hint::CityWide => "city-wide".into(),
-        Hint::Local => "local".into(),
     }
 }
 
-fn head_shown(head: &Head) -> Json {
+/// A subject as heads show it. The unidentified one gets its name only beside its record.
+fn subject_text(subject: &Subject) -> String {
+    match subject {
+        Subject::Unidentified => "unidentified".into(),
+        other => SubjectName::Identified(other.clone()).to_string(),
+    }
+}
+
+pub fn head_shown(head: &Head) -> Json {
     let version = |v: &Version| {
         Json::List(vec![
-            Json::Number(v.epoch.into()),
+            number(v.epoch),
             Json::Number(v.sequence),
-            Json::Number(v.index.into()),
+            number(v.index),
         ])
     };
     let operation = match &head.operation {
         Operation::State => "state".into(),
         Operation::Retract => "retract".into(),
-        Operation::Restated {
-            record_type,
-            generation,
-            count,
-        } => format!("restated {record_type} {generation} {count}"),
+        Operation::Restated { count } => format!("restated {count}"),
     };
     let mut members = vec![
         ("hint", text(hint_text(&head.hint))),
         ("record_type", text(&head.record_type)),
         ("key", hex(head.key.as_bytes())),
         ("standard", text(&head.standard)),
-        (
-            "standard_version",
-            Json::Number(head.standard_version.into()),
-        ),
+        ("standard_version", number(head.standard_version)),
+        ("standard_hash", hex(head.standard_hash.0)),
         ("operation", text(operation)),
-        ("generation", Json::Number(head.generation.into())),
-        ("subject", text(head.subject.tagged())),
+        ("generation", number(head.generation)),
+        ("subject", text(subject_text(&head.subject))),
         (
             "further",
             list(&head.further, |f| {
-                Json::List(vec![text(&f.role), text(f.subject.tagged())])
+                Json::List(vec![text(&f.role), text(subject_text(&f.subject))])
             }),
         ),
     ];
     if let Some(subject) = &head.was.subject {
-        members.push(("was_subject", text(subject.tagged())));
+        members.push(("former_subject", text(subject_text(subject))));
     }
     if let Some(hint) = &head.was.hint {
-        members.push(("was_hint", text(hint_text(hint))));
+        members.push(("former_hint", text(hint_text(hint))));
     }
     if let Some(date) = head.event_date {
         members.push(("event_date", text(date.to_string())));
     }
-    members.push(("source_position", hex(&head.source_position)));
     if let Some(a) = &head.author {
-        members.push((
-            "author",
-            Json::List(vec![text(&a.account), text(&a.name), text(&a.department)]),
-        ));
+        let author = vec![text(&a.organisation), text(&a.person)];
+        members.push(("author", Json::List(author)));
     }
     members.push((
-        "cause",
+        "causes",
         list(&head.cause, |c| {
-            Json::List(vec![text(c.kind.to_string()), hex(c.reference.0)])
+            Json::List(vec![number(c.kind), hex(c.reference.to_bytes())])
         }),
     ));
     if let Some(base) = &head.base {
@@ -217,7 +288,11 @@ fn head_shown(head: &Head) -> Json {
     Json::Object(members)
 }
 
-fn full_head() -> Head {
+fn pseudonym() -> [u8; 32] {
+    id::person(&[0x99; 32], "1", "110101199003070019").expect("short")
+}
+
+pub fn full_head() -> Head {
     let mut head = sample::registration_head(1, Hint::Division("310115".into()));
     head.generation = 3;
     head.further = vec![
@@ -225,7 +300,7 @@ fn full_head() -> Head {
             role: "legal-representative".into(),
             subject: Subject::Person {
                 key_version: 1,
-                pseudonym: hash::hmac(&[0x99; 32], b"110101199003070019").0,
+                pseudonym: pseudonym(),
             },
         },
         FurtherSubject {
@@ -233,21 +308,27 @@ fn full_head() -> Head {
             subject: Subject::RegistrationNumber("310115000000017".into()),
         },
     ];
-    head.was.subject = Some(Subject::NameOnly("示范贸易有限公司".into()));
+    head.was.subject = Some(Subject::Unidentified);
     head.was.hint = Some(Hint::Division("310119".into()));
     head.author = Some(Author {
-        account: "wangfang".into(),
-        name: "王芳".into(),
-        department: "登记科".into(),
+        organisation: "310115.scjg".into(),
+        person: "0107".into(),
     });
     head.cause = vec![
         Cause {
             kind: 1,
-            reference: hash::sha256(&[b"intent"]),
+            reference: Ref::of(hash::sha256(&[b"intent"])),
         },
         Cause {
-            kind: 3,
-            reference: hash::sha256(&[b"refusal"]),
+            kind: 77,
+            reference: Ref {
+                suite: 2,
+                hash: Hash([5; 32]),
+            },
+        },
+        Cause {
+            kind: 4,
+            reference: Ref::ZERO,
         },
     ];
     head.base = Some(Version {
@@ -258,227 +339,349 @@ fn full_head() -> Head {
     head
 }
 
-pub fn heads() -> Json {
+fn many_heads() -> Vec<Head> {
     let mut retract = sample::registration_head(2, Hint::Unknown);
     retract.operation = Operation::Retract;
     retract.subject = Subject::OrganisationCode("MA1K00001".into());
     retract.event_date = None;
     let mut restated = sample::registration_head(3, Hint::CityWide);
-    restated.key = Key::columns(&[Value::from_text("restated")]);
+    restated.key = Key::marker();
     restated.subject = Subject::None;
-    restated.operation = Operation::Restated {
-        record_type: "registration".into(),
-        generation: 2,
-        count: 96_763,
-    };
+    restated.operation = Operation::Restated { count: 96_763 };
     let mut seats = sample::registration_head(4, Hint::Seats(vec![sample::CITY, sample::DISTRICT]));
     seats.subject = Subject::TaxNumber("91310115MA1K0000X1".into());
-    let region = sample::registration_head(5, Hint::Region("pilot-zone".into()));
-    let local = sample::registration_head(6, Hint::Local);
-    list(
-        [full_head(), retract, restated, seats, region, local],
-        |head| {
-            Json::Object(vec![
-                ("reads", head_shown(&head)),
-                ("bytes", hex(sample::head_bytes(&head))),
-            ])
+    let mut region = sample::registration_head(5, Hint::Region("pilot-zone".into()));
+    region.subject = Subject::Unidentified;
+    let mut plain = sample::registration_head(6, Hint::Division("310115001".into()));
+    // the key without columns may be stated, too
+    plain.key = Key::marker();
+    vec![full_head(), retract, restated, seats, region, plain]
+}
+
+pub fn heads() -> Json {
+    let hints = [
+        Hint::Unknown,
+        Hint::Division("310115".into()),
+        Hint::Division("310115001".into()),
+        Hint::Region("pilot-zone".into()),
+        Hint::Seats(vec![sample::DISTRICT]),
+        Hint::Seats(vec![sample::CITY, sample::DISTRICT]),
+        Hint::CityWide,
+    ];
+    let city = sample::city();
+    let read = |e: &protocol::envelope::Envelope| {
+        Identity::from_bytes(&e.bytes).expect("an identity of our own")
+    };
+    let origins = [
+        ("city", read(&city.city)),
+        ("district", read(&city.district)),
+        ("department", read(&city.department)),
+    ];
+    let hint = |hint: &Hint| {
+        let mut allowed = Vec::new();
+        for (who, identity) in &origins {
+            for lane in Lane::ALL {
+                if hint_allowed(identity, hint, lane) {
+                    allowed.push(text(format!("{who}, lane {}", lane.index())));
+                }
+            }
+        }
+        object([
+            ("reads", text(hint_text(hint))),
+            ("bytes", hex(hint.to_bytes())),
+            ("node", hex(sample::DISTRICT.0)),
+            ("allowed", Json::List(allowed)),
+        ])
+    };
+    let code = || "91310115MA1K000001".to_owned();
+    let subjects = [
+        Subject::None,
+        Subject::Uscc(code()),
+        Subject::RegistrationNumber("310115000000017".into()),
+        Subject::OrganisationCode("MA1K00001".into()),
+        Subject::TaxNumber(code()),
+        Subject::Unidentified,
+        Subject::Person {
+            key_version: 255,
+            pseudonym: pseudonym(),
         },
+    ];
+    let key = Key::columns(&[Value::from_text("JS-7")]);
+    let subject = |subject: &Subject| {
+        let mut bytes = Vec::new();
+        subject.put(&mut bytes);
+        let named = subject.text(&sample::DEPARTMENT, "permit", &key);
+        object([
+            ("reads", text(subject_text(subject))),
+            ("bytes", hex(bytes)),
+            ("seat", hex(sample::DEPARTMENT.0)),
+            ("record_type", text("permit")),
+            ("key", hex(key.as_bytes())),
+            ("named", text(named)),
+        ])
+    };
+    let sections = [
+        Provenance::at(b"dj_qyxx:1"),
+        Provenance {
+            position: Some(vec![0xff, 0]),
+            account: Some("wangfang".into()),
+            real_name: Some("王芳".into()),
+        },
+    ];
+    let section = |p: &Provenance| {
+        let bytes = p.to_section().expect("within bounds").expect("has fields");
+        let fields = protocol::entry::read_fields(&bytes).expect("fields");
+        object([("fields", fields_shown(&fields)), ("bytes", hex(bytes))])
+    };
+    let mut refused = refused_hints();
+    refused.extend(refused_subjects());
+    refused.extend(refused_heads());
+    refused.extend(refused_sections());
+    Json::Object(vec![
+        ("hints", list(&hints, hint)),
+        ("subjects", list(&subjects, subject)),
+        ("names", list(subject_names(), |(s, reads)| {
+            object([("text", text(s)), ("holds", flag(reads))])
+        })),
+        (
+            "heads",
+            list(many_heads(), |head| {
+                object([
+                    ("reads", head_shown(&head)),
+                    ("bytes", hex(head.to_bytes())),
+                ])
+            }),
+        ),
+        ("sections_15", list(&sections, section)),
+        refused::listed(refused),
+    ])
+}
+
+pub fn fields_shown(fields: &[(u16, Value)]) -> Json {
+    list(fields, |(n, v)| Json::List(vec![number(*n), shown(v)]))
+}
+
+/// Texts and whether they name a subject.
+fn subject_names() -> Vec<(String, bool)> {
+    let digits = "ab".repeat(32);
+    let all = [
+        String::new(),
+        "uscc:91310115MA1K000001".into(),
+        "reg:a:b".into(),
+        "name:示范".into(),
+        "uscc:".into(),
+        "uscc".into(),
+        "USCC:91310115MA1K000001".into(),
+        format!("uscc:{}", "x".repeat(512)),
+        format!("uscc:{}", "x".repeat(513)),
+        format!("person:1:{digits}"),
+        format!("person:01:{digits}"),
+        format!("person:0:{digits}"),
+        format!("person:256:{digits}"),
+        format!("person:+1:{digits}"),
+        format!("person:1:{}", digits.to_uppercase()),
+        format!("person:1:{}", &digits[2..]),
+        format!("own:{0}:{0}", &digits[..32]),
+        format!("own:{0}:{1}", &digits[..32], &digits[..30]),
+        format!("own:{0}:{0}", digits[..32].to_uppercase()),
+        format!("own:{0}", &digits[..32]),
+    ];
+    all.into_iter()
+        .map(|s| {
+            let reads = SubjectName::from_text(&s).is_some();
+            (s, reads)
+        })
+        .collect()
+}
+
+fn refused_hints() -> Vec<Refused> {
+    let short = |kind: u8, s: &str| [&[kind, s.len() as u8], s.as_bytes()].concat();
+    let seats = |n: u8, all: &[[u8; 16]]| [&[3, n][..], &all.concat()].concat();
+    refused::of(
+        "hint",
+        vec![
+            ("nothing", "end", vec![]),
+            ("kind 5", "form", vec![5]),
+            ("kind 6", "form", vec![6]),
+            ("unknown with a byte more", "more", vec![0, 0]),
+            ("division of five digits", "form", short(1, "31011")),
+            ("division of seven digits", "form", short(1, "3101150")),
+            ("division with a letter", "form", short(1, "31011x")),
+            ("own region in capitals", "form", short(2, "Pilot")),
+            ("own region *", "form", short(2, "*")),
+            ("own region without a name", "form", short(2, "")),
+            ("own region of 65 bytes", "form", short(2, &"a".repeat(65))),
+            ("no seat", "bound", seats(0, &[])),
+            (
+                "17 seats",
+                "bound",
+                seats(17, &(0..17).map(|n| [n; 16]).collect::<Vec<_>>()),
+            ),
+            ("seats out of order", "order", seats(2, &[[2; 16], [1; 16]])),
+            ("a seat twice", "order", seats(2, &[[2; 16], [2; 16]])),
+            ("a seat too few", "end", seats(2, &[[2; 16]])),
+        ],
     )
 }
 
-fn sections_shown(opening: &Opening<'_>) -> Json {
-    list(opening.sections(), |(number, section)| {
-        let mut members = vec![("number", Json::Number((*number).into()))];
-        match section {
-            Section::Open { salt, bytes } => members.extend([
-                ("salt", hex(salt)),
-                ("bytes", hex(bytes)),
-                ("commitment", hex(hash::section(*number, salt, bytes).0)),
-            ]),
-            Section::Closed { commitment, why } => members.extend([
-                ("why", text(format!("{why:?}").to_lowercase())),
-                ("commitment", hex(commitment.0)),
-            ]),
-        }
-        Json::Object(members)
-    })
+fn refused_subjects() -> Vec<Refused> {
+    let tagged = |tag: u8, s: &[u8]| [&[tag, 0, s.len() as u8][..], s].concat();
+    refused::of(
+        "subject",
+        vec![
+            ("tag 7", "form", vec![7]),
+            ("no code", "bound", tagged(1, b"")),
+            ("a code that is no text", "text", tagged(2, &[0xff])),
+            ("a code with U+0000", "text", tagged(3, b"a\0")),
+            (
+                "513 bytes",
+                "bound",
+                [&[4, 2, 1][..], &[b'x'; 513]].concat(),
+            ),
+            ("a person of version 0", "bound", [&[6, 0][..], &[1; 32]].concat()),
+            ("a person cut", "end", [&[6, 1][..], &[1; 31]].concat()),
+            ("unidentified with a name", "more", vec![5, 0, 1, b'x']),
+        ],
+    )
 }
 
-fn opening_shown(what: &str, bytes: &[u8]) -> Json {
-    let opening = Opening::from_bytes(bytes).expect("an opening of our own");
-    Json::Object(vec![
-        ("what", text(what)),
-        ("opening", hex(bytes)),
-        ("sections", sections_shown(&opening)),
-        ("leaf", hex(opening.leaf().0)),
-    ])
-}
-
-pub fn openings() -> Json {
-    let sections: Vec<(u8, Vec<u8>)> = vec![
-        (0, sample::head_bytes(&full_head())),
-        (
-            1,
-            sample::section(&[
-                (1, Value::from_text("91310115MA1K000001")),
-                (2, Value::Empty),
-            ]),
-        ),
-        (3, sample::section(&[(40, Value::Null)])),
-        (
-            15,
-            sample::section(&[(500, Value::Integer(-1)), (501, Value::Raw(vec![0xff]))]),
-        ),
-    ];
-    let leaf_salt = [0x5a; 16];
-    let mut whole = Vec::new();
-    opening::put_whole(
-        &leaf_salt,
-        sections.iter().map(|(n, b)| (*n, b.as_slice())),
-        &mut whole,
-    );
-    let narrowed = |bytes: &[u8], keep, why| {
-        Opening::from_bytes(bytes)
-            .expect("an opening of our own")
-            .narrowed(keep, why)
-    };
-    let public = narrowed(&whole, 0b11, Closed::Withheld);
-    let erased = narrowed(&whole, 0x8001, Closed::Erased);
-    let compacted = narrowed(&whole, 1, Closed::Compacted);
-    let merged = Opening::from_bytes(&public)
-        .expect("an opening of our own")
-        .merged(&Opening::from_bytes(&erased).expect("an opening of our own"))
-        .expect("one leaf");
-    Json::Object(vec![
-        ("leaf_salt", hex(leaf_salt)),
-        (
-            "openings",
-            Json::List(vec![
-                opening_shown("whole", &whole),
-                opening_shown("only head and section 1, the rest withheld", &public),
-                opening_shown("only head and section 15, the rest erased", &erased),
-                opening_shown("only the head, the rest compacted", &compacted),
-                opening_shown("the second and the third merged", &merged),
-            ]),
-        ),
-    ])
-}
-
-fn builtin_entry(
-    record_type: &str,
-    subject: &Subject,
-    key: &[Value],
-    number: u8,
-    fields: &[(u16, Value)],
-) -> Json {
-    let standard = format!("cn.{record_type}");
-    let mut head = Head::state(record_type, Key::columns(key), standard, 1);
-    head.subject = subject.clone();
-    head.event_date = Some(date(2026, 1, 1));
-    let head_bytes = sample::head_bytes(&head);
-    let bytes = sample::section(fields);
-    let mut whole = Vec::new();
-    let both = [(0, head_bytes.as_slice()), (number, bytes.as_slice())];
-    opening::put_whole(&[0x6b; 16], both.into_iter(), &mut whole);
-    let leaf = Opening::from_bytes(&whole)
-        .expect("an opening of our own")
-        .leaf();
-    Json::Object(vec![
-        ("record_type", text(record_type)),
-        ("head", head_shown(&head)),
-        ("section", Json::Number(number.into())),
-        (
-            "fields",
-            list(fields, |(n, v)| {
-                Json::List(vec![Json::Number((*n).into()), shown(v)])
-            }),
-        ),
-        ("opening", hex(&whole)),
-        ("leaf", hex(leaf.0)),
-    ])
-}
-
-/// One entry of each built-in standard; their fields stand in `supervision/standards`.
-pub fn builtin_entries() -> Json {
-    let subject = Subject::Uscc("91310115MA1K000001".into());
-    let entity = Value::from_text(subject.tagged());
-    let name_only = Subject::NameOnly("示范贸易有限公司".into());
-    let source = Value::from_text(name_only.tagged());
-    let from = Value::Date(date(2026, 1, 1));
-    let refused = Key::columns(&[Value::from_text("91310115MA1K000009")]);
-    let refused_hex = refused
-        .as_bytes()
-        .iter()
-        .fold(String::new(), |out, b| format!("{out}{b:02x}"));
-    let (record_type, refused_key) = (
-        Value::from_text("registration"),
-        Value::from_text(refused_hex),
-    );
-    Json::List(vec![
-        builtin_entry(
-            builtin::ASSIGNMENT,
-            &subject,
-            &[entity.clone(), from.clone()],
-            2,
-            &[
-                (1, entity.clone()),
-                (2, Value::from_text("310115")),
-                (3, from.clone()),
-                (4, Value::from_text("person")),
-                (5, Value::Integer(1000)),
-                (6, Value::from_text("住所在东区示范路8号")),
-            ],
-        ),
-        builtin_entry(
-            builtin::LINK,
-            &subject,
-            &[source.clone(), entity.clone()],
-            2,
-            &[
-                (1, source),
-                (2, entity),
-                (3, Value::from_text("person")),
-                (4, Value::Integer(950)),
-                (5, from.clone()),
-                (6, Value::from_text("名称与法定代表人一致")),
-            ],
-        ),
-        builtin_entry(
-            builtin::REFUSAL,
-            &Subject::Uscc("91310115MA1K000009".into()),
-            &[record_type.clone(), refused_key.clone()],
-            3,
-            &[
-                (1, record_type),
-                (2, refused_key),
-                (3, Value::from_text("91310115MA1K000009")),
-                (4, Value::from_text("R-USCC-02")),
-                (5, Value::from_text("uscc")),
-                (6, Value::from_text("cn.registration")),
-                (7, Value::Integer(1)),
-                (8, from),
-            ],
-        ),
-    ])
-}
-
-/// Checks of our own on what the vectors say: values that must be refused are, sections of the sample can be read.
-pub fn refusals_hold() {
-    if let Json::Object(members) = values() {
-        for (name, list) in members {
-            let Json::List(items) = list else { continue };
-            for item in items {
-                let Json::Object(fields) = item else { continue };
-                let Some((_, Json::Text(hex))) = fields.last() else {
-                    continue;
-                };
-                let bytes: Vec<u8> = (0..hex.len() / 2)
-                    .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
-                    .collect();
-                let mut reader = protocol::bytes::Reader::new(&bytes, "vector");
-                let reads = Value::read(&mut reader).is_ok() && reader.finish().is_ok();
-                assert_eq!(reads, name == "accepted", "{name}: {hex}");
+fn refused_heads() -> Vec<Refused> {
+    let edits: [Edit<Head>; 21] = [
+        ("no record type", "bound", |h| h.record_type.clear()),
+        ("record type of 65 bytes", "bound", |h| {
+            h.record_type = "x".repeat(65);
+        }),
+        ("record type with U+0000", "text", |h| h.record_type = "a\0".into()),
+        ("no standard", "bound", |h| h.standard.clear()),
+        ("restated under a record's key", "contradiction", |h| {
+            h.operation = Operation::Restated { count: 1 };
+        }),
+        ("nine further subjects", "bound", |h| {
+            h.further = vec![h.further[1].clone(); 9];
+        }),
+        ("a further subject that is none", "form", |h| {
+            h.further[0].subject = Subject::None;
+        }),
+        ("a further subject without identity", "form", |h| {
+            h.further[0].subject = Subject::Unidentified;
+        }),
+        ("a role without a name", "bound", |h| h.further[0].role.clear()),
+        ("a former subject that is the present one", "contradiction", |h| {
+            h.was.subject = Some(h.subject.clone());
+        }),
+        ("a former hint that is none", "form", |h| {
+            h.was.hint = Some(Hint::Region("*".into()));
+        }),
+        ("an author without organisation", "form", |h| {
+            if let Some(a) = &mut h.author {
+                a.organisation.clear();
             }
+        }),
+        ("an author of a region", "form", |h| {
+            if let Some(a) = &mut h.author {
+                a.organisation = "310115".into();
+            }
+        }),
+        ("an author without number", "bound", |h| {
+            if let Some(a) = &mut h.author {
+                a.person.clear();
+            }
+        }),
+        ("an author's number of 33 bytes", "bound", |h| {
+            if let Some(a) = &mut h.author {
+                a.person = "1".repeat(33);
+            }
+        }),
+        ("five causes", "bound", |h| h.cause = vec![h.cause[0]; 5]),
+        ("a cause of half a reference", "zero", |h| {
+            h.cause[0].reference.suite = 0;
+        }),
+        ("a subject without code", "bound", |h| {
+            h.subject = Subject::Uscc(String::new());
+        }),
+        ("a hint of no division", "form", |h| {
+            h.hint = Hint::Division("31011".into());
+        }),
+        ("a person of version 0", "bound", |h| {
+            h.further[0].subject = Subject::Person {
+                key_version: 0,
+                pseudonym: [1; 32],
+            };
+        }),
+        ("a subject with U+0000", "text", |h| {
+            h.subject = Subject::TaxNumber("\0".into());
+        }),
+    ];
+    let head = full_head();
+    let mut out = refused::edits("head", &head, Head::to_bytes, &edits);
+    // behind hint, type, key, standard, version and hash stand flags and operation
+    let front = 1 + 7 + 13 + 2 + head.key.as_bytes().len() + 16 + 2 + 16;
+    let bytes = head.to_bytes();
+    assert_eq!((bytes[front], bytes[front + 1]), (31, 1), "flags, operation");
+    let edited = |at: usize, value: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = value;
+        bytes
+    };
+    out.extend(refused::of(
+        "head",
+        vec![
+            ("flag 5", "form", edited(front, 31 | 32)),
+            ("flag 7", "form", edited(front, 31 | 128)),
+            ("operation 0", "form", edited(front + 1, 0)),
+            ("operation 4", "form", edited(front + 1, 4)),
+            ("a key of no form", "form", edited(1 + 7 + 13 + 2, 9)),
+            ("a base that is cut", "end", bytes[..bytes.len() - 16].to_vec()),
+            ("a day that is none", "form", {
+                let day = bytes
+                    .windows(4)
+                    .position(|w| w == [0x07, 0xe5, 4, 1])
+                    .expect("the event date");
+                edited(day + 3, 31)
+            }),
+        ],
+    ));
+    out
+}
+
+fn refused_sections() -> Vec<Refused> {
+    let section = |n: u16, fields: &[(u16, &[u8])]| {
+        let mut out = n.to_be_bytes().to_vec();
+        for (number, value) in fields {
+            out.extend(number.to_be_bytes());
+            out.extend(*value);
         }
-    }
+        out
+    };
+    let long = |tag: u8, n: usize| {
+        let mut out = vec![tag];
+        out.extend((n as u32).to_be_bytes());
+        out.resize(5 + n, b'x');
+        out
+    };
+    let mut out = refused::of(
+        "section",
+        vec![
+            ("no field", "bound", section(0, &[])),
+            ("513 fields", "bound", section(513, &[(1, &[1])])),
+            ("a field too few", "end", section(2, &[(1, &[1])])),
+            ("a field too many", "more", section(1, &[(1, &[1]), (2, &[1])])),
+            ("fields out of order", "order", section(2, &[(2, &[1]), (1, &[1])])),
+            ("a field twice", "order", section(2, &[(1, &[1]), (1, &[1])])),
+            ("a field that is no value", "form", section(1, &[(1, &[99])])),
+        ],
+    );
+    out.extend(refused::of(
+        "section 15",
+        vec![
+            ("a position of 1,025 bytes", "bound", section(1, &[(1, &long(4, 1025))])),
+            ("raw of 1,025 bytes", "bound", section(1, &[(1, &long(3, 1025))])),
+            ("a position that is null", "form", section(1, &[(1, &[1])])),
+            ("an account that is raw", "form", section(1, &[(2, &long(3, 1))])),
+            ("an account of 65 bytes", "bound", section(1, &[(2, &long(4, 65))])),
+            ("a name of 101 bytes", "bound", section(1, &[(3, &long(4, 101))])),
+            ("no field", "bound", section(0, &[])),
+        ],
+    ));
+    out
 }

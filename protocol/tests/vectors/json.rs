@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 /// A JSON value.
+#[derive(Clone)]
 pub enum Json {
     Text(String),
     Number(u64),
@@ -21,6 +22,21 @@ pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
 /// A text.
 pub fn text(s: impl Into<String>) -> Json {
     Json::Text(s.into())
+}
+
+/// A number.
+pub fn number(n: impl Into<u64>) -> Json {
+    Json::Number(n.into())
+}
+
+/// Yes or no, as 1 or 0.
+pub fn flag(holds: bool) -> Json {
+    Json::Number(holds.into())
+}
+
+/// An object of these members in this order.
+pub fn object<const N: usize>(members: [(&'static str, Json); N]) -> Json {
+    Json::Object(members.into())
 }
 
 /// A list.

@@ -71,6 +71,8 @@ impl City {
             "district",
             "--title",
             "测速区综合监管平台",
+            "--organisation",
+            &format!("{DISTRICT}.zx"),
             "--jurisdiction",
             DISTRICT,
         ];
@@ -80,8 +82,8 @@ impl City {
         let words = [
             "--title",
             "测速区登记库",
-            "--department",
-            "测速区市场监督管理局",
+            "--organisation",
+            &format!("{DISTRICT}.scjg"),
         ];
         let code = this.invite(Program::District, &this.district_site, &words)?;
         this.run(Program::Agent, &this.agent_site.join(&code))?;
@@ -144,21 +146,24 @@ impl City {
             .map(|running| running.as_ref().map_or(0, |r| cpu_us(r.pid())))
     }
 
-    fn invite(&self, program: Program, node: &NodeSite, words: &[&str]) -> Result<String, Failure> {
+    fn invite(
+        &self,
+        program: Program,
+        node: &NodeSite,
+        words: &[&str],
+    ) -> Result<PathBuf, Failure> {
+        let file = node.next_code_file();
         let mut args = node.command("invite");
         args.extend(
             words
                 .iter()
                 .copied()
-                .chain(["--pre-approved", "--json"])
+                .chain(["--pre-approved", "--code-file"])
                 .map(str::to_owned),
         );
-        let said = self.run(program, &args)?;
-        let answer: Value = serde_json::from_str(&said)?;
-        Ok(answer["code"]
-            .as_str()
-            .ok_or("no code in the answer")?
-            .to_owned())
+        args.push(file.display().to_string());
+        self.run(program, &args)?;
+        Ok(file)
     }
 
     fn run(&self, program: Program, args: &[String]) -> Result<String, Failure> {

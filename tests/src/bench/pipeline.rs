@@ -308,7 +308,7 @@ async fn latency(city: &City, legacy: &mut Legacy, rows: u64) -> Result<Latency,
     let after = sync_time(&folder, 1_000)?;
     let notes = Notes::read(city).await?;
     let blocks = sqlx::query(
-        "SELECT f.feed_offset, f.body, h.bytes, h.hash FROM feed f JOIN header h ON h.hash = f.ref_hash \
+        "SELECT f.feed_offset, f.body, h.bytes, h.ref FROM feed f JOIN header h ON h.ref = f.ref \
          WHERE f.kind = 2 AND f.class = $1 AND f.feed_offset > $2 ORDER BY f.feed_offset",
     )
     .bind(LANE)
@@ -320,13 +320,13 @@ async fn latency(city: &City, legacy: &mut Legacy, rows: u64) -> Result<Latency,
     let mut passed = [const { Vec::new() }; 5];
     for block in &blocks {
         let (offset, body): (i64, Vec<u8>) = (block.get(0), block.get(1));
-        let (header, hash): (Vec<u8>, Vec<u8>) = (block.get(2), block.get(3));
+        let (header, reference): (Vec<u8>, Vec<u8>) = (block.get(2), block.get(3));
         let header = Header::from_bytes(&Envelope::from_bytes(&header)?.bytes)?;
         let body = slice::unpack(&body)?;
         let opened = slice::opened(&header, &body)?;
         // of a block over several commits the first one counts
         let instants = notes
-            .of(counted + 1, header.sequence, &hash, offset as u64)
+            .of(counted + 1, header.sequence, &reference, offset as u64)
             .ok_or_else(|| format!("block {offset} is not in the notes of the parties"))?;
         counted += opened.len() as u64;
         for entry in &opened {
@@ -384,7 +384,7 @@ impl Notes {
             .map_err(|_| "the agent's feed has no head")?;
         let mut store = read_only(&node_database(&city.district_site)).await?;
         let offsets: Vec<(Vec<u8>, i64)> =
-            sqlx::query_as("SELECT ref_hash, feed_offset FROM feed WHERE kind = 2")
+            sqlx::query_as("SELECT ref, feed_offset FROM feed WHERE kind = 2")
                 .fetch_all(&mut store)
                 .await?;
         Ok(Self {
@@ -394,14 +394,14 @@ impl Notes {
             ahead: u64::from_be_bytes(head) - sequence as u64,
             district_offsets: offsets
                 .into_iter()
-                .map(|(hash, offset)| (hash, offset as u64))
+                .map(|(reference, offset)| (reference, offset as u64))
                 .collect(),
         })
     }
 
     /// Instants of a block: origin commit, sealed, durable at the district, durable and applied at the city.
-    fn of(&self, entry: u64, sequence: u64, hash: &[u8], offset: u64) -> Option<[i64; 5]> {
-        let at_district = *self.district_offsets.get(hash)?;
+    fn of(&self, entry: u64, sequence: u64, reference: &[u8], offset: u64) -> Option<[i64; 5]> {
+        let at_district = *self.district_offsets.get(reference)?;
         Some([
             passed(&self.agent, "captured", entry)?,
             passed(&self.agent, "sealed", sequence + self.ahead)?,

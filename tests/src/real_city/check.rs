@@ -6,14 +6,14 @@ use std::path::Path;
 
 use node::node::record_id;
 use node::subject_key;
-use protocol::entry::builtin;
+use protocol::entry::{Key, Subject, builtin};
 use serde_json::Value;
 use store::{DigestRow, Engine, RefusalFilter, Store, StoreConfig};
 use supervision::conclude::unsettled::Unsettled;
 
 use super::RealCityError;
 use super::party::Ended;
-use super::source::{Expected, Outcome, is_registration_number};
+use super::source::{Expected, Outcome, Row};
 
 /// Faults told one by one, of each kind.
 const FAULTS_MAX: usize = 10;
@@ -113,7 +113,7 @@ async fn check_city(
     for (row, id) in expected.rows.iter().zip(&identities) {
         let region = match &row.outcome {
             Outcome::Accepted { region, subject } => {
-                subjects.insert(subject.as_str());
+                subjects.insert(subject_text(row, subject, ended)?);
                 region.as_str()
             }
             // a refusal belongs to no region
@@ -151,7 +151,7 @@ async fn check_city(
         faults.push(format!("市级共 {all} 条记录，应为 {count} 条"));
     }
     check_shown(expected, &identities, store, faults).await?;
-    check_dossiers(expected, store, faults).await?;
+    check_dossiers(expected, ended, store, faults).await?;
     let stats = store.stats().await.map_err(|e| e.to_string())?;
     if stats.entities != subjects.len() as u64 {
         faults.push(format!(
@@ -223,9 +223,16 @@ async fn check_shown(
     Ok(())
 }
 
+/// What the subject of a row is called: one that nothing identifies by the seat that states it.
+fn subject_text(row: &Row, subject: &Subject, ended: &Ended) -> Result<String, String> {
+    let key = Key::from_bytes(&row.key).map_err(|e| e.to_string())?;
+    Ok(subject.text(&ended.seats[row.bureau], "registration", &key))
+}
+
 /// Dossiers, by sample; every one that goes by a registration number.
 async fn check_dossiers(
     expected: &Expected,
+    ended: &Ended,
     store: &Store,
     faults: &mut Vec<String>,
 ) -> Result<(), String> {
@@ -234,15 +241,17 @@ async fn check_dossiers(
         let Outcome::Accepted { subject, region } = &row.outcome else {
             continue;
         };
-        if at % SAMPLE != 0 && !is_registration_number(subject) {
+        let by_number = matches!(subject, Subject::RegistrationNumber(_));
+        if at % SAMPLE != 0 && !by_number {
             continue;
         }
+        let text = subject_text(row, subject, ended)?;
         let entity = store
-            .entity(subject_key(subject))
+            .entity(subject_key(&text))
             .await
             .map_err(|e| e.to_string())?;
         let fits = entity.is_some_and(|e| {
-            e.subject_text == *subject && !e.name.is_empty() && e.region == *region
+            e.subject_text == text && !e.name.is_empty() && e.region == *region
         });
         if !fits && told < FAULTS_MAX {
             told += 1;
@@ -250,11 +259,11 @@ async fn check_dossiers(
         }
         // without a credit code it is for a person
         let listed = store
-            .unsettled_of(subject_key(subject))
+            .unsettled_of(subject_key(&text))
             .await
             .map_err(|e| e.to_string())?
             .is_some_and(|row| row.reasons & Unsettled::RegistrationNumber.bit() != 0);
-        if is_registration_number(subject) != listed && told < FAULTS_MAX {
+        if by_number != listed && told < FAULTS_MAX {
             told += 1;
             faults.push(format!("第 {} 行的主体与市级待核实主体名单不符", at + 1));
         }

@@ -96,11 +96,14 @@ impl Parties {
             let name = expected.city.region_name(code).unwrap_or(code).to_owned();
             let site = node_site(folder, code, &ports)?;
             let title = format!("{name}综合监管平台");
+            let organisation = format!("{code}.zx");
             let words = [
                 "--kind",
                 "district",
                 "--title",
                 &title,
+                "--organisation",
+                &organisation,
                 "--jurisdiction",
                 code,
             ];
@@ -128,7 +131,8 @@ impl Parties {
                 agent_site::PAGE_ROWS
             };
             let site = agent_site(folder, bureau, page_rows, &ports)?;
-            let mut words = vec!["--title", &bureau.title, "--department", "市场监督管理局"];
+            let organisation = format!("{}.scjg", bureau.region);
+            let mut words = vec!["--title", &bureau.title, "--organisation", &organisation];
             if program == Program::City {
                 words.extend(["--kind", "department"]);
             }
@@ -412,31 +416,25 @@ fn failed(name: &str, done: &Finished) -> RealCityError {
     }
 }
 
-/// Issues a pre-approved code at a node; `words` are further arguments.
+/// Issues a pre-approved code at a node, and gives the file in which it lies; `words` are further arguments.
 pub fn invite(
     host: &Host,
     program: Program,
     node: &NodeSite,
     words: &[&str],
-) -> Result<String, RealCityError> {
+) -> Result<PathBuf, RealCityError> {
+    let file = node.next_code_file();
     let mut args = node.command("invite");
     args.extend(
         words
             .iter()
             .copied()
-            .chain(["--pre-approved", "--json"])
+            .chain(["--pre-approved", "--code-file"])
             .map(str::to_owned),
     );
-    let done = run(host, program, "invite", &args)?;
-    let said = done.stdout.join("\n");
-    let answer: Value = serde_json::from_str(&said).unwrap_or_default();
-    match answer["code"].as_str() {
-        Some(code) => Ok(code.to_owned()),
-        None => Err(RealCityError::Said {
-            party: "invite".to_owned(),
-            said,
-        }),
-    }
+    args.push(file.display().to_string());
+    run(host, program, "invite", &args)?;
+    Ok(file)
 }
 
 /// Waits until a process answers at its control socket.

@@ -10,9 +10,9 @@ use protocol::value::Value;
 use supervision::division::{City, DivisionTable, Place};
 use supervision::identifier::registration_number::RegistrationNumber;
 use supervision::identifier::uscc::Uscc;
-use supervision::judge::{Judge, Verdict};
+use supervision::judge::{AtHand, Judge, Verdict};
 use supervision::standard::refusal::refusal_key;
-use supervision::standard::{Context, RecordStandard, Severity, Standards};
+use supervision::standard::{Audience, Context, RecordStandard, Severity, Standards};
 
 use super::{Plan, RealCityError};
 use crate::legacy::registrations::{Registration, Registrations};
@@ -66,12 +66,12 @@ pub struct Row {
 /// What must become of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the dossier of this subject (tagged), and in the district of this region.
+    /// It is in the dossier of this subject, and in the district of this region.
     Accepted {
         /// Region.
         region: String,
-        /// Tagged subject.
-        subject: String,
+        /// What it says of whom it is about.
+        subject: Subject,
     },
     /// It is refused with these reason codes.
     Refused {
@@ -218,7 +218,13 @@ impl Rules {
             .iter()
             .map(|(n, b)| (*n, b.as_slice()))
             .collect();
-        let judged = self.judge.judge(&entry.head, &sections);
+        let at_hand = AtHand {
+            open: &sections,
+            closed: &[],
+            erased: &[],
+            entitled: Audience::SourceAndCity,
+        };
+        let judged = self.judge.judge(&entry.head, at_hand);
         assert_eq!(
             judged.verdict,
             Verdict::Accepted,
@@ -241,7 +247,7 @@ impl Rules {
             .regions
             .entry(format!("{region} {name}"))
             .or_default() += 1;
-        let subject = entry.head.subject.tagged();
+        let subject = entry.head.subject;
         (
             entry.head.key.as_bytes().to_vec(),
             Outcome::Accepted { region, subject },
@@ -354,9 +360,4 @@ fn registering<'c>(city: &'c City, code: &str) -> &'c str {
         Some(Place::District(district)) => district,
         _ => &city.code,
     }
-}
-
-/// Whether a tagged subject is a registration number.
-pub fn is_registration_number(tagged: &str) -> bool {
-    tagged.starts_with(&Subject::RegistrationNumber(String::new()).tagged())
 }

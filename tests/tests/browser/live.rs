@@ -43,7 +43,9 @@ impl Live {
         start(Program::City, "city", city.command("run"));
         ready(&city.data(), "city").await.expect("the city is up");
         let words = ["--kind", "district", "--title", DISTRICT_TITLE];
-        let words = [&words[..], &["--jurisdiction", DISTRICT]].concat();
+        let organisation = format!("{DISTRICT}.zx");
+        let place = ["--jurisdiction", DISTRICT, "--organisation", &organisation];
+        let words = [&words[..], &place].concat();
         let code = invite(&host, Program::City, &city, &words).expect("a code");
         run(&host, Program::District, "district", &district.join(&code)).expect("joined");
         start(Program::District, "district", district.command("run"));
@@ -62,7 +64,9 @@ impl Live {
             page_rows: PAGE_ROWS,
         };
         let agent = AgentSite::write(&folder.join("agent"), &source, &ports).expect("an agent");
-        let words = ["--title", "登记库", "--department", BUREAU];
+        let title = format!("{BUREAU} 登记库");
+        let organisation = format!("{DISTRICT}.scjg");
+        let words = ["--title", &title, "--organisation", &organisation];
         let code = invite(&host, Program::District, &district, &words).expect("a code");
         run(&host, Program::Agent, "agent", &agent.join(&code)).expect("joined");
         start(Program::Agent, "agent", agent.command("run"));

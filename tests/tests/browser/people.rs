@@ -4,7 +4,7 @@
 use node::query::audit::{Act, ActFilter};
 use tests::http::{Answer, Request, percent};
 
-use crate::world::{CODE, PASSWORD, SUBJECT, TAX, World, cookie, hidden};
+use crate::world::{CODE, PASSWORD, SUBJECT, TAX_CODE, World, cookie, hidden};
 
 const OTHER: &str = "another battery staple";
 
@@ -61,10 +61,10 @@ async fn an_account_from_its_opening_to_its_end() {
     for (fields, part) in [
         (given("Sun", "clerk", "", PASSWORD), "小写字母"),
         (given("sun", "clerk", "", "short"), "口令至少 10 个字符"),
-        (given("sun", "department", "", PASSWORD), "没有部门「」"),
+        (given("sun", "department", "", PASSWORD), "没有机构代码「」"),
         (
             given("sun", "department", "没有的局", PASSWORD),
-            "没有部门「没有的局」",
+            "没有机构代码「没有的局」",
         ),
         (given("sun", "nothing", "", PASSWORD), "请选择角色"),
         (given("clerk", "clerk", "", PASSWORD), "已有账号「clerk」"),
@@ -75,7 +75,7 @@ async fn an_account_from_its_opening_to_its_end() {
         assert!(html.contains(part) && html.contains("错误：账号"), "{part}");
         assert!(!html.contains(fields[4].1), "no password comes back");
     }
-    let opened = open(&given("sun", "department", TAX, PASSWORD)).await;
+    let opened = open(&given("sun", "department", TAX_CODE, PASSWORD)).await;
     assert_eq!(opened.header("location"), Some("/accounts/sun?done=open"));
     let row = newest(&world).await;
     assert_eq!(
@@ -86,7 +86,7 @@ async fn an_account_from_its_opening_to_its_end() {
         ),
         ("account.open", "sun", "admin")
     );
-    assert_eq!(row.detail, format!("孙丽，部门人员，{TAX}"));
+    assert_eq!(row.detail, format!("孙丽，部门人员，{TAX_CODE}"));
 
     let sun = sign_in(&world, "sun", PASSWORD).await;
     let list = world.get(&admin, "/api/v1/accounts").await.json();

@@ -3,7 +3,9 @@
 use store::AuditFilter;
 use tests::http::Request;
 
-use crate::world::{BUREAU, CITY_TITLE, CODE, ID_NUMBER, OTHERS, SUBJECT, TAX, World, cookie};
+use crate::world::{
+    BUREAU, BUREAU_CODE, CITY_TITLE, CODE, ID_NUMBER, OTHERS, SUBJECT, TAX, TAX_CODE, World, cookie,
+};
 
 const PAGES: [&str; 10] = [
     "/accounts",
@@ -146,7 +148,7 @@ async fn an_account_of_a_department_stays_with_it() {
     let other = world
         .get(
             &cookie,
-            &format!("/refusals?department={}", tests::http::percent(BUREAU)),
+            &format!("/refusals?department={BUREAU_CODE}"),
         )
         .await;
     assert_eq!(other.status, 403);
@@ -158,7 +160,7 @@ async fn an_account_of_a_department_stays_with_it() {
         .expect("json");
     assert_eq!(
         (own["department"].as_str(), own["pages"]["total"].as_u64()),
-        (Some(TAX), Some(0))
+        (Some(TAX_CODE), Some(0))
     );
     for path in [dossier(), format!("/api/v1{}", dossier())] {
         let text = world.get(&cookie, &path).await.text();

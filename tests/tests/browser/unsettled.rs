@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::world::{BUREAU, World};
+use crate::world::{BUREAU_CODE, World};
 
 async fn list(world: &World, cookie: &str, query: &str) -> Value {
     let path = format!("/api/v1/unsettled{query}");
@@ -63,7 +63,7 @@ async fn numbers_and_lists_agree_and_rows_open() {
 async fn an_account_of_a_department_works_through_its_own() {
     let world = World::new().await;
     let cookie = world.sign_in("taxman").await;
-    let query = format!("?department={}", tests::http::percent(BUREAU));
+    let query = format!("?department={BUREAU_CODE}");
     let other = world.get(&cookie, &format!("/unsettled{query}")).await;
     assert_eq!(other.status, 403);
     assert!(other.text().contains("只能查看本部门的待核实主体"));

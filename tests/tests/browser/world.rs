@@ -12,17 +12,21 @@ use node::command::actor::Actor;
 use node::intake::{Arrival, Peer};
 use node::node::Parts;
 use node::{Node, Tier};
-use protocol::directory::{Directory, LogName, Root, SeatKind};
+use protocol::directory::Directory;
 use protocol::entry::Key;
-use protocol::envelope::{Envelope, kind};
-use protocol::frame::Item;
-use protocol::hash::Hash;
-use protocol::name::{FeedId, InstanceId, SeatId};
+use protocol::envelope::Envelope;
+use protocol::frame::{Cursor, Item, Token};
+use protocol::name::{InstanceId, Position};
 use protocol::receipt::Receipt;
+use protocol::sign::Sigs;
+use protocol::statement::SeatKind;
 use protocol::value::Value;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
-use store::{AuditRow, Engine, InvitationRow, PeerRow, PeerState, Store, StoreConfig};
+use store::{
+    AuditRow, Decision, Engine, InvitationPut, InvitationRow, OrganisationRow, PeerRow, PeerState,
+    RequestPut, RequestRow, Store, StoreConfig,
+};
 use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
@@ -31,15 +35,26 @@ use tempfile::TempDir;
 use tests::http::{Answer, Request};
 use tokio::sync::oneshot;
 
-use source::{Source, Who, identity, key, seat, today};
+use source::{Source, Who, identity, key, life, peer, reference, root, seat, today};
 
+/// A department of the city.
+const DEPARTMENT: Who<'static> = Who {
+    n: 0,
+    kind: SeatKind::Department,
+    title: "",
+    organisation: "",
+    region: CITY,
+    node: 2,
+};
 /// Jinan, for the division table has it and it is nobody's demo.
 const CITY: &str = "370100";
 const HOUR_US: i64 = 3_600_000_000;
 const EAST: &str = "370102";
 pub const PASSWORD: &str = "a long enough phrase";
 pub const BUREAU: &str = "历下区市场监管局";
+pub const BUREAU_CODE: &str = "370102.scjg";
 pub const TAX: &str = "市税务局";
+pub const TAX_CODE: &str = "370100.swj";
 /// The entity that two departments state.
 pub const CODE: &str = "91110000600037341L";
 pub const SUBJECT: &str = "uscc:91110000600037341L";
@@ -53,6 +68,7 @@ pub struct World {
     pub node: Node,
     pub address: SocketAddr,
     pub bureau: Source,
+    district: Envelope,
     clock: Clock,
     stop: Option<oneshot::Sender<()>>,
     _folder: TempDir,
@@ -71,55 +87,60 @@ impl World {
     async fn build(district_silent_us: i64) -> Self {
         let folder = tests::process::temporary_folder().expect("folder");
         let clock = Clock::system();
-        let root_key = key(1);
-        let root = Root {
-            version: 1,
-            former: Hash::ZERO,
-            threshold: 1,
-            keys: vec![root_key.public()],
-        };
-        let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
+        let root = root();
         let mut who = Who {
             n: 2,
             kind: SeatKind::City,
             title: CITY_TITLE,
-            department: "",
+            organisation: "370100.zx",
             region: CITY,
-            issuer: SeatId::default(),
+            node: 2,
         };
-        let city = identity(&who, &root_key);
+        let city = identity(&who, &root, &key(1));
         who = Who {
             n: 3,
             kind: SeatKind::District,
             title: "历下区监管平台",
+            organisation: "370102.zx",
             region: EAST,
-            issuer: seat(2),
-            ..who
+            node: 3,
         };
-        let district = identity(&who, &key(2));
-        let node = open(folder.path(), &[root, city]).await;
+        let district = identity(&who, &city, &key(2));
+        let node = open(folder.path(), &[root, city.clone()]).await;
         let now = clock.now_us();
         node.publish(std::slice::from_ref(&district), now)
             .await
             .expect("district published");
-        who = Who {
+        let silent = Who {
             n: 6,
-            kind: SeatKind::Department,
             title: "市生态环境局 监测库",
-            department: "市生态环境局",
-            issuer: seat(2),
-            region: CITY,
+            organisation: "370100.sthj",
+            ..DEPARTMENT
         };
-        let silent = identity(&who, &key(2));
-        node.publish(&[silent], now)
+        node.publish(&[identity(&silent, &city, &key(2))], now)
             .await
             .expect("source published");
-        let bureau = Source::new(4, "历下区市场监管局 登记库", BUREAU, EAST, (3, seat(3)));
-        let tax = Source::new(5, "市税务局 征管库", TAX, CITY, (2, seat(2)));
+        let of_bureau = Who {
+            n: 4,
+            title: "历下区市场监管局 登记库",
+            organisation: BUREAU_CODE,
+            region: EAST,
+            node: 3,
+            ..DEPARTMENT
+        };
+        let bureau = Source::new(&of_bureau, &district);
+        let of_tax = Who {
+            n: 5,
+            title: "市税务局 征管库",
+            organisation: TAX_CODE,
+            ..DEPARTMENT
+        };
+        let tax = Source::new(&of_tax, &city);
         let mut world = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             node,
             bureau,
+            district,
             clock,
             stop: None,
             _folder: folder,
@@ -137,85 +158,113 @@ impl World {
 
     /// The district was in contact just now, one department an hour ago; somebody asks to join.
     async fn peers(&self, now: i64, district_silent_us: i64) {
-        let row =
-            |n: u8, kind: SeatKind, title: &str, state: PeerState, last_contact_us: i64| PeerRow {
-                seat: seat(n),
-                kind: kind as u8,
-                title: title.to_owned(),
-                department: if kind == SeatKind::Department {
-                    TAX.to_owned()
-                } else {
-                    String::new()
-                },
-                jurisdiction: CITY.to_owned(),
-                tls_key: [n; 32],
-                state,
-                reason: String::new(),
-                fingerprint: key(n).public().fingerprint().to_string(),
-                by: "王芳".to_owned(),
-                at_us: now,
-                last_contact_us,
-            };
-
+        let row = |who: &Who<'_>, last_contact_us: i64| PeerRow {
+            seat: seat(who.n),
+            kind: who.kind as u8,
+            title: who.title.to_owned(),
+            organisation: who.organisation.to_owned(),
+            jurisdiction: who.region.to_owned(),
+            tls_key: [who.n; 32],
+            state: PeerState::Approved,
+            reason: String::new(),
+            fingerprint: who.keys().fingerprint().to_string(),
+            by: "王芳".to_owned(),
+            at_us: now,
+            last_contact_us,
+        };
+        let district = Who {
+            n: 3,
+            kind: SeatKind::District,
+            title: "历下区监管平台",
+            organisation: "370102.zx",
+            region: EAST,
+            node: 3,
+        };
+        let tax = Who {
+            n: 5,
+            title: "市税务局 征管库",
+            organisation: TAX_CODE,
+            ..DEPARTMENT
+        };
+        let silent = Who {
+            n: 6,
+            title: "市生态环境局 监测库",
+            organisation: "370100.sthj",
+            ..DEPARTMENT
+        };
         let store = self.node.store();
         for row in [
-            row(
-                3,
-                SeatKind::District,
-                "历下区监管平台",
-                PeerState::Approved,
-                now - district_silent_us,
-            ),
-            row(
-                5,
-                SeatKind::Department,
-                "市税务局 征管库",
-                PeerState::Approved,
-                now,
-            ),
-            row(
-                6,
-                SeatKind::Department,
-                "市生态环境局 监测库",
-                PeerState::Approved,
-                now - HOUR_US,
-            ),
-            row(
-                9,
-                SeatKind::Department,
-                "市城管局 执法系统",
-                PeerState::Pending,
-                0,
-            ),
+            row(&district, now - district_silent_us),
+            row(&tax, now),
+            row(&silent, now - HOUR_US),
         ] {
-            store
-                .peer_put(&row, &AuditRow::default())
-                .await
-                .expect("peer");
+            let put = store.peer_put(&row, &AuditRow::default()).await;
+            put.expect("peer");
         }
-        let mut kept = key(9).public().0.to_vec();
-        kept.extend_from_slice(b"registration");
-        store
-            .meta_put(&format!("join/{}", seat(9)), &kept)
-            .await
-            .expect("request");
+        self.request(now).await;
+    }
+
+    /// Somebody asks to join with a code that was issued here.
+    async fn request(&self, now: i64) {
+        let store = self.node.store();
+        let who = Who {
+            n: 9,
+            title: "市城管局 执法系统",
+            organisation: "370100.cgj",
+            ..DEPARTMENT
+        };
         let invitation = InvitationRow {
             secret_hash: [9; 32],
-            seat: seat(9),
-            kind: SeatKind::Department as u8,
-            title: "市城管局 执法系统".to_owned(),
-            department: "市城管局".to_owned(),
+            seat: seat(who.n),
+            kind: who.kind as u8,
+            organisation: who.organisation.to_owned(),
+            title: who.title.to_owned(),
             jurisdiction: CITY.to_owned(),
+            node: seat(who.node),
+            renews: false,
+            types: vec!["registration".to_owned()],
             preapproved: false,
-            scope: b"registration".to_vec(),
+            reason: String::new(),
             expires_at_us: now + HOUR_US,
             by: "王芳".to_owned(),
             at_us: now,
-            used_at_us: Some(now),
+            revoked: None,
+            request: None,
+            others: None,
+        };
+        let organisation = OrganisationRow {
+            code: who.organisation.to_owned(),
+            title: "市城管局".to_owned(),
+            by: "王芳".to_owned(),
+            at_us: now,
         };
         let act = AuditRow::default();
-        let issued = store.invitation_put(&invitation, &act).await;
-        assert!(issued.expect("invitation"));
+        let issued = store.invitation_put(&invitation, &organisation, &act).await;
+        assert_eq!(issued.expect("invitation"), InvitationPut::Issued);
+        let (mut keys, mut possession, mut consent) = (Vec::new(), Vec::new(), Vec::new());
+        who.keys().put(&mut keys);
+        who.possession().put(&mut possession);
+        Sigs::default().put(&mut consent);
+        let request = RequestRow {
+            key_hash: who.keys().fingerprint().0,
+            keys,
+            possession,
+            consent,
+            title: String::new(),
+            types: Vec::new(),
+            tls_key: [9; 32],
+            address: "127.0.0.1:1".to_owned(),
+            at_us: now,
+            decision: Decision::Pending,
+            by: String::new(),
+            reason: String::new(),
+            decided_at_us: 0,
+        };
+        let asked = store
+            .request_put([9; 32], &request, &act, &act, now)
+            .await
+            .expect("request");
+        assert_eq!(asked.0, RequestPut::Bound);
     }
 
     async fn fill(&mut self, mut tax: Source) {
@@ -279,7 +328,7 @@ impl World {
             drafts.push(self.bureau.draft(entry));
         }
         let bureau = self.bureau.directory();
-        let district = self.bureau.through(seat(3), SeatKind::District, EAST);
+        let district = self.through_district();
         self.take(&district, bureau, 0).await;
         let batch = self.bureau.batch(&drafts, self.clock.now_ms());
         self.take(&district, vec![batch], 2).await;
@@ -291,7 +340,7 @@ impl World {
             ("legal_rep", "李建国"),
         ];
         let draft = tax.draft(tax.map(&other).expect("accepted"));
-        let own = tax.through(tax.seat, SeatKind::Department, CITY);
+        let own = peer(&tax.identity, &[]);
         self.take(&own, tax.directory(), 0).await;
         let batch = tax.batch(&[draft], self.clock.now_ms());
         self.take(&own, vec![batch], 2).await;
@@ -307,18 +356,28 @@ impl World {
             ("name", name),
         ]);
         let draft = self.bureau.draft(entry.expect("accepted"));
-        let district = self.bureau.through(seat(3), SeatKind::District, EAST);
+        let district = self.through_district();
         let batch = self.bureau.batch(&[draft], self.clock.now_ms());
         self.take(&district, vec![batch], 2).await;
         self.settle().await;
     }
 
+    /// The district, which brings what its bureau states.
+    fn through_district(&self) -> Peer {
+        peer(&self.district, &[])
+    }
+
     async fn take(&self, peer: &Peer, items: Vec<Item>, class: u8) {
+        let offset = self.now() as u64;
         let arrival = Arrival::Feed {
             class,
-            through: self.now() as u64,
-            interest_version: 1,
+            through: Cursor {
+                offset,
+                token: Token([1; 16]),
+            },
+            interest: 1,
         };
+        let items = items.into_iter().map(|item| (offset, item)).collect();
         let taken = self.node.take_in(peer, items, arrival, self.now()).await;
         taken.expect("taken in");
     }
@@ -351,25 +410,30 @@ impl World {
         {
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
-        let log: LogName = self.bureau.log.log;
-        let position = (self.bureau.log.sequence, self.bureau.log.last);
+        let position = Position {
+            sequence: self.bureau.log.sequence,
+            header: self.bureau.log.last,
+        };
         let receipt = Receipt {
-            log,
+            holder: seat(3),
+            identity: reference(&self.district),
+            incarnation: life(3),
+            log: self.bureau.log.log,
             durable: position,
+            attached: position,
             safeguarded: position,
-            node: seat(3),
-            incarnation: FeedId([3; 16]),
             at: self.now(),
         };
         let bytes = receipt.sign(&key(3)).to_bytes();
-        self.node.take_receipts(vec![bytes]).await.expect("receipt");
+        let taken = self.node.take_receipts(&seat(3), vec![bytes]).await;
+        assert_eq!(taken.expect("receipt"), 0, "none is ignored");
     }
 
     async fn accounts(&self) {
         let all = [
             ("admin", "王芳", Role::Administrator),
             ("clerk", "李明", Role::Clerk),
-            ("taxman", "赵强", Role::Department(TAX.to_owned())),
+            ("taxman", "赵强", Role::Department(TAX_CODE.to_owned())),
         ];
         for (account, name, role) in all {
             self.account(account, name, role).await;
@@ -481,7 +545,7 @@ async fn open(folder: &Path, chain: &[Envelope]) -> Node {
         key: key(2),
         directory,
         instance: InstanceId([2; 16]),
-        feed: FeedId([2; 16]),
+        incarnation: life(2),
         judge: Judge::new(standards.clone(), table, city.clone()),
         city,
         standards,

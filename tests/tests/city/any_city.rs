@@ -57,19 +57,22 @@ async fn a_city_that_nobody_prepared_is_founded_with_divisions_of_its_own() {
         .expect("started");
     ready(&city.data(), "city").await.expect("the city is up");
 
-    let guest = |code| {
-        [
+    let guest = |code: &str| {
+        let organisation = format!("{code}.zx");
+        let words = [
             "--kind",
             "district",
             "--title",
             code,
+            "--organisation",
+            &organisation,
             "--jurisdiction",
             code,
-        ]
+        ];
+        invite(&host(), Program::City, &city, &words)
     };
-    invite(&host(), Program::City, &city, &guest("310101"))
-        .expect_err("a district of another city");
-    let joining = invite(&host(), Program::City, &city, &guest(ZONE)).expect("a code");
+    guest("310101").expect_err("a district of another city");
+    let joining = guest(ZONE).expect("a code");
     run(
         &host(),
         Program::District,
@@ -83,9 +86,10 @@ async fn a_city_that_nobody_prepared_is_founded_with_divisions_of_its_own() {
     ready(&district.data(), ZONE)
         .await
         .expect("the district is up");
-    let words = ["--title", "某局", "--department", "某局"];
+    let organisation = format!("{ZONE}.mou");
+    let words = ["--title", "某局", "--organisation", &organisation];
     invite(&host(), Program::District, &district, &words).expect("a code for a department");
-    invite(&host(), Program::City, &city, &guest(DISTRICT)).expect("a code");
+    guest(DISTRICT).expect("a code");
 }
 
 /// What an `init` that must fail says.

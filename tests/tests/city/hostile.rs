@@ -6,16 +6,18 @@ use std::time::Duration;
 use agent::home::{Admission, Home};
 use protocol::batch::{Draft, LogState, seal};
 use protocol::codec;
-use protocol::directory::{EpochOpening, presence};
-use protocol::entry::{Head, Hint, Key};
+use protocol::entry::{Head, Key};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{
-    CLASSES, Feed, Frame, Goodbye, Hello, Interest, Item, Presence, Resume, Routed, VERSIONS,
-    reason,
+    CLASSES, Cursor, FRAME_HIGHEST, Feed, Frame, Goodbye, GoodbyeCode, Hello, ITEM_HIGHEST,
+    Interest, Item, Presence, Resume, Routed, Token,
 };
-use protocol::hash::Hash;
-use protocol::name::{Epoch, HybridTime, InstanceId, Lane, SeatId};
+use protocol::hash::Ref;
+use protocol::name::{FeedId, HybridTime, Incarnation, InstanceId, Lane, SeatId};
+use protocol::presence;
 use protocol::slice;
+use protocol::standard_hash::StandardHash;
+use protocol::statement::EpochOpening;
 use protocol::value::Value;
 use runtime::link::carrier::Carrier;
 use runtime::link::endpoint::{Dialer, Settings};
@@ -55,22 +57,27 @@ impl Offender {
         let mut carrier = self.dialer.session(&self.node).await.expect("a session");
         let chain = self.admission.chain.iter().skip(1);
         let hello = Hello {
-            frame_min: VERSIONS.0,
-            frame_max: VERSIONS.1,
-            instance: [9; 16],
-            feed: [feed; 16],
+            frames: FRAME_HIGHEST,
+            items: ITEM_HIGHEST,
+            instance: InstanceId([9; 16]),
+            incarnation: Incarnation {
+                counter: u64::from(feed),
+                feed: FeedId([feed; 16]),
+            },
+            release: String::new(),
             seats: vec![Presence {
-                seat: seat.0,
-                signature: self.admission.key.sign(&presence(&carrier.exporter, &seat)),
+                seat,
+                signatures: presence::sign(&seat, &carrier.exporter, &self.admission.key),
             }],
-            directory: chain.map(Envelope::to_bytes).collect(),
+            statements: chain.map(Envelope::to_bytes).collect(),
         };
         say(&carrier, &Frame::Hello(hello)).await;
         let resume = Resume {
-            feed: [0; 16],
-            cursors: [0; CLASSES],
+            incarnation: Incarnation::default(),
+            cursors: [Cursor::default(); CLASSES],
             interest: Interest::default(),
             window: 1 << 20,
+            words: Vec::new(),
         };
         say(&carrier, &Frame::Resume(resume)).await;
         carrier.control().trust();
@@ -91,13 +98,12 @@ impl Offender {
     fn opening(&self, seat: SeatId, counter: u32) -> (EpochOpening, Envelope) {
         let statement = EpochOpening {
             seat,
-            epoch: Epoch {
-                counter,
-                nonce: [7; 16],
-            },
-            identity: self.admission.identity.hash(),
+            counter,
+            nonce: [7; 16],
+            identity: self.admission.identity.reference(),
             instance: InstanceId([9; 16]),
-            last_known: [(0, Hash::ZERO); 3],
+            last_known: Vec::new(),
+            void: Vec::new(),
         };
         let envelope =
             Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &self.admission.key);
@@ -105,20 +111,16 @@ impl Offender {
     }
 
     /// A batch that this seat's key signs, in the name of whoever the opening names.
-    fn batch(&self, opening: &EpochOpening, hash: Hash) -> (Vec<u8>, Vec<u8>) {
+    fn batch(&self, opening: &EpochOpening, reference: Ref) -> (Vec<u8>, Vec<u8>) {
         let key = Key::columns(&[Value::Integer(1)]);
-        let head = Head {
-            hint: Hint::Unknown,
-            ..Head::state("registration", key, "cn.registration", 1)
-        };
-        let mut bytes = Vec::new();
-        head.put(&mut bytes);
+        let standard = StandardHash([0; 16]);
+        let head = Head::state("registration", key, "cn.registration", 1, standard);
         let sealed = seal(
-            &LogState::start(opening, hash, Lane::Records),
-            &[Draft::new(&[(0, bytes)])],
+            &LogState::start(opening, reference, Lane::Records),
+            &[Draft::new(&[(0, head.to_bytes())])],
             HybridTime(1),
             &[7; 32],
-            self.admission.identity.hash(),
+            self.admission.identity.reference(),
             &self.admission.key,
         )
         .expect("sealed");
@@ -134,9 +136,11 @@ async fn say(carrier: &Carrier, frame: &Frame) {
 fn step(class: u8, after: u64, offset: u64, item: Option<Item>) -> Frame {
     Frame::Feed(Feed {
         class,
+        interest: 1,
         after,
         offset,
         directory: 0,
+        token: Token([1; 16]),
         item,
     })
 }
@@ -170,8 +174,9 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
 
     let (own, own_envelope) = offender.opening(offender.seat(), 1);
     let (stolen, stolen_envelope) = offender.opening(honest_seat, 1);
-    let (header, body) = offender.batch(&own, own_envelope.hash());
-    let (forged, forged_body) = offender.batch(&stolen, stolen_envelope.hash());
+    let reference = |envelope: &Envelope| envelope.reference().expect("of a suite that is read");
+    let (header, body) = offender.batch(&own, reference(&own_envelope));
+    let (forged, forged_body) = offender.batch(&stolen, reference(&stolen_envelope));
     let mut bomb = vec![0x28, 0xB5, 0x2F, 0xFD, 0b1110_0000];
     bomb.extend_from_slice(&(512u64 << 20).to_le_bytes());
     bomb.extend_from_slice(&[0x03, 0x00, 0x40, 0x00]);
@@ -181,63 +186,57 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
         body: body.to_vec(),
     };
     let routed = Item::Routed(Routed {
-        subject: format!("uscc:{}", code(1)),
+        subjects: vec![format!("uscc:{}", code(1))],
         from: crate::world::HERE.into(),
         to: crate::world::ELSEWHERE.into(),
+        by: SeatId::default(),
     });
     let mut flipped = body.clone();
     let last = flipped.len() - 1;
     flipped[last] ^= 1;
-    let cases: Vec<(&str, Vec<Frame>, u8)> = vec![
+    let (misbehaved, refused) = (GoodbyeCode::Misbehaved, GoodbyeCode::ItemRefused);
+    let envelope = |bytes: Vec<u8>| step(0, 0, 1, Some(Item::Envelope(bytes)));
+    let cases: Vec<(&str, Vec<Frame>, GoodbyeCode)> = vec![
         (
             "a step that goes nowhere",
             vec![step(2, 0, 0, None)],
-            reason::MISBEHAVED,
+            misbehaved,
         ),
         (
             "an offset beyond all",
             vec![step(2, 0, u64::MAX, None)],
-            reason::MISBEHAVED,
-        ),
-        (
-            "a statement of nobody",
-            vec![step(
-                0,
-                0,
-                1,
-                Some(Item::Envelope(vec![77, 0, 1, 0, 0, 0, 0, 0])),
-            )],
-            reason::MISBEHAVED,
+            misbehaved,
         ),
         (
             "where an entity belongs",
             vec![step(2, 0, 1, Some(routed))],
-            reason::MISBEHAVED,
-        ),
-        (
-            "an opening in another's name",
-            vec![step(
-                0,
-                0,
-                1,
-                Some(Item::Envelope(stolen_envelope.to_bytes())),
-            )],
-            reason::MISBEHAVED,
+            misbehaved,
         ),
         (
             "a batch in another's name",
             vec![step(2, 0, 1, Some(slice(&forged, &forged_body)))],
-            reason::JURISDICTION,
+            GoodbyeCode::Jurisdiction,
+        ),
+        // of these an item is refused, and it is said which
+        (
+            "a statement that is none",
+            vec![envelope(vec![77; 9])],
+            refused,
+        ),
+        (
+            "an opening in another's name",
+            vec![envelope(stolen_envelope.to_bytes())],
+            refused,
         ),
         (
             "a bomb",
             vec![opened(), step(2, 0, 1, Some(slice(&header, &bomb)))],
-            reason::MISBEHAVED,
+            refused,
         ),
         (
             "a body that was changed",
             vec![opened(), step(2, 0, 1, Some(slice(&header, &flipped)))],
-            reason::MISBEHAVED,
+            refused,
         ),
     ];
     for (n, (what, frames, expected)) in (1..).zip(cases) {
@@ -250,17 +249,23 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
         let told = goodbye(what, carrier).await;
         assert_eq!(told.code, expected, "{what}: {}", told.text);
         assert!(told.text.contains('请'), "{what}: {}", told.text);
+        let item = match frames.last() {
+            Some(Frame::Feed(feed)) if expected == refused => Some((feed.class, feed.offset)),
+            _ => None,
+        };
+        assert_eq!(told.item, item, "{what}");
     }
     let carrier = offender
         .greet(offender.seat(), 100)
         .await
         .expect("a session");
     let _ = carrier.send(0, b"not a frame".to_vec()).await;
-    assert_eq!(goodbye("garbage", carrier).await.code, reason::MISBEHAVED);
+    let told = goodbye("garbage", carrier).await;
+    assert_eq!(told.code, misbehaved, "{}", told.text);
     // in the name of the other, with a key that is not the other's
     let greeted = offender.greet(honest_seat, 101).await;
     let told = greeted.err().expect("nobody is taken for another");
-    assert_eq!(told.code, reason::NOT_ADMITTED, "{}", told.text);
+    assert_eq!(told.code, GoodbyeCode::NotAdmitted, "{}", told.text);
     assert!(told.text.contains("身份验证未通过"), "{}", told.text);
 
     legacy

@@ -70,8 +70,8 @@ async fn commands_of_a_node_end_well() {
             "department",
             "--title",
             "某局",
-            "--department",
-            "某局",
+            "--organisation",
+            "370100.mou",
         ]
         .map(str::to_owned),
     );

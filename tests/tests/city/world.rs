@@ -94,6 +94,8 @@ impl World {
                 "district",
                 "--title",
                 code,
+                "--organisation",
+                &format!("{code}.zx"),
                 "--jurisdiction",
                 code,
             ];
@@ -178,9 +180,15 @@ impl World {
         AgentSite::write(&self.folder().join(name), &source, &self.ports).expect("an agent on disk")
     }
 
-    /// A code for a bureau's agent.
-    pub fn code(&self, name: &str, at: Program, words: &[&str]) -> String {
-        let mut all = vec!["--title", name, "--department", "区市场监管局"];
+    /// A code for a bureau's agent, in a file.
+    pub fn code(&self, name: &str, at: Program, words: &[&str]) -> PathBuf {
+        let organisation = match at {
+            Program::City => format!("{CITY}.scjg"),
+            _ => format!("{HERE}.scjg"),
+        };
+        let mut all = vec!["--title", name, "--organisation", &organisation];
+        // all of them are of one bureau, whatever its systems are called
+        all.extend(["--organisation-title", "市场监管局"]);
         all.extend(words);
         let node = match at {
             Program::City => {

@@ -2,14 +2,14 @@
 
 use node::intake::Peer;
 use protocol::batch::{Draft, LogState, seal};
-use protocol::directory::{EpochOpening, Identity, SeatKind};
-use protocol::entry::{Head, Hint};
+use protocol::entry::{Head, Hint, PLATFORM, Provenance};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::Item;
-use protocol::hash::Hash;
-use protocol::name::{Epoch, FeedId, HybridTime, InstanceId, Lane, SeatId};
-use protocol::sign::{SigningKey, Suite};
+use protocol::hash::Ref;
+use protocol::name::{FeedId, HybridTime, Incarnation, InstanceId, Lane, SeatId};
+use protocol::sign::{Keys, SigningKey, Sigs};
 use protocol::slice;
+use protocol::statement::{EpochOpening, Identity, Root, SeatKind, possession_hash};
 use protocol::value::{CivilDate, Value};
 use supervision::standard::map::{MappedEntry, Refused};
 use supervision::standard::{Context, Standards};
@@ -22,35 +22,92 @@ pub(super) fn seat(n: u8) -> SeatId {
     SeatId([n; 16])
 }
 
+pub(super) fn reference(envelope: &Envelope) -> Ref {
+    envelope.reference().expect("of a suite that is read")
+}
+
+/// The first root version: what everybody trusts.
+pub(super) fn root() -> Envelope {
+    let root = Root::of(1, Ref::ZERO, 1, &[key(1).public()]);
+    Envelope::signed(kind::ROOT, 1, root.to_bytes(), &key(1))
+}
+
+/// The first life of a party's store.
+pub(super) fn life(n: u8) -> Incarnation {
+    Incarnation {
+        counter: 1,
+        feed: FeedId([n; 16]),
+    }
+}
+
+#[derive(Clone, Copy)]
 pub(super) struct Who<'a> {
     pub(super) n: u8,
     pub(super) kind: SeatKind,
     pub(super) title: &'a str,
-    pub(super) department: &'a str,
+    pub(super) organisation: &'a str,
     pub(super) region: &'a str,
-    pub(super) issuer: SeatId,
+    /// Number of the node that it belongs to.
+    pub(super) node: u8,
 }
 
-pub(super) fn identity(who: &Who<'_>, by: &SigningKey) -> Envelope {
+impl Who<'_> {
+    /// The proof that the seat has its keys, as it asked with them.
+    pub(super) fn possession(&self) -> Sigs {
+        let hash = possession_hash(&seat(self.n), &reference(&root()), &self.keys());
+        Sigs::of(key(self.n).sign(&hash))
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        let seal = self.kind.is_node().then_some([self.n; 32]);
+        Keys::of(key(self.n).public(), seal)
+    }
+}
+
+/// An identity that `issuer` has given.
+pub(super) fn identity(who: &Who<'_>, issuer: &Envelope, by: &SigningKey) -> Envelope {
+    let is_node = who.kind.is_node();
     let identity = Identity {
         seat: seat(who.n),
         serial: 1,
         kind: who.kind,
+        organisation: who.organisation.to_owned(),
         title: who.title.to_owned(),
-        department: who.department.to_owned(),
         jurisdiction: who.region.to_owned(),
-        key: key(who.n).public(),
-        suite: Suite::Sha256Ed25519,
-        permitted_types: vec!["registration".to_owned(), "refusal".to_owned()],
-        admits: who.kind != SeatKind::Department,
-        issuer: who.issuer,
+        node: seat(who.node),
+        keys: who.keys(),
+        possession: who.possession(),
+        consent: Sigs::default(),
+        reason: String::new(),
+        permitted: match is_node {
+            true => Vec::new(),
+            false => vec!["refusal".to_owned(), "registration".to_owned()],
+        },
+        admits: is_node,
+        binds_from: Default::default(),
+        issuer: reference(issuer),
     };
     Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), by)
 }
 
+/// Whoever brings statements, as its identity says.
+pub(super) fn peer(identity: &Envelope, others: &[SeatId]) -> Peer {
+    let identity = Identity::from_bytes(&identity.bytes).expect("an identity");
+    let mut seats = vec![identity.seat];
+    seats.extend(others);
+    Peer {
+        incarnation: Incarnation {
+            counter: 1,
+            feed: FeedId(identity.seat.0),
+        },
+        identity,
+        seats,
+        release: String::new(),
+    }
+}
+
 /// A department's source.
 pub struct Source {
-    pub(super) seat: SeatId,
     pub(super) identity: Envelope,
     pub(super) opening: Envelope,
     pub(super) key: SigningKey,
@@ -59,52 +116,27 @@ pub struct Source {
 }
 
 impl Source {
-    pub(super) fn new(
-        n: u8,
-        title: &str,
-        department: &str,
-        region: &str,
-        (by, issuer): (u8, SeatId),
-    ) -> Self {
-        let who = Who {
-            n,
-            kind: SeatKind::Department,
-            title,
-            department,
-            region,
-            issuer,
-        };
-        let identity = identity(&who, &key(by));
+    /// A source with a log, admitted by the node of this number and identity.
+    pub(super) fn new(who: &Who<'_>, issuer: &Envelope) -> Self {
+        let n = who.n;
+        let identity = identity(who, issuer, &key(who.node));
         let statement = EpochOpening {
             seat: seat(n),
-            epoch: Epoch {
-                counter: 1,
-                nonce: [n; 16],
-            },
-            identity: identity.hash(),
+            counter: 1,
+            nonce: [n; 16],
+            identity: reference(&identity),
             instance: InstanceId([n; 16]),
-            last_known: [(0, Hash::ZERO); 3],
+            last_known: Vec::new(),
+            void: Vec::new(),
         };
         let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key(n));
-        let log = LogState::start(&statement, opening.hash(), Lane::Records);
+        let log = LogState::start(&statement, reference(&opening), Lane::Records);
         Self {
-            seat: seat(n),
             identity,
             opening,
             key: key(n),
             log,
             standards: Standards::builtin(),
-        }
-    }
-
-    /// Whoever brings the source's statements.
-    pub(super) fn through(&self, node: SeatId, kind: SeatKind, region: &str) -> Peer {
-        let mut identity = Identity::from_bytes(&self.identity.bytes).expect("own identity");
-        (identity.seat, identity.kind, identity.jurisdiction) = (node, kind, region.to_owned());
-        Peer {
-            identity,
-            seats: vec![node, self.seat],
-            feed: FeedId(node.0),
         }
     }
 
@@ -132,15 +164,15 @@ impl Source {
 
     pub(super) fn draft(&self, entry: MappedEntry) -> Draft {
         let position = format!("djxx.QY_JBXX rowid={}", entry.head.key);
+        let provenance = Provenance::at(position.as_bytes()).to_section();
         let head = Head {
             hint: Hint::Unknown,
-            source_position: position.into_bytes(),
             ..entry.head
         };
-        let mut bytes = Vec::new();
-        head.put(&mut bytes);
-        let mut sections = vec![(0, bytes)];
+        let mut sections = vec![(0, head.to_bytes())];
         sections.extend(entry.sections);
+        let provenance = provenance.expect("within its bounds");
+        sections.extend(provenance.map(|bytes| (PLATFORM, bytes)));
         Draft::new(&sections)
     }
 
@@ -151,7 +183,7 @@ impl Source {
             drafts,
             time,
             &[7; 32],
-            self.identity.hash(),
+            reference(&self.identity),
             &self.key,
         )
         .expect("sealed");
