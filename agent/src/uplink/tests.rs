@@ -4,11 +4,23 @@
 mod beside;
 mod receipts;
 mod session;
+mod word;
 
+use std::collections::BTreeSet;
+
+use protocol::frame::{
+    Digest, FRAME_HIGHEST, GoodbyeCode, Health, Hello, ITEM_HIGHEST, Interest, Item, LogsEnd,
+    PageCode, Presence, Resume, Scope, Token, Want,
+};
 use protocol::hash::Hash;
 use protocol::name::{LogName, Position};
+use protocol::presence;
 use protocol::receipt::Receipt;
+use protocol::session::Page;
+use protocol::statement::SeatKind;
 use runtime::door::{ManualHand, random};
+use runtime::link::driver::SessionEnd;
+use runtime::link::host::{Beginning, Channel, FeedRequest, Group, Host, HostFault};
 
 use super::*;
 use crate::home::{Home, testing};
