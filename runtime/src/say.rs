@@ -13,7 +13,7 @@ pub fn line(what: impl Display) -> io::Result<()> {
     heard(writeln!(io::stdout(), "{what}"))
 }
 
-/// Says a text that brings its own line ends, as [`line`].
+/// Says a text that brings its own line ends, as [`line`](fn@line).
 pub fn text(what: impl Display) -> io::Result<()> {
     let mut out = io::stdout();
     heard(write!(out, "{what}").and_then(|()| out.flush()))
