@@ -85,6 +85,7 @@ struct Inner {
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: std::sync::atomic::AtomicU64,
     sign_in_failures: std::sync::atomic::AtomicU64,
+    write_trouble: Mutex<Option<String>>,
 }
 
 /// Per peer, the logs (seat, lane, opening) that it brought and that are held.
@@ -159,6 +160,7 @@ impl Node {
             receipts: Mutex::new(ledger),
             applied_sequence: std::sync::atomic::AtomicU64::new(0),
             sign_in_failures: std::sync::atomic::AtomicU64::new(0),
+            write_trouble: Mutex::default(),
             parts,
         })))
     }
@@ -314,6 +316,24 @@ impl Node {
     /// Tells the sessions that feed, routes or receipts have grown.
     pub(crate) fn ring_sessions(&self) {
         self.0.parts.links.grown();
+    }
+
+    /// Why this node cannot write, if it cannot: by the last attempt, or by whoever watches the disk.
+    pub fn write_trouble(&self) -> Option<String> {
+        self.store().write_trouble().or_else(|| {
+            self.0
+                .write_trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
+    pub(crate) fn note_write_trouble(&self, trouble: Option<&String>) {
+        *self
+            .0
+            .write_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble.cloned();
     }
 
     /// Sign-ins that failed since the start.

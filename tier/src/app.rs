@@ -65,7 +65,7 @@ impl Ready {
         ] {
             if !address.ip().is_loopback() {
                 faults.push(format!(
-                    "{name} 只能是本机回环地址（如 127.0.0.1:{}），配置的是 {address}；对外提供请由本机的反向代理转发",
+                    "{name} 只能是本机回环地址（如 `127.0.0.1:{}`），配置的是 {address}；对外提供请由本机的反向代理转发",
                     address.port()
                 ));
             }

@@ -434,7 +434,7 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
     check(
         &swap(console.clone(), "127.0.0.1".into()),
         78,
-        "应为“IP:端口”",
+        "应为 `IP:端口`",
     );
     check(
         &swap("listen".into(), "listne".into()),

@@ -38,7 +38,7 @@ impl Report {
             "状态",
             match troubles.len() {
                 0 => "正常".to_owned(),
-                n => format!("有 {n} 项需要处理，见“下一步”"),
+                n => format!("有 {n} 项需要处理，见「下一步」"),
             },
         );
         let stages = self.tree.stages;
