@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::name::{FeedId, InstanceId};
-use runtime::control;
+use runtime::config::ConfigError;
+use runtime::disk::Disk;
 use runtime::door::{self, Clock, TestMarker};
 use runtime::link::endpoint::{Dialer, EndpointError, Settings};
 use runtime::link::registry::Links;
@@ -18,13 +19,14 @@ use runtime::telemetry::Metrics;
 use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::trace::Trace;
 use runtime::worker::{Bell, Shutdown, Step, Workers, chain, unless};
+use runtime::{control, say, worker};
 use store::seat::{OpenSeatError, SeatError, SeatStore};
 use supervision::standard::Standards;
 
 use crate::config::Config;
 use crate::home::{Home, HomeError};
 use crate::seal::{SealFault, SealStep, Sealer};
-use crate::status::Report;
+use crate::status::{DiskState, Report};
 use crate::uplink::{Parts, Uplink};
 use crate::watch::{Board, Shared, Watch, WatchError, places};
 
@@ -58,6 +60,9 @@ pub enum StartError {
     /// A source cannot be set up.
     #[error(transparent)]
     Source(#[from] WatchError),
+    /// Its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 /// An agent at work.
@@ -79,6 +84,10 @@ pub async fn run(config: &Config, shutdown: Shutdown) -> Result<(), StartError> 
 
 /// Starts the agent: from here on it reads and sends until [`Running::stop`].
 pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(ConfigError::Unfit { faults }.into());
+    }
     let home = Home::at(&config.agent.folder)?;
     let admission = home.admission()?;
     let parent = home.parent()?;
@@ -111,11 +120,13 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     })
     .await?;
     let board = Board::default();
+    let disk = Disk::of(home.folder(), config.agent.disk_low.map(|size| size.0));
     let shared = Shared {
         store: store.clone(),
         standards,
         places: places(&admission.city()),
         outbox_max: config.agent.outbox_max.0,
+        disk: disk.clone(),
         clock: clock.clone(),
         sealing: sealing.clone(),
         board: board.clone(),
@@ -133,7 +144,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         outbox_max: config.agent.outbox_max.0,
         clock: clock.clone(),
         sealing_trouble: Arc::default(),
+        disk,
+        workers: workers.clone(),
+        last: Arc::default(),
     };
+    teller.keep(&metrics);
     // mistakes in mappings are told at the start, not in a log at night
     for source in &config.sources {
         Watch::open(source, &shared, |id| home.spool(id)).await?;
@@ -163,7 +178,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let identity = InstanceIdentity::load_or_generate(&home.instance_file())?;
     let dialer = Arc::new(Dialer::new(&identity, Settings::default())?);
     keep_link(&workers, uplink, dialer.clone(), parent, links, &clock);
-    let status = serve(config, &home, &teller, &workers, metrics, board).await?;
+    let status = serve(config, &home, &teller, &workers, metrics).await?;
     tracing::info!(%status, "agent is up");
     Ok(Running {
         status,
@@ -270,12 +285,10 @@ async fn serve(
     teller: &Teller,
     workers: &Workers,
     metrics: Metrics,
-    board: Board,
 ) -> Result<SocketAddr, StartError> {
-    let (page, json, check) = (teller.clone(), teller.clone(), workers.clone());
+    let (page, json, check) = (teller.clone(), teller.clone(), teller.clone());
     let status = Status::new(metrics)
-        .check("workers", move || check.check())
-        .check("sources", move || board.troubles())
+        .check("agent", move || check.check())
         .page("/", move |_| {
             let teller = page.clone();
             async move {
@@ -319,6 +332,9 @@ pub struct Teller {
     outbox_max: u64,
     clock: Clock,
     sealing_trouble: Arc<Mutex<Option<String>>>,
+    disk: Disk,
+    workers: Workers,
+    last: Arc<Mutex<Option<Report>>>,
 }
 
 impl Teller {
@@ -328,7 +344,6 @@ impl Teller {
         report.title.clone_from(&self.title);
         report.node.clone_from(&self.node);
         report.running = true;
-        report.link = self.uplink.link();
         report.clock_doubt = self.uplink.clock_doubt();
         report.outbox_max = self.outbox_max;
         report.receipts = self.uplink.receipt_views();
@@ -337,10 +352,66 @@ impl Teller {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        self.as_now(&mut report);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+        Ok(report)
+    }
+
+    /// As it was last read, with what is known without reading.
+    fn last(&self) -> Option<Report> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = last.clone()?;
+        drop(last);
+        self.as_now(&mut report);
+        Some(report)
+    }
+
+    fn as_now(&self, report: &mut Report) {
+        report.link = self.uplink.link();
+        report.disk = Some(DiskState {
+            folder: self.disk.folder().to_owned(),
+            room: self.disk.room().map_err(|error| say::refused(&error)),
+        });
+        report.failing = self
+            .workers
+            .health()
+            .into_iter()
+            .filter_map(|(name, health)| match health {
+                worker::Health::Failing(why) => Some((name, why)),
+                _ => None,
+            })
+            .collect();
         for (source, doing) in &mut report.sources {
             *doing = self.board.of(&source.name);
         }
-        Ok(report)
+    }
+
+    /// What keeps the agent from being ready, in one text.
+    fn check(&self) -> Result<(), String> {
+        let Some(report) = self.last() else {
+            return Err("正在启动".to_owned());
+        };
+        let why = report.unready();
+        if why.is_empty() {
+            Ok(())
+        } else {
+            Err(why.join("；"))
+        }
+    }
+
+    /// Reads the report every few seconds, for readiness and metrics; link, disk and sources are as they are when asked.
+    fn keep(&self, metrics: &Metrics) {
+        let shown = self.clone();
+        metrics.collect(move |sheet| {
+            if let Some(report) = shown.last() {
+                report.measure(sheet);
+            }
+        });
+        let this = self.clone();
+        self.workers.step("report", Bell::new(), REPORT, move || {
+            let this = this.clone();
+            async move { this.report().await.map(|_| Step::Idle) }
+        });
     }
 
     /// Answers the control socket: `{"command":"status"}`, `{"command":"trace"}` and
@@ -348,9 +419,8 @@ impl Teller {
     async fn answer(&self, request: &str) -> String {
         let request: serde_json::Value = match serde_json::from_str(request) {
             Ok(request) => request,
-            Err(error) => {
-                return serde_json::json!({ "error": format!("请求无法识别：{error}") })
-                    .to_string();
+            Err(_) => {
+                return serde_json::json!({ "error": "请求不是合法的 JSON" }).to_string();
             }
         };
         let answered = match request["command"].as_str() {
@@ -407,6 +477,8 @@ const AT_LEAST: Duration = Duration::from_millis(500);
 const SETTLE: Duration = Duration::from_millis(500);
 /// Between two times that the local database's log is brought home.
 const CHECKPOINT: Duration = Duration::from_secs(2);
+/// Between two reports for readiness and metrics.
+const REPORT: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(20);
 /// Refused rows in one answer of the control socket.
 pub const REJECTS_MAX: u64 = 500;

@@ -280,6 +280,7 @@ impl Capturer {
                 digest.keep(
                     row.identity,
                     row_hash,
+                    image,
                     None,
                     Some(Stated {
                         key,
@@ -310,7 +311,7 @@ impl Capturer {
                     key: key.as_bytes().to_vec(),
                     subject,
                 };
-                digest.keep(row.identity, row_hash, Some(told), stated.cloned());
+                digest.keep(row.identity, row_hash, image, Some(told), stated.cloned());
             }
         }
     }
@@ -474,9 +475,13 @@ impl Digest {
         &mut self,
         identity: Vec<u8>,
         row_hash: [u8; 16],
+        before: Option<&Image>,
         refused: Option<Told>,
         stated: Option<Stated>,
     ) {
+        let stood = before.is_some_and(|image| image.stated.is_some());
+        self.capture.rows_new += u64::from(before.is_none());
+        self.capture.records_more += i64::from(stated.is_some()) - i64::from(stood);
         self.capture.images.push(ImageRow {
             identity,
             image: Image {

@@ -20,6 +20,10 @@ pub async fn check(
 ) -> Result<bool, SetUpError> {
     let standards = Standards::builtin();
     let mut good = true;
+    for fault in config.faults() {
+        told(&format!("✗ {fault}"));
+        good = false;
+    }
     let mut first_of: HashMap<String, &str> = HashMap::new();
     if config.sources.is_empty() {
         told("来源：配置中还没有 [[source]]");
@@ -42,6 +46,10 @@ pub async fn check(
             mapping.standard.version,
             mapping.columns.len()
         ));
+        for want in mapping.wants() {
+            told(&format!("  映射   ✗ {want}"));
+            good = false;
+        }
         // a record is known by its type, its key and the seat that states it: sources of one agent share their keys
         let record_type = mapping.standard.record_type.clone();
         if let Some(other) = first_of.get(&record_type) {
@@ -134,17 +142,28 @@ fn probe_table(
             good = false;
         }
     }
-    if source.key.is_empty() && !table.columns.iter().any(|c| c.key) {
+    if source.key.is_empty() && table.view {
+        told(&format!(
+            "  主键   ✗ {} 是视图，没有主键也没有行号；请用 key 写明能唯一确定一行的列",
+            table.name
+        ));
+        good = false;
+    } else if source.key.is_empty() && !table.columns.iter().any(|c| c.key) {
         told(
             "  主键   ! 没有主键，按行号分辨各行；整理（VACUUM）数据库后行号可能变化，建议配置 key",
         );
     }
     match &table.watermark {
         Some(w) => {
+            let mark = if w.faults.is_empty() { "✓" } else { "✗" };
             told(&format!(
-                "  增量列 ✓ 最大值 {}，源库时钟 {}，不规则 {} 行",
+                "  增量列 {mark} 最大值 {}，源库时钟 {}，不规则 {} 行",
                 w.greatest, w.clock, w.irregular
             ));
+            for fault in &w.faults {
+                told(&format!("  增量列 ✗ {fault}"));
+                good = false;
+            }
             for warning in &w.warnings {
                 told(&format!("  增量列 ! {warning}"));
             }

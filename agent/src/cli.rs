@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use runtime::config::ConfigError;
 use runtime::door::Clock;
 use runtime::worker::{Shutdown, chain};
-use runtime::{control, files, say, telemetry, worker};
+use runtime::{control, files, release, say, telemetry, usage, worker};
 use serde_json::{Value, json};
 use store::seat::{OpenSeatError, SeatStore};
 use supervision::standard::Standards;
@@ -25,7 +26,7 @@ use crate::watch::{SetUpError, WatchError};
 use crate::{app, check, uplink};
 
 #[derive(Parser)]
-#[command(name = "zongheng-agent", about = "纵横 · 部门代理", version)]
+#[command(name = "zongheng-agent", about = "纵横 · 部门代理", version = release::text())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -120,17 +121,9 @@ enum Rejects {
 /// Runs the program with its arguments, the program's own name not among them. Other binaries call this to become the
 /// agent.
 pub fn main_with(args: Vec<String>) -> ExitCode {
-    let cli = match Cli::try_parse_from(std::iter::once("zongheng-agent".to_owned()).chain(args)) {
+    let cli: Cli = match usage::parse("zongheng-agent", args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // a closed terminal is nobody's fault
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(code) => return code,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -139,7 +132,7 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            say::complaint(format_args!("无法启动：{error}"));
+            say::complaint(format_args!("无法启动：{}", say::refused(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -167,7 +160,10 @@ fn code_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
         if matches!(error.downcast_ref(), Some(OpenSeatError::InUse { .. })) {
             return 4;
         }
-        if error.is::<AgentConfigError>() || error.is::<MappingError>() || error.is::<SetUpError>()
+        if error.is::<AgentConfigError>()
+            || error.is::<ConfigError>()
+            || error.is::<MappingError>()
+            || error.is::<SetUpError>()
         {
             return 78;
         }
@@ -175,6 +171,7 @@ fn code_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
         match error.downcast_ref::<app::StartError>() {
             Some(app::StartError::Home(e)) => next = Some(e),
             Some(app::StartError::Open(e)) => next = Some(e),
+            Some(app::StartError::Config(e)) => next = Some(e),
             Some(app::StartError::Source(WatchError::SetUp(e))) => next = Some(e),
             _ => {
                 next = match error.downcast_ref::<DryRunError>() {
@@ -225,6 +222,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         } => dry_run(&common.config, source.as_deref(), limit, json).await,
         Command::Run { common } => {
             let config = Config::load(&common.config)?;
+            let faults = config.faults();
+            if !faults.is_empty() {
+                return Err(ConfigError::Unfit { faults }.into());
+            }
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start(&config).await?;
             say::remark(format_args!(

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use runtime::config::{self, ConfigError, Period, Size};
-use runtime::telemetry::LogForm;
+use runtime::files;
+use runtime::telemetry::{self, LogForm};
 use serde::Deserialize;
 
 use crate::connector::watermark::{Format, Watermark};
@@ -13,6 +14,7 @@ use crate::schedule::{Schedule, ScheduleError};
 const KNOWN: &[&str] = &[
     "agent.folder",
     "agent.outbox_max",
+    "agent.disk_low",
     "status.listen",
     "log.form",
     "log.level",
@@ -65,6 +67,8 @@ pub struct AgentConfig {
     /// Bytes that may wait to be sent and made safe; capture pauses there.
     #[serde(default = "outbox_max")]
     pub outbox_max: Size,
+    /// Room on its disk below which people are told; capture pauses at half of it.
+    pub disk_low: Option<Size>,
 }
 
 /// Health, metrics and the agent's page.
@@ -215,6 +219,26 @@ impl Config {
     /// [`Config::load`] for text that is at hand already.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AgentConfigError> {
         Self::settle(config::parse(path, text, KNOWN)?, path)
+    }
+
+    /// What keeps an agent from starting with these values, each with what to do; empty if nothing does. Looks at the data
+    /// folder and changes nothing.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(error) = telemetry::check_filter(&self.log.level) {
+            faults.push(format!("log.level：{error}"));
+        }
+        let status = self.status.listen;
+        if !status.ip().is_loopback() {
+            faults.push(format!(
+                "status.listen 只能是本机回环地址（如 `127.0.0.1:{}`），配置的是 {status}",
+                status.port()
+            ));
+        }
+        if let Some(fault) = files::unusable(&self.agent.folder) {
+            faults.push(format!("agent.folder：{fault}"));
+        }
+        faults
     }
 
     fn settle(mut config: Self, path: &Path) -> Result<Self, AgentConfigError> {
@@ -414,6 +438,47 @@ mod tests {
                 .to_string();
             assert!(error.contains(expected), "{to}: {error}");
         }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let data = folder.path().join("data");
+        for (from, to, expected) in [
+            ("", "".to_owned(), None),
+            (
+                "level = \"info\"",
+                "level = \"verbose\"".to_owned(),
+                Some("debug"),
+            ),
+            (
+                "listen = \"127.0.0.1:9092\"",
+                "listen = \"0.0.0.0:9092\"".to_owned(),
+                Some("回环地址"),
+            ),
+            (
+                "data",
+                file.display().to_string(),
+                Some("是一个文件，不是目录"),
+            ),
+            (
+                "data",
+                file.join("x").display().to_string(),
+                Some("agent.folder"),
+            ),
+            ("data", "/proc/x".to_owned(), Some("不可写")),
+        ] {
+            let mut text = SAMPLE.replace("/var/lib/zongheng-agent", &data.display().to_string());
+            match from {
+                "data" => text = text.replace(&data.display().to_string(), &to),
+                from => text = text.replace(from, &to),
+            }
+            let config = Config::parse(Path::new("agent.toml"), &text).expect("it parses");
+            let faults = config.faults();
+            match expected {
+                None => assert_eq!(faults, Vec::<String>::new()),
+                Some(part) => assert!(faults.len() == 1 && faults[0].contains(part), "{faults:?}"),
+            }
+        }
+        assert!(!data.exists(), "looking changes nothing");
         for text in ["+08:00", "-03:30", "+00:00"] {
             assert!(offset_seconds(text).is_some());
         }

@@ -196,6 +196,8 @@ pub struct Probe {
 pub struct TableProbe {
     /// Its name.
     pub name: String,
+    /// Whether it is a view, which has neither a key nor row numbers of its own.
+    pub view: bool,
     /// Its columns.
     pub columns: Vec<ColumnProbe>,
     /// Its rows, where counting is cheap enough.
@@ -226,6 +228,8 @@ pub struct WatermarkProbe {
     pub clock: String,
     /// Rows without a value, or with one that is no time, or one ahead of the clock.
     pub irregular: u64,
+    /// What keeps changes from being seen, in words with what to do.
+    pub faults: Vec<String>,
     /// Findings in words, each with what to do.
     pub warnings: Vec<String>,
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::value::Value;
+use protocol::value::{CivilDate, Value};
 use runtime::config::{self, ConfigError};
 use serde::Deserialize;
-use supervision::standard::{RecordStandard, Standards};
+use supervision::standard::{Context, RecordStandard, Standards, reason};
 
 use crate::connector::nearest;
 use step::Step;
@@ -221,6 +221,39 @@ impl Mapping {
             fields.push((rule.number, value));
         }
         fields
+    }
+
+    /// What no row could have under this mapping although the standard requires it, each with what to do; empty if rows can
+    /// pass.
+    pub fn wants(&self) -> Vec<String> {
+        let given = self.rules.iter();
+        let given = given
+            .map(|rule| (rule.number, Value::from_text("1")))
+            .collect();
+        let today = CivilDate::new(2020, 1, 1).expect("a day of the calendar");
+        let Err(refused) = self.standard.map(given, &Context { today }) else {
+            return Vec::new();
+        };
+        let absent = [reason::REQUIRED.code, reason::KEY_ABSENT.code];
+        refused
+            .findings
+            .iter()
+            .filter(|finding| absent.contains(&finding.code))
+            .map(|finding| {
+                let field = self.standard.field(finding.field);
+                let how = match field {
+                    Some(field) => format!(
+                        "「{}」必填而没有映射，请加 [fields.{}]",
+                        field.label, field.name
+                    ),
+                    None => format!(
+                        "{}，请至少映射其中一项",
+                        finding.message.replace("均未填写", "均未映射")
+                    ),
+                };
+                format!("{how}；否则每一行都会被拒收")
+            })
+            .collect()
     }
 
     fn serves_others(&self, rule: &Rule, column: usize) -> bool {

@@ -1,6 +1,9 @@
 //! How the agent is, as one value, and that value as text, as JSON and as the agent's page on the status port.
 
+mod measure;
+
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use protocol::directory::SeatKind;
 use protocol::name::Lane;
@@ -9,7 +12,10 @@ use store::seat::{QueueState, SeatError, SeatStore, SourceReport};
 
 use crate::schedule::beijing;
 use crate::uplink::{LinkState, ReceiptView};
-use crate::watch::Doing;
+use crate::watch::{Doing, Pause};
+use runtime::disk::Room;
+use runtime::release;
+use runtime::say::{size as bytes, span};
 
 /// How the agent is.
 #[derive(Debug, Clone)]
@@ -34,8 +40,39 @@ pub struct Report {
     pub clock_doubt: Option<String>,
     /// Why sealing stands still, if it does.
     pub sealing_trouble: Option<String>,
+    /// The disk of the data folder, as far as a running process knows.
+    pub disk: Option<DiskState>,
+    /// Workers that fail now, with why.
+    pub failing: Vec<(String, String)>,
     /// When, milliseconds since 1970.
     pub now_ms: i64,
+}
+
+/// The disk of the data folder.
+#[derive(Debug, Clone)]
+pub struct DiskState {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its room, or why it cannot be told.
+    pub room: Result<Room, String>,
+}
+
+impl DiskState {
+    /// What people are told, if it is not well.
+    fn warning(&self) -> Option<String> {
+        match &self.room {
+            Ok(room) => room.warning(&self.folder),
+            Err(why) => Some(format!(
+                "无法查看数据目录 {} 所在磁盘：{why}",
+                self.folder.display()
+            )),
+        }
+    }
+
+    /// Whether reading pauses for it.
+    fn is_short(&self) -> bool {
+        self.room.as_ref().is_ok_and(Room::is_short)
+    }
 }
 
 impl Report {
@@ -57,6 +94,8 @@ impl Report {
             receipts: Vec::new(),
             clock_doubt: None,
             sealing_trouble: None,
+            disk: None,
+            failing: Vec::new(),
             now_ms,
         })
     }
@@ -70,6 +109,18 @@ impl Report {
         if let Some(trouble) = &self.sealing_trouble {
             steps.push(format!("处理封装故障：{trouble}"));
         }
+        if let Some(disk) = &self.disk
+            && let Some(warning) = disk.warning()
+        {
+            steps.push(if disk.is_short() {
+                format!("{warning}；读取已暂停，已封装的批次照常上送，腾出空间后自动恢复")
+            } else {
+                warning
+            });
+        }
+        for (name, why) in &self.failing {
+            steps.push(format!("处理故障（{name}）：{why}"));
+        }
         steps.extend(self.clock_doubt.clone());
         if self.running && !self.link.up {
             let why = if self.link.trouble.is_empty() {
@@ -79,11 +130,11 @@ impl Report {
             };
             steps.push(format!("检查与平台 {} 的连接：{why}", self.node));
         }
-        if self
-            .sources
-            .iter()
-            .any(|(_, doing)| doing.as_ref().is_some_and(|d| d.paused))
-        {
+        if self.sources.iter().any(|(_, doing)| {
+            doing
+                .as_ref()
+                .is_some_and(|d| d.paused == Some(Pause::Outbox))
+        }) {
             steps.push(if self.kept_for_the_city() && self.link.up {
                 "发送队列已满，读取已暂停：批次均已送达市级，但市级尚无异地备份，须在本机保留；调大 outbox_max"
                     .to_owned()
@@ -101,8 +152,9 @@ impl Report {
                 bytes(self.outbox_max)
             ));
         }
-        for (source, _) in &self.sources {
-            if let Some(trouble) = &source.trouble {
+        for (source, doing) in &self.sources {
+            let now = doing.as_ref().and_then(|d| d.trouble.as_ref());
+            if let Some(trouble) = now.or(source.trouble.as_ref()) {
                 steps.push(format!("来源「{}」：{trouble}", source.name));
             }
         }
@@ -144,7 +196,11 @@ impl Report {
             out.push_str(&text);
             out.push('\n');
         };
-        line(format!("代理      {}", or_dash(&self.title)));
+        line(format!(
+            "代理      {}，版本 {}",
+            or_dash(&self.title),
+            release::text()
+        ));
         let link = if self.link.up {
             format!("已连接 {}（{}）", self.link.peer, self.node)
         } else if !self.running {
@@ -155,12 +211,13 @@ impl Report {
         line(format!("链路      {link}"));
         for (source, doing) in &self.sources {
             line(format!(
-                "来源      {}：已读 {} 行，已报送 {} 条，拒收 {} 行；{}",
+                "来源      {}：共 {} 行，已报送 {} 条，拒收 {} 行；{}，累计读取 {} 行次",
                 source.name,
-                source.rows_read,
-                source.rows_stated,
+                source.rows_known,
+                source.records_stated,
                 source.refused,
                 self.doing(source, doing.as_ref()),
+                source.rows_read,
             ));
             if let Some(trouble) = &source.trouble {
                 line(format!("          ✗ {trouble}"));
@@ -184,6 +241,16 @@ impl Report {
                     self.age(ms)
                 )),
         ));
+        if let Some(disk) = &self.disk {
+            line(match &disk.room {
+                Ok(room) => format!(
+                    "磁盘      剩余 {}（共 {}）",
+                    bytes(room.free),
+                    bytes(room.total)
+                ),
+                Err(why) => format!("磁盘      {why}"),
+            });
+        }
         for (kind, name) in [(SeatKind::District, "区回执"), (SeatKind::City, "市回执")] {
             line(match self.receipt(kind) {
                 Some(r) => format!(
@@ -225,10 +292,11 @@ impl Report {
                 "trouble": self.link.trouble,
             },
             "sources": self.sources.iter().map(|(s, doing)| json!({
-                "name": s.name, "rows_read": s.rows_read, "rows_stated": s.rows_stated, "refused": s.refused,
+                "name": s.name, "rows_known": s.rows_known, "records_stated": s.records_stated,
+                "rows_read": s.rows_read, "rows_stated": s.rows_stated, "refused": s.refused,
                 "cycle_ms": doing.as_ref().and_then(|d| d.looked_ms).or(s.cycle_ms), "changed_ms": s.changed_ms,
                 "next_ms": doing.as_ref().and_then(|d| d.next_ms),
-                "paused": doing.as_ref().is_some_and(|d| d.paused),
+                "paused": doing.as_ref().is_some_and(|d| d.paused.is_some()),
                 "trouble": s.trouble, "note": s.note,
             })).collect::<Vec<_>>(),
             "queue": {
@@ -238,6 +306,11 @@ impl Report {
                 "sealed_up_to": self.queue.sealed_up_to,
             },
             "receipts": { "district": receipt(SeatKind::District), "city": receipt(SeatKind::City) },
+            "disk": self.disk.as_ref().and_then(|disk| disk.room.as_ref().ok()).map(|room| json!({
+                "free": room.free, "total": room.total, "low": room.low, "is_low": room.is_low(),
+            })),
+            "failing": self.failing.iter().map(|(name, why)| json!({ "worker": name, "why": why })).collect::<Vec<_>>(),
+            "version": release::VERSION, "commit": release::COMMIT,
             "clock_doubt": self.clock_doubt,
             "sealing_trouble": self.sealing_trouble,
             "next_steps": self.next_steps(),
@@ -267,15 +340,15 @@ impl Report {
         for step in self.next_steps() {
             let _ = write!(page, "<li>{}</li>", escape(&step));
         }
-        page.push_str("</ol><h2>来源</h2><table><tr><th>名称</th><th>已读</th><th>已报送</th><th>拒收</th><th>状态</th></tr>");
+        page.push_str("</ol><h2>来源</h2><table><tr><th>名称</th><th>行数</th><th>已报送</th><th>拒收</th><th>状态</th></tr>");
         for (source, doing) in &self.sources {
             let trouble = source.trouble.as_deref().or(source.note.as_deref());
             let _ = write!(
                 page,
                 "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{}</td></tr>",
                 escape(&source.name),
-                source.rows_read,
-                source.rows_stated,
+                source.rows_known,
+                source.records_stated,
                 source.refused,
                 escape(&self.doing(source, doing.as_ref())),
                 trouble.map_or(String::new(), |t| format!(
@@ -324,8 +397,10 @@ impl Report {
     }
 
     fn doing(&self, source: &SourceReport, doing: Option<&Doing>) -> String {
-        if doing.is_some_and(|d| d.paused) {
-            return "发送队列已满，暂停读取".to_owned();
+        match doing.and_then(|d| d.paused) {
+            Some(Pause::Outbox) => return "发送队列已满，暂停读取".to_owned(),
+            Some(Pause::Disk) => return "磁盘空间不足，暂停读取".to_owned(),
+            None => {}
         }
         let looked = doing.and_then(|d| d.looked_ms).or(source.cycle_ms);
         let mut text = looked.map_or("尚未读过".to_owned(), |ms| {
@@ -341,13 +416,7 @@ impl Report {
     }
 
     fn age(&self, then_ms: i64) -> String {
-        let seconds = (self.now_ms - then_ms).max(0) / 1_000;
-        match seconds {
-            0..60 => format!("{seconds} 秒"),
-            60..3_600 => format!("{} 分钟", seconds / 60),
-            3_600..86_400 => format!("{} 小时", seconds / 3_600),
-            _ => format!("{} 天", seconds / 86_400),
-        }
+        span((self.now_ms - then_ms) / 1_000)
     }
 }
 
@@ -359,15 +428,6 @@ fn or_dash(text: &str) -> String {
         "—".to_owned()
     } else {
         text.to_owned()
-    }
-}
-
-fn bytes(n: u64) -> String {
-    match n {
-        0..1_024 => format!("{n} B"),
-        1_024..1_048_576 => format!("{:.1} KiB", n as f64 / 1_024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
     }
 }
 
@@ -394,8 +454,10 @@ mod tests {
         let source = SourceReport {
             id: 1,
             name: "登记库".to_owned(),
-            rows_read: 1,
-            rows_stated: 1,
+            rows_known: 1,
+            records_stated: 1,
+            rows_read: 9,
+            rows_stated: 3,
             refused: 0,
             cycle_ms: None,
             changed_ms: None,
@@ -403,7 +465,7 @@ mod tests {
             note: None,
         };
         let doing = Doing {
-            paused,
+            paused: paused.then_some(Pause::Outbox),
             ..Doing::default()
         };
         Report {
@@ -423,6 +485,8 @@ mod tests {
             receipts: receipts.iter().map(receipt).collect(),
             clock_doubt: None,
             sealing_trouble: None,
+            disk: None,
+            failing: Vec::new(),
             now_ms: 2,
         }
     }
@@ -442,5 +506,66 @@ mod tests {
         let other = report(&at_district, 800, false);
         assert!(!other.text().contains(KEPT));
         assert_eq!(other.next_steps(), ["一切正常，无需操作"]);
+    }
+
+    fn room(free: u64) -> Option<DiskState> {
+        Some(DiskState {
+            folder: PathBuf::from("/d"),
+            room: Ok(Room::new(free, 1_000 << 20, Some(100 << 20))),
+        })
+    }
+
+    #[test]
+    fn what_is_not_well_is_called_so_everywhere() {
+        let well = || {
+            let mut report = report(&[(SeatKind::District, 9, 9)], 0, false);
+            report.disk = room(500 << 20);
+            report
+        };
+        let check = |name: &str, ready: bool, change: &dyn Fn(&mut Report)| {
+            let mut report = well();
+            change(&mut report);
+            let steps = report.next_steps();
+            assert!(steps[0].contains(name), "{name}: {steps:?}");
+            for text in [report.text(), report.html(), report.json().to_string()] {
+                assert!(
+                    !text.contains("正常") && text.contains(name),
+                    "{name}: {text}"
+                );
+            }
+            assert_eq!(report.unready().is_empty(), ready, "{name}");
+            let metrics = runtime::telemetry::Metrics::new();
+            metrics.collect(move |sheet| report.measure(sheet));
+            let line = format!("zongheng_ready {}\n", u8::from(ready));
+            assert!(metrics.render().contains(&line), "{name}");
+        };
+        assert_eq!(well().next_steps(), ["一切正常，无需操作"]);
+        assert_eq!(well().unready(), Vec::<String>::new());
+        check("剩余 80.0 MiB", true, &|r| r.disk = room(80 << 20));
+        check("读取已暂停", false, &|r| r.disk = room(40 << 20));
+        check("断开", false, &|r| {
+            r.link.up = false;
+            r.link.trouble = "断开".to_owned();
+        });
+        check("封装不了", false, &|r| {
+            r.sealing_trouble = Some("封装不了".to_owned())
+        });
+        check("写不进", false, &|r| {
+            r.failing.push(("receipts".to_owned(), "写不进".to_owned()));
+        });
+        check("读不了", false, &|r| {
+            r.sources[0].0.trouble = Some("读不了".to_owned())
+        });
+        check("读不出", false, &|r| {
+            let doing = Doing {
+                trouble: Some("读不出".to_owned()),
+                ..Doing::default()
+            };
+            r.sources[0].1 = Some(doing);
+        });
+        let metrics = runtime::telemetry::Metrics::new();
+        metrics.collect(move |sheet| well().measure(sheet));
+        let families = metrics.render().matches("# TYPE").count();
+        assert!(families >= 20, "{families}");
     }
 }

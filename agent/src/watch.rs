@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use runtime::disk::Disk;
 use runtime::door::Clock;
 use runtime::recurring::Recurring;
 use runtime::telemetry::{Counter, Metrics};
@@ -81,30 +82,25 @@ pub struct Doing {
     pub looked_ms: Option<i64>,
     /// When it will be looked at next, if that is not at once.
     pub next_ms: Option<i64>,
-    /// Whether it waits for the outbox.
-    pub paused: bool,
+    /// What it waits for, if reading pauses.
+    pub paused: Option<Pause>,
     /// What stands in its way.
     pub trouble: Option<String>,
+}
+
+/// What reading waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// The outbox is at its cap.
+    Outbox,
+    /// There is little room on the disk.
+    Disk,
 }
 
 impl Board {
     /// What a source is doing.
     pub fn of(&self, name: &str) -> Option<Doing> {
         self.lock().get(name).cloned()
-    }
-
-    /// Everything that stands in the way, in one text.
-    pub fn troubles(&self) -> Result<(), String> {
-        let texts: Vec<String> = self
-            .lock()
-            .iter()
-            .filter_map(|(name, doing)| Some(format!("{name}：{}", doing.trouble.as_ref()?)))
-            .collect();
-        if texts.is_empty() {
-            Ok(())
-        } else {
-            Err(texts.join("；"))
-        }
     }
 
     fn note(&self, name: &str, change: impl FnOnce(&mut Doing)) {
@@ -124,6 +120,7 @@ pub struct Watch {
     store: Arc<SeatStore>,
     position: Vec<u8>,
     outbox_max: u64,
+    disk: Disk,
     clock: Clock,
     sealing: Bell,
     board: Board,
@@ -147,6 +144,8 @@ pub struct Shared {
     pub places: Option<Arc<Places>>,
     /// Bytes at which capture pauses.
     pub outbox_max: u64,
+    /// The disk on which the data folder lies.
+    pub disk: Disk,
     /// The clock.
     pub clock: Clock,
     /// Rung when there is something to seal.
@@ -217,6 +216,7 @@ impl Watch {
             store: shared.store.clone(),
             position,
             outbox_max: shared.outbox_max,
+            disk: shared.disk.clone(),
             clock: shared.clock.clone(),
             sealing: shared.sealing.clone(),
             board: shared.board.clone(),
@@ -348,30 +348,45 @@ impl Watch {
         }
     }
 
-    /// Waits while the outbox is at its cap. `false`: stop.
+    /// Waits while the outbox is at its cap or the disk nearly full. `false`: stop.
     async fn wait_for_room(&mut self, shutdown: &Shutdown) -> bool {
-        if self.store.queued_bytes() < self.outbox_max {
-            return true;
-        }
-        // it fills again as soon as there is room, many times an hour
-        if let Some(times) = self.full.note("", self.clock.since_start()) {
-            tracing::warn!(
-                source = self.config.name,
-                times,
-                "outbox at its cap, capture pauses"
-            );
-        }
-        self.board
-            .note(&self.config.name, |doing| doing.paused = true);
-        // taken up again with some room, so that it does not go on and off with every batch
-        while self.store.queued_bytes() >= self.outbox_max / 10 * 9 {
+        let mut pausing = None;
+        while let Some(pause) = self.wants_pause(pausing) {
+            if pausing != Some(pause) {
+                // it fills again as soon as there is room, many times an hour
+                if let Some(times) = self.full.note(&format!("{pause:?}"), self.clock.since_start()) {
+                    tracing::warn!(source = self.config.name, ?pause, times, "capture pauses");
+                }
+                self.board
+                    .note(&self.config.name, |doing| doing.paused = Some(pause));
+                pausing = Some(pause);
+            }
             if !shutdown.pause(ROOM_PAUSE).await {
                 return false;
             }
         }
-        self.board
-            .note(&self.config.name, |doing| doing.paused = false);
+        if pausing.is_some() {
+            self.board
+                .note(&self.config.name, |doing| doing.paused = None);
+        }
         true
+    }
+
+    /// What to wait for. Reading is taken up again with some room, so that it does not go on and off with every batch.
+    fn wants_pause(&self, pausing: Option<Pause>) -> Option<Pause> {
+        // a disk that cannot be looked at is told by the status; a write will show
+        let little = self.disk.room().is_ok_and(|room| match pausing {
+            Some(Pause::Disk) => room.is_low(),
+            _ => room.is_short(),
+        });
+        if little {
+            return Some(Pause::Disk);
+        }
+        let cap = match pausing {
+            Some(_) => self.outbox_max / 10 * 9,
+            None => self.outbox_max,
+        };
+        (self.store.queued_bytes() >= cap).then_some(Pause::Outbox)
     }
 
     async fn note(

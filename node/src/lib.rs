@@ -17,6 +17,7 @@ pub mod node;
 pub mod pour;
 pub mod query;
 pub mod receipts;
+pub mod reporter;
 pub mod service;
 pub mod sums;
 pub mod verify;

@@ -84,6 +84,8 @@ struct Inner {
     wanting: Bell,
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: std::sync::atomic::AtomicU64,
+    sign_in_failures: std::sync::atomic::AtomicU64,
+    write_trouble: Mutex<Option<String>>,
 }
 
 /// Per peer, the logs (seat, lane, opening) that it brought and that are held.
@@ -157,6 +159,8 @@ impl Node {
             wanting: Bell::new(),
             receipts: Mutex::new(ledger),
             applied_sequence: std::sync::atomic::AtomicU64::new(0),
+            sign_in_failures: std::sync::atomic::AtomicU64::new(0),
+            write_trouble: Mutex::default(),
             parts,
         })))
     }
@@ -312,6 +316,36 @@ impl Node {
     /// Tells the sessions that feed, routes or receipts have grown.
     pub(crate) fn ring_sessions(&self) {
         self.0.parts.links.grown();
+    }
+
+    /// Why this node cannot write, if it cannot: by the last attempt, or by whoever watches the disk.
+    pub fn write_trouble(&self) -> Option<String> {
+        self.store().write_trouble().or_else(|| {
+            self.0
+                .write_trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
+    pub(crate) fn note_write_trouble(&self, trouble: Option<&String>) {
+        *self
+            .0
+            .write_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble.cloned();
+    }
+
+    /// Sign-ins that failed since the start.
+    pub fn sign_in_failures(&self) -> u64 {
+        self.0
+            .sign_in_failures
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+    pub(crate) fn count_sign_in_failure(&self) {
+        self.0
+            .sign_in_failures
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Counts groups applied since the start; grows with every one.

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod dossier;
 pub mod health;
 pub mod refusal;
+pub mod report;
 pub mod search;
 pub mod unsettled;
 

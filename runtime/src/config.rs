@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
 
-use crate::files;
+use crate::{files, say};
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ pub const SECRET_BYTES_MAX: usize = 16 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("配置文件 {} 无法读取，请检查路径与权限：{source}", path.display())]
+    #[error("配置文件 {} 无法读取，请检查路径与权限：{}", path.display(), say::refused(source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -64,6 +64,12 @@ pub enum ConfigError {
         line: usize,
         /// What does not fit.
         detail: String,
+    },
+    /// Values that cannot be used together, or not on this machine.
+    #[error("配置有 {} 处须改正：{}", faults.len(), faults.join("；"))]
+    Unfit {
+        /// What is wrong and what to do, one sentence each.
+        faults: Vec<String>,
     },
     /// A secret file cannot be used.
     #[error("密钥文件 {} 不可用：{detail}", path.display())]
@@ -113,7 +119,7 @@ pub fn parse<T: DeserializeOwned>(
     let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
         line: at(error.span()),
-        detail: error.message().to_owned(),
+        detail: syntax(error.message()),
     })?;
     let known: Vec<Vec<&str>> = known.iter().map(|key| key.split('.').collect()).collect();
     if let Some(unknown) = first_unknown(table.get_ref(), &mut Vec::new(), &known) {
@@ -261,7 +267,51 @@ fn line_of(text: &[u8], at: usize) -> usize {
         .count()
 }
 
-/// The commonest complaints of the deserialiser in Chinese; what is not known passes as it is.
+/// What the parser complains of. What has no words of its own is told to look at the line.
+fn syntax(message: &str) -> String {
+    const WORDS: [(&str, &str); 21] = [
+        ("duplicate key", "配置项重复，请保留一处"),
+        ("string values must be quoted", "文字须用半角双引号括起"),
+        ("missing opening quote", "缺少开头的引号"),
+        ("missing assignment", "配置项与取值之间缺少 ="),
+        ("missing value", "= 后面缺少取值"),
+        ("key with no value", "缺少 = 和取值"),
+        ("unclosed table", "表名缺少右方括号 ]"),
+        ("unclosed array table", "表名缺少右方括号 ]]"),
+        ("unclosed array", "数组缺少右方括号 ]"),
+        ("unclosed inline table", "缺少右花括号 }"),
+        ("missing comma", "两项之间缺少半角逗号"),
+        ("extra comma", "多了一个逗号"),
+        ("extra `=`", "多了一个 ="),
+        ("extra assignment", "多了一个 ="),
+        (
+            "invalid unquoted key",
+            "配置项名称含有不允许的字符；名称只能用字母、数字、_ 和 -，标点须为半角",
+        ),
+        ("unquoted keys cannot be empty", "= 前面缺少配置项名称"),
+        (
+            "invalid basic string",
+            "引号没有成对，或反斜杠后的字符不对（路径请用 / 或写成 \\\\）",
+        ),
+        (
+            "missing escaped value",
+            "反斜杠后的字符不对（路径请用 / 或写成 \\\\）",
+        ),
+        ("carriage return must", "换行符不对，请另存为普通文本"),
+        ("unexpected key or value", "一行只能写一项"),
+        ("unexpected leading zero", "数字不能以 0 开头"),
+    ];
+    WORDS
+        .iter()
+        .find(|(english, _)| message.starts_with(english))
+        .map_or(
+            "写法有误；请检查该行的引号、等号与方括号是否成对，标点是否为半角",
+            |(_, words)| words,
+        )
+        .to_owned()
+}
+
+/// What the deserialiser complains of. Our own types speak Chinese already.
 fn in_chinese(message: &str) -> String {
     let quoted = |text: &str| text.trim_matches('`').to_owned();
     if let Some(name) = message.strip_prefix("missing field ") {
@@ -270,8 +320,15 @@ fn in_chinese(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         return match rest.split_once(", expected ") {
             Some((given, expected)) => {
-                let expected = expected.replace("one of ", "").replace(" or ", "、");
-                format!("取值 {} 无效，可用：{expected}", quoted(given))
+                let expected = expected
+                    .replace("one of ", "")
+                    .replace(" or ", "、")
+                    .replace(", ", "、");
+                format!(
+                    "取值 {} 无效，可用：{}",
+                    quoted(given),
+                    expected.replace('`', "")
+                )
             }
             None => format!("取值 {} 无效", quoted(rest)),
         };
@@ -280,16 +337,87 @@ fn in_chinese(message: &str) -> String {
         let given = rest.split_once(',').map_or(rest, |(given, _)| given);
         return format!("不认识的配置项 {}", quoted(given));
     }
+    if let Some(name) = message.strip_prefix("duplicate field ") {
+        return format!("配置项 {} 重复，请保留一处", quoted(name));
+    }
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((given, expected)) = message
             .strip_prefix(prefix)
             .and_then(|rest| rest.split_once(", expected "))
         {
-            return format!("取值不符合要求：写的是 {given}，应为 {expected}");
+            return format!(
+                "取值不符合要求：写的是{}，应为{}",
+                was(given),
+                meant(expected)
+            );
         }
     }
-    message.to_owned()
+    if message.contains("socket address") || message.contains("IP address") {
+        return format!("地址写法有误，应为{ADDRESS}");
+    }
+    if message.is_ascii() {
+        "取值不符合要求，请对照示例配置改正".to_owned()
+    } else {
+        message.to_owned()
+    }
 }
+
+/// A value as the deserialiser names it.
+fn was(given: &str) -> String {
+    const KINDS: [(&str, &str); 6] = [
+        ("string ", "文字"),
+        ("integer ", "整数"),
+        ("floating point ", "小数"),
+        ("boolean ", "真假值"),
+        ("sequence", "数组"),
+        ("map", "表"),
+    ];
+    KINDS
+        .iter()
+        .find_map(|(kind, words)| {
+            let value = given.strip_prefix(kind)?;
+            Some(
+                format!("{words} {}", value.replace('`', ""))
+                    .trim_end()
+                    .to_owned(),
+            )
+        })
+        .unwrap_or_else(|| "其他类型的值".to_owned())
+}
+
+/// What the deserialiser expects. Our own types say it in Chinese.
+fn meant(expected: &str) -> String {
+    if !expected.is_ascii() {
+        return format!(" {expected}");
+    }
+    let words = match expected {
+        "socket address" => return ADDRESS.to_owned(),
+        "a boolean" => " true 或 false",
+        "path string" | "a path" => "用引号括起的路径",
+        "a string" | "a borrowed string" => "用引号括起的文字",
+        "a sequence" => "数组，如 `[\"a\", \"b\"]`",
+        "a map" => "表",
+        _ if expected.starts_with("struct ") => "表",
+        _ if [
+            "u8",
+            "u16",
+            "u32",
+            "u64",
+            "usize",
+            "i64",
+            "i32",
+            "an integer",
+        ]
+        .contains(&expected) =>
+        {
+            "范围之内的整数"
+        }
+        _ => "另一种类型的值，请对照示例配置",
+    };
+    words.to_owned()
+}
+
+const ADDRESS: &str = " `IP:端口`，如 `127.0.0.1:9090`";
 
 /// A length of time as written in a configuration: `500ms`, `30s`, `5m`, `2h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -400,7 +528,7 @@ impl SecretFile {
             path: self.0.clone(),
             detail,
         };
-        let io = |error: io::Error| wrong(format!("无法读取（{error}）"));
+        let io = |error: io::Error| wrong(format!("无法读取：{}", say::refused(&error)));
         if files::readable_by_all(&self.0).map_err(io)? {
             return Err(wrong("所有用户均可读取，请先执行 chmod o-r".to_owned()));
         }

@@ -76,6 +76,46 @@ pub fn readable_by_all(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o004 != 0)
 }
 
+/// Why a process could not keep its data in a folder, with what to do; `None` if it could. A folder that is missing is made
+/// when it is needed, so the nearest one above counts. Leaves nothing behind.
+pub fn unusable(folder: &Path) -> Option<String> {
+    let shown = folder.display();
+    let refused = |error: &io::Error| crate::say::refused(error);
+    let mut there = folder;
+    loop {
+        match fs::metadata(there) {
+            Ok(found) if found.is_dir() => break,
+            Ok(_) => {
+                return Some(format!(
+                    "{} 是一个文件，不是目录；请改用其他路径",
+                    there.display()
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match there.parent() {
+                Some(above) if above.as_os_str().is_empty() => {
+                    there = Path::new(".");
+                }
+                Some(above) => there = above,
+                None => return Some(format!("{shown} 无法使用：{}", refused(&error))),
+            },
+            Err(error) => return Some(format!("{shown} 无法使用：{}", refused(&error))),
+        }
+    }
+    let probe = there.join(format!(".writable-{}", std::process::id()));
+    let tried = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&probe)
+        .and_then(|_| fs::remove_file(&probe));
+    tried.err().map(|error| {
+        format!(
+            "{} 不可写：{}；请检查目录权限、运行账号与磁盘",
+            there.display(),
+            refused(&error)
+        )
+    })
+}
+
 /// File name of a folder's lock.
 const LOCK: &str = "lock";
 /// How often a held lock is tried again, for somebody may only have looked at it.

@@ -6,14 +6,17 @@
 pub mod admission;
 pub mod config;
 pub mod control;
+pub mod disk;
 pub mod door;
 pub mod files;
 pub mod link;
 pub mod memory;
 pub mod recurring;
+pub mod release;
 pub mod say;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
+pub mod usage;
 pub mod worker;

@@ -29,6 +29,63 @@ pub fn complaint(what: impl Display) {
     let _ = writeln!(io::stderr(), "{what}");
 }
 
+/// A number of bytes.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// A length of time, as long as it is worth saying.
+pub fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..60 => format!("{seconds} 秒"),
+        seconds @ 60..3_600 => format!("{} 分钟", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} 小时", seconds / 3_600),
+        seconds => format!("{} 天", seconds / 86_400),
+    }
+}
+
+/// What the system refused, with its number for those who look it up.
+pub fn refused(error: &io::Error) -> String {
+    use io::ErrorKind as K;
+    let words = match error.kind() {
+        K::NotFound => "文件或目录不存在",
+        K::PermissionDenied => "没有权限",
+        K::AlreadyExists => "已存在同名文件",
+        K::StorageFull | K::QuotaExceeded => "磁盘空间不足",
+        K::FileTooLarge => "文件过大",
+        K::ReadOnlyFilesystem => "文件系统为只读",
+        K::NotADirectory => "路径中有一段不是目录",
+        K::IsADirectory => "这是一个目录，不是文件",
+        K::AddrInUse => "地址或端口已被占用",
+        K::AddrNotAvailable => "本机没有这个地址",
+        K::ConnectionRefused => "对方拒绝连接",
+        K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => "连接中断",
+        K::NotConnected => "尚未连接",
+        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => "网络不通",
+        K::TimedOut => "等待超时",
+        K::InvalidData => "内容不合格式",
+        K::InvalidInput => "参数无效",
+        K::OutOfMemory => "内存不足",
+        K::ResourceBusy | K::ExecutableFileBusy => "正被占用",
+        K::Interrupted => "被中断",
+        _ => match error.raw_os_error() {
+            Some(5) => "磁盘读写出错",
+            Some(23 | 24) => "打开的文件过多",
+            Some(_) => "系统拒绝",
+            // said by a program and not by the system
+            None => return error.to_string(),
+        },
+    };
+    match error.raw_os_error() {
+        Some(number) => format!("{words}（系统错误 {number}）"),
+        None => words.to_owned(),
+    }
+}
+
 fn heard(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -41,6 +98,42 @@ mod tests {
     use io::ErrorKind;
 
     use super::*;
+
+    #[test]
+    fn figures_are_said_in_few_digits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (8 << 20, "8.0 MiB"),
+            (u64::MAX, "17179869184.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        for (seconds, text) in [
+            (-5, "0 秒"),
+            (59, "59 秒"),
+            (60, "1 分钟"),
+            (7_200, "2 小时"),
+            (200_000, "2 天"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_said_in_chinese() {
+        for number in [
+            1, 2, 5, 13, 17, 20, 21, 24, 27, 28, 30, 98, 99, 104, 110, 111, 113, 122,
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            let text = refused(&error);
+            assert!(text.ends_with(&format!("（系统错误 {number}）")), "{text}");
+            assert!(!text.contains("os error"), "{text}");
+            assert!(!text.starts_with("系统拒绝"), "{number} has no words");
+        }
+        assert_eq!(refused(&io::Error::other("磁带断了")), "磁带断了");
+    }
 
     #[test]
     fn only_a_reader_who_left_is_no_failure() {

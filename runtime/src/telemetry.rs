@@ -50,7 +50,7 @@ pub enum LogForm {
 pub enum TelemetryError {
     /// The filter does not parse.
     #[error(
-        "日志级别 {filter:?} 无法识别；可写 error、warn、info、debug、trace，或如 \"info,runtime=debug\""
+        "日志级别 {filter:?} 无法识别；可写 error、warn、info、debug、trace、off，或如 \"info,runtime=debug\""
     )]
     Filter {
         /// What was configured.
@@ -63,6 +63,7 @@ pub enum TelemetryError {
 
 /// Sends log lines of this process to standard error. `filter` is `info` or finer, per room: `info,runtime::link=debug`.
 pub fn init(form: LogForm, filter: &str) -> Result<(), TelemetryError> {
+    check_filter(filter)?;
     let parsed = EnvFilter::builder()
         .parse(filter)
         .map_err(|_| TelemetryError::Filter {
@@ -80,6 +81,29 @@ pub fn init(form: LogForm, filter: &str) -> Result<(), TelemetryError> {
     .map_err(|_| TelemetryError::Twice)
 }
 
+/// Whether [`init`] would take a filter: levels, or levels per room. A single word that is no level would be taken for a room
+/// that does not exist, and nothing would be logged.
+pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    let is_level = |text: &str| {
+        ["error", "warn", "info", "debug", "trace", "off"]
+            .iter()
+            .any(|level| text.eq_ignore_ascii_case(level))
+    };
+    let is_room = |text: &str| {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':' || c == '-';
+        !text.is_empty() && text.chars().all(good)
+    };
+    let good = filter
+        .split(',')
+        .all(|part| match part.trim().split_once('=') {
+            Some((room, level)) => is_room(room.trim()) && is_level(level.trim()),
+            None => is_level(part.trim()),
+        });
+    good.then_some(()).ok_or_else(|| TelemetryError::Filter {
+        filter: filter.to_owned(),
+    })
+}
+
 /// Series that one metric may have.
 pub const SERIES_MAX: usize = 512;
 /// Bytes of a label's value; longer ones are cut.
@@ -87,7 +111,19 @@ pub const LABEL_BYTES_MAX: usize = 128;
 
 /// The registry of a process. Clones are the same registry.
 #[derive(Clone, Default)]
-pub struct Metrics(Arc<Mutex<BTreeMap<&'static str, Family>>>);
+pub struct Metrics(Arc<Registry>);
+
+#[derive(Default)]
+struct Registry {
+    kept: Mutex<Sheet>,
+    collectors: Mutex<Vec<Collector>>,
+}
+
+type Collector = Box<dyn Fn(&mut Sheet) + Send + Sync>;
+
+/// Metrics at one moment: what a collector writes anew each time, so that nothing that is gone goes on being shown.
+#[derive(Default)]
+pub struct Sheet(BTreeMap<&'static str, Family>);
 
 struct Family {
     help: &'static str,
@@ -167,11 +203,32 @@ impl Metrics {
         Gauge(self.series(name, help, Kind::Gauge, labels))
     }
 
+    /// Adds a collector, which is asked at every rendering. It must answer at once, from what is known already.
+    pub fn collect(&self, collector: impl Fn(&mut Sheet) + Send + Sync + 'static) {
+        self.0
+            .collectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(collector));
+    }
+
     /// All metrics in Prometheus' text form.
     pub fn render(&self) -> String {
-        let families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collected = Sheet::default();
+        for collector in self
+            .0
+            .collectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            collector(&mut collected);
+        }
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families: Vec<_> = kept.0.iter().chain(&collected.0).collect();
+        families.sort_by_key(|(name, _)| **name);
         let mut out = String::new();
-        for (name, family) in families.iter() {
+        for (name, family) in families {
             let kind = match family.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
@@ -196,8 +253,44 @@ impl Metrics {
         kind: Kind,
         labels: &[(&'static str, &str)],
     ) -> Arc<AtomicU64> {
-        let mut families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let family = families.entry(name).or_insert_with(|| Family {
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.series(name, help, kind, labels)
+    }
+}
+
+impl Sheet {
+    /// Writes a number that only grows. Of two of the same name and labels the later counts.
+    pub fn counter(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, &str)],
+        value: u64,
+    ) {
+        let series = self.series(name, help, Kind::Counter, labels);
+        series.store(value, Ordering::Relaxed);
+    }
+
+    /// Writes a number that goes up and down.
+    pub fn gauge(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, &str)],
+        value: f64,
+    ) {
+        let series = self.series(name, help, Kind::Gauge, labels);
+        series.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    fn series(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        labels: &[(&'static str, &str)],
+    ) -> Arc<AtomicU64> {
+        let family = self.0.entry(name).or_insert_with(|| Family {
             help,
             kind,
             series: BTreeMap::new(),
@@ -284,8 +377,51 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_does_not_parse_is_refused() {
-        let error = init(LogForm::Text, "runtime=loud").expect_err("no such level");
-        assert!(error.to_string().contains("runtime=loud"));
+    fn what_is_collected_is_gone_when_it_is_gone() {
+        let metrics = Metrics::new();
+        let stopped = Arc::new(Mutex::new(vec!["a", "b"]));
+        let told = stopped.clone();
+        metrics.collect(move |sheet| {
+            for log in told.lock().expect("no panic").iter() {
+                sheet.gauge("zongheng_stopped", "Stopped.", &[("log", log)], 1.0);
+            }
+            sheet.counter("zongheng_done_total", "Done.", &[], 7);
+        });
+        metrics.gauge("zongheng_kept", "Kept.", &[]).set(2.0);
+        let text = metrics.render();
+        assert!(text.contains("zongheng_stopped{log=\"b\"} 1\n"), "{text}");
+        assert!(text.starts_with("# HELP zongheng_done_total Done.\n# TYPE zongheng_done_total counter\nzongheng_done_total 7\n# HELP zongheng_kept"));
+        stopped.lock().expect("no panic").clear();
+        assert!(!metrics.render().contains("stopped"));
+    }
+
+    #[test]
+    fn a_filter_that_logs_nothing_by_mistake_is_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,runtime=debug",
+            "runtime::link=trace, node=warn",
+        ] {
+            check_filter(good).expect(good);
+        }
+        for wrong in [
+            "verbose",
+            "",
+            "info,",
+            "runtime=loud",
+            "=info",
+            "info runtime=debug",
+            "verbose=verbose",
+        ] {
+            let error = check_filter(wrong).expect_err(wrong).to_string();
+            assert!(
+                error.contains(&format!("{wrong:?}")) && error.contains("debug"),
+                "{error}"
+            );
+        }
+        let error = init(LogForm::Text, "verbose").expect_err("no such level");
+        assert!(error.to_string().contains("verbose"));
     }
 }

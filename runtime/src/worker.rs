@@ -346,12 +346,16 @@ pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     .await
 }
 
-/// An error and all its sources in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut out = error.to_string();
+/// An error and all its sources in one line, in words for people.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let words = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref() {
+        Some(error) => crate::say::refused(error),
+        None => error.to_string(),
+    };
+    let mut out = words(error);
     let mut next = error.source();
     while let Some(source) = next {
-        let text = source.to_string();
+        let text = words(source);
         if !out.ends_with(&text) {
             out += "：";
             out += &text;
@@ -409,7 +413,7 @@ enum Ended {
 
 struct AbortOnDrop<'a, E>(&'a mut tokio::task::JoinHandle<Result<(), E>>);
 
-impl<E: std::error::Error> AbortOnDrop<'_, E> {
+impl<E: std::error::Error + 'static> AbortOnDrop<'_, E> {
     async fn joined(&mut self) -> Ended {
         match (&mut *self.0).await {
             Ok(Ok(())) => Ended::Well,

@@ -123,6 +123,17 @@ impl Store {
             .transpose()
     }
 
+    /// How many sessions stand.
+    pub async fn login_sessions(&self, now_us: i64) -> Result<u64, StoreError> {
+        let count = self
+            .int(
+                "SELECT COUNT(*) FROM login_session WHERE idle_until_us > $1 AND until_us > $1",
+                args![now_us],
+            )
+            .await?;
+        Ok(count.cast_unsigned())
+    }
+
     /// Ends a session, and those that have run out.
     pub async fn login_session_delete(
         &self,

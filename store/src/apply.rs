@@ -25,7 +25,7 @@ const REFUSAL: Bulk = Bulk {
     ],
     tail: "ON CONFLICT (id) DO UPDATE SET origin = excluded.origin, record_type = excluded.record_type, \
            key_text = excluded.key_text, reasons = excluded.reasons, fields = excluded.fields, \
-           message = excluded.message, at_us = excluded.at_us, is_open = excluded.is_open, closed_at_us = NULL",
+           message = excluded.message, at_us = CASE WHEN refusal.is_open = 1 THEN refusal.at_us ELSE excluded.at_us END, is_open = excluded.is_open, closed_at_us = NULL",
 };
 
 const TYPE_STATS: Bulk = Bulk {

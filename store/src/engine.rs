@@ -12,6 +12,7 @@ use protocol::name::{FeedId, SeatId};
 use sqlx::{AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite};
 
 use crate::StoreError;
+use crate::writing::Writing;
 
 /// How often the lock of the process is tried: that of a killed predecessor goes a moment after it.
 const LOCK_TRIES: u32 = 20;
@@ -174,13 +175,34 @@ pub(crate) enum Kind {
     Blob,
 }
 
-/// A writing transaction.
-pub(crate) enum Tx {
+/// A writing transaction. After a statement failed or was given up nothing more is written in it, since the engine may have
+/// ended it by itself and would keep each further statement on its own.
+pub(crate) struct Tx {
+    open: Open,
+    failed: bool,
+    writing: Writing,
+}
+
+/// A transaction of either engine.
+pub(crate) enum Open {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
 impl Tx {
+    /// A transaction that was to begin.
+    pub(crate) fn begun(
+        begun: Result<Open, sqlx::Error>,
+        writing: &Writing,
+    ) -> Result<Self, StoreError> {
+        let open = begun.inspect_err(|error| writing.failed(error))?;
+        Ok(Self {
+            open,
+            failed: false,
+            writing: writing.clone(),
+        })
+    }
+
     /// Executes a statement; returns how many rows it touched.
     pub(crate) async fn exec(
         &mut self,
@@ -189,16 +211,18 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         checked(&args)?;
         let sql = sql.into_sql_str();
-        Ok(match self {
-            Self::Sqlite(tx) => sqlite::query(sql, args)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected(),
-            Self::Postgres(tx) => postgres::query(sql, args)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected(),
-        })
+        self.enter()?;
+        let done = match &mut self.open {
+            Open::Sqlite(tx) => {
+                let done = sqlite::query(sql, args).execute(&mut **tx).await;
+                done.map(|done| done.rows_affected())
+            }
+            Open::Postgres(tx) => {
+                let done = postgres::query(sql, args).execute(&mut **tx).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        self.leave(done)
     }
 
     /// All rows of a query, which must be bounded by itself.
@@ -209,16 +233,18 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         checked(&args)?;
         let sql = sql.into_sql_str();
-        Ok(match self {
-            Self::Sqlite(tx) => {
-                let rows = sqlite::query(sql, args).fetch_all(&mut **tx).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+        self.enter()?;
+        let done = match &mut self.open {
+            Open::Sqlite(tx) => {
+                let rows = sqlite::query(sql, args).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(tx) => {
-                let rows = postgres::query(sql, args).fetch_all(&mut **tx).await?;
-                rows.into_iter().map(Row::Postgres).collect()
+            Open::Postgres(tx) => {
+                let rows = postgres::query(sql, args).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
             }
-        })
+        };
+        self.leave(done)
     }
 
     /// The one integer of a query that always has one row.
@@ -241,35 +267,68 @@ impl Tx {
         if values.is_empty() {
             return Ok(());
         }
-        match self {
-            Self::Sqlite(tx) => sqlite::bulk(tx, bulk, values).await,
-            Self::Postgres(tx) => postgres::bulk(tx, bulk, values).await,
-        }
+        self.enter()?;
+        let done = match &mut self.open {
+            Open::Sqlite(tx) => sqlite::bulk(tx, bulk, values).await,
+            Open::Postgres(tx) => postgres::bulk(tx, bulk, values).await,
+        };
+        self.leave(done)
     }
 
     /// Takes the right to number feed items until the end of the transaction. SQLite has one writer anyway.
     pub(crate) async fn lock_feed(&mut self) -> Result<(), StoreError> {
-        if let Self::Postgres(tx) = self {
-            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        self.enter()?;
+        let done = match &mut self.open {
+            Open::Sqlite(_) => Ok(()),
+            Open::Postgres(tx) => sqlx::query("SELECT pg_advisory_xact_lock($1)")
                 .bind(postgres::FEED_LOCK)
                 .execute(&mut **tx)
-                .await?;
-        }
-        Ok(())
+                .await
+                .map(drop),
+        };
+        self.leave(done)
+    }
+
+    /// Whether this is SQLite.
+    pub(crate) const fn is_sqlite(&self) -> bool {
+        matches!(self.open, Open::Sqlite(_))
     }
 
     /// `column` among the integers of argument `number`, an [`Arg::Ints`].
     pub(crate) fn among(&self, column: &str, number: usize) -> String {
-        among(matches!(self, Self::Sqlite(_)), column, number)
+        among(self.is_sqlite(), column, number)
     }
 
     /// Makes everything durable and visible.
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        self.enter()?;
+        let done = match self.open {
+            Open::Sqlite(tx) => tx.commit().await,
+            Open::Postgres(tx) => tx.commit().await,
+        };
+        match &done {
+            Ok(()) => self.writing.works(),
+            Err(error) => self.writing.failed(error),
+        }
+        Ok(done?)
+    }
+
+    fn enter(&mut self) -> Result<(), StoreError> {
+        // until the statement has come back well
+        if std::mem::replace(&mut self.failed, true) {
+            return Err(StoreError::Invalid {
+                what: "事务失败后仍继续使用",
+            });
         }
         Ok(())
+    }
+
+    fn leave<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        match &done {
+            Ok(_) => self.failed = false,
+            Err(error) => self.writing.failed(error),
+        }
+        Ok(done?)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::writing;
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -55,9 +57,14 @@ pub enum OpenError {
 /// Why an operation failed. Nothing of it was stored, unless its documentation says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The engine refused: disk full, connection lost, damaged file.
-    #[error("数据库操作失败；请检查磁盘空间与数据库服务，恢复后将自动重试")]
-    Engine(#[from] sqlx::Error),
+    /// The disk is full. Nothing was lost; writing goes on by itself when there is room.
+    #[error(
+        "磁盘空间不足，无法写入数据库；已保存的数据不受影响，请在数据库所在磁盘腾出空间，之后自动恢复"
+    )]
+    Full(#[source] sqlx::Error),
+    /// The engine refused: connection lost, damaged file.
+    #[error("数据库操作失败；请检查磁盘与数据库服务，恢复后将自动重试")]
+    Engine(#[source] sqlx::Error),
     /// Another process has taken the database over; this one must stop writing.
     #[error("本进程已失去数据库的写入权（另有进程接管）；请停止本进程，确认只运行一个节点")]
     Fenced,
@@ -76,4 +83,14 @@ pub enum StoreError {
     /// The task that worked on it ended before it was done: the process is shutting down.
     #[error("数据库操作被中断，进程正在退出")]
     Interrupted,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if writing::is_full(&error) {
+            Self::Full(error)
+        } else {
+            Self::Engine(error)
+        }
+    }
 }

@@ -140,11 +140,7 @@ async fn remove_grams(tx: &mut Tx, subjects: Vec<i64>) -> Result<(), StoreError>
     if subjects.is_empty() {
         return Ok(());
     }
-    let column = if matches!(tx, Tx::Sqlite(_)) {
-        "rowid"
-    } else {
-        "subject"
-    };
+    let column = if tx.is_sqlite() { "rowid" } else { "subject" };
     let sql = format!("DELETE FROM entity_gram WHERE {}", tx.among(column, 1));
     tx.exec(own(sql), args![subjects]).await?;
     Ok(())
@@ -227,7 +223,7 @@ async fn put_grams(tx: &mut Tx, texts: Vec<(i64, SearchText)>) -> Result<(), Sto
     if texts.is_empty() {
         return Ok(());
     }
-    if matches!(tx, Tx::Sqlite(_)) {
+    if tx.is_sqlite() {
         let rows: Vec<String> = texts
             .into_iter()
             .map(|(subject, text)| {

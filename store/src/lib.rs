@@ -30,6 +30,8 @@ mod stats;
 pub mod testing;
 pub mod unsettled;
 mod want;
+mod writer;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +100,15 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether a store could be opened, as far as can be told without changing anything: the folder and its file can be
+    /// written, the server answers and has the right encoding, and nobody else has the database.
+    pub async fn check(config: &StoreConfig) -> Result<(), OpenError> {
+        match &config.engine {
+            Engine::Sqlite { folder, .. } => sqlite::check(folder),
+            Engine::Postgres { url } => postgres::check(url).await,
+        }
+    }
+
     /// Closes all connections after their running statements. The folder's lock goes with the last clone.
     pub async fn close(&self) {
         match self {
@@ -113,6 +124,29 @@ impl Store {
             Self::Sqlite(store) => store.checkpoint().await,
             Self::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Why the last attempt to write failed, if it did: the disk is full, the server gone. `None` as soon as anything was
+    /// committed again.
+    pub fn write_trouble(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(store) => store.writing.trouble(),
+            Self::Postgres(store) => store.writing.trouble(),
+        }
+    }
+
+    /// How often writing failed since the store was opened, and why it did last: while a disk is full, some small write may
+    /// succeed between others that fail.
+    pub fn write_failures(&self) -> (u64, String) {
+        match self {
+            Self::Sqlite(store) => store.writing.failures(),
+            Self::Postgres(store) => store.writing.failures(),
+        }
+    }
+
+    /// Tries to write, for a process that knows that writing failed and has nothing to write just now.
+    pub async fn try_write(&self, now_us: i64) -> Result<(), StoreError> {
+        self.meta_put("write_tried", &now_us.to_be_bytes()).await
     }
 
     /// A small value of the caller's own.

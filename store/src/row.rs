@@ -313,7 +313,7 @@ pub struct RefusalRow {
     pub fields: String,
     /// What is wrong and what to do.
     pub message: String,
-    /// When it was judged.
+    /// When it was judged; as stored, when it was judged first since it stands open.
     pub at_us: i64,
     /// Whether it still stands.
     pub open: bool,

@@ -22,6 +22,8 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::keeper::Keeper;
 use crate::private;
+use crate::writer::Writer;
+use crate::writing;
 
 pub use capture::{
     Capture, Chunk, FileMark, FileRow, Image, ImageRow, RejectRow, SourceState, Stated, Told,
@@ -31,7 +33,7 @@ pub use report::{QueueState, ReceiptRow, RejectListed, SourceReport};
 
 /// A seat's database. Cheap to share behind an `Arc`; its writer is one connection, so that commits are in one order.
 pub struct SeatStore {
-    writer: SqlitePool,
+    writer: Writer,
     reader: SqlitePool,
     keeper: Keeper,
     folder: PathBuf,
@@ -74,12 +76,27 @@ pub enum OpenSeatError {
 /// Why an operation on an open seat database failed. Nothing of the operation was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum SeatError {
-    /// The engine refused: disk full, file removed, corruption.
-    #[error("代理本地库读写失败；请检查数据目录所在磁盘的空间和状态，数据未丢失，恢复后自动继续")]
-    Database(#[from] sqlx::Error),
+    /// The disk is full. Nothing was lost; writing goes on by itself when there is room.
+    #[error(
+        "磁盘空间不足，无法写入代理本地库；已保存的数据不受影响，请在数据目录所在磁盘腾出空间，之后自动恢复"
+    )]
+    Full(#[source] sqlx::Error),
+    /// The engine refused: file removed, corruption.
+    #[error("代理本地库读写失败；请检查数据目录所在磁盘的状态，数据未丢失，恢复后自动继续")]
+    Database(#[source] sqlx::Error),
     /// Something stored does not have the shape that it was written in.
     #[error("代理本地库中的 {0} 无法读出；请勿删除数据目录，先备份再联系平台运维")]
     Corrupt(&'static str),
+}
+
+impl From<sqlx::Error> for SeatError {
+    fn from(error: sqlx::Error) -> Self {
+        if writing::is_full(&error) {
+            Self::Full(error)
+        } else {
+            Self::Database(error)
+        }
+    }
 }
 
 impl SeatStore {
@@ -105,15 +122,9 @@ impl SeatStore {
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
                 .pragma("journal_size_limit", (64u32 << 20).to_string())
                 .pragma("temp_store", "MEMORY");
-            let writer = SqlitePoolOptions::new()
-                .max_connections(1)
-                .min_connections(1)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .connect_with(options.clone())
-                .await?;
+            let writer = Writer::open(options.clone()).await?;
             migrator()
-                .run(&writer)
+                .run(writer.pool())
                 .await
                 .map_err(|e| sqlx::Error::Migrate(Box::new(e)))?;
             let keeper = Keeper::open(options.clone()).await?;
@@ -138,7 +149,9 @@ impl SeatStore {
             _lock: lock,
         };
         let queued = store.count_queued_bytes().await.map_err(|e| match e {
-            SeatError::Database(source) => OpenSeatError::Database { file, source },
+            SeatError::Full(source) | SeatError::Database(source) => {
+                OpenSeatError::Database { file, source }
+            }
             SeatError::Corrupt(what) => OpenSeatError::Database {
                 file,
                 source: sqlx::Error::Protocol(what.to_owned()),
@@ -198,9 +211,15 @@ impl SeatStore {
         self.writer.close().await;
     }
 
+    /// Lets the database file grow no further, as on a full disk, or again.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn set_full(&self, full: bool) -> Result<(), SeatError> {
+        Ok(self.writer.set_full(full).await?)
+    }
+
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, SeatError> {
         self.keeper.note_written();
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.writer.begin().await?)
     }
 }
 
@@ -251,7 +270,14 @@ fn try_lock(folder: &Path) -> Result<File, OpenSeatError> {
 }
 
 fn migrator() -> Migrator {
-    let texts = [(1, "seat", include_str!("../migrations/seat/0001_seat.sql"))];
+    let texts = [
+        (1, "seat", include_str!("../migrations/seat/0001_seat.sql")),
+        (
+            2,
+            "source_counts",
+            include_str!("../migrations/seat/0002_source_counts.sql"),
+        ),
+    ];
     Migrator::with_migrations(
         texts
             .into_iter()

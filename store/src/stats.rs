@@ -1,6 +1,6 @@
 //! Figures for people: kept while writing, so that a look costs a few short reads.
 
-use crate::engine::args;
+use crate::engine::{args, bound};
 use crate::{OriginStats, Stats, Store, StoreError, TypeCount};
 
 impl Store {
@@ -62,6 +62,17 @@ impl Store {
             dirty: figures.uint(3)?,
             bytes: self.bytes().await?,
         })
+    }
+
+    /// When the item behind an offset of the feed arrived: how long a stage that stands there is behind.
+    pub async fn arrived_after(&self, offset: u64) -> Result<Option<i64>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT at_us FROM feed WHERE feed_offset > $1 ORDER BY feed_offset LIMIT 1",
+                args![bound(offset)],
+            )
+            .await?;
+        rows.first().map(|row| row.int(0)).transpose()
     }
 
     async fn bytes(&self) -> Result<u64, StoreError> {

@@ -34,6 +34,63 @@ pub async fn sqlite() -> (Store, TempDir) {
     (store, folder)
 }
 
+/// Lets the database file of an SQLite store grow no further, as on a full disk, or again.
+///
+/// # Panics
+/// On PostgreSQL, which has no such switch: give it a [`SmallDisk`].
+pub async fn set_full(store: &Store, full: bool) {
+    let Store::Sqlite(store) = store else {
+        panic!("only SQLite has a bound of its own");
+    };
+    store.writer.set_full(full).await.expect("a bound is set");
+}
+
+/// A file system of a few MiB, unmounted when dropped.
+#[derive(Debug)]
+pub struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one of so many MiB that everybody may write to. `None` if this process may not mount.
+    pub fn mount(mib: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let disk = Self { folder };
+        disk.call(&format!("size={mib}m,mode=777"), true)
+            .then_some(disk)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes it larger.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn grow(&self, mib: u32) {
+        assert!(self.call(&format!("remount,size={mib}m"), true), "remount");
+    }
+
+    fn call(&self, options: &str, mount: bool) -> bool {
+        let mut command = Command::new(if mount { "mount" } else { "umount" });
+        if mount {
+            command.args(["-t", "tmpfs", "-o", options, "tmpfs"]);
+        } else {
+            command.arg("-l");
+        }
+        let done = command.arg(self.folder.path()).stderr(Stdio::null());
+        done.status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.call("", false);
+    }
+}
+
 /// A PostgreSQL server of one's own: data in a temporary folder, reached through a socket in it, gone when dropped or when
 /// the thread that started it ends.
 #[derive(Debug)]
@@ -130,6 +187,33 @@ impl Cluster {
             "postgres://zongheng@localhost/{name}?host={}",
             self.folder.path().display()
         )
+    }
+
+    /// Connection string of a new, empty database whose files lie in a folder: on a [`SmallDisk`], say.
+    pub fn database_in(&self, folder: &Path) -> String {
+        let data = folder.join("tables");
+        std::fs::create_dir(&data).expect("a folder can be made");
+        if is_root() {
+            chown(&data, Some(NOBODY), Some(NOBODY)).expect("root can give a folder away");
+        }
+        let url = self.database();
+        let name = format!("t{}", self.databases.load(Ordering::Relaxed) - 1);
+        let place = data.display();
+        self.psql(&format!(
+            "CREATE TABLESPACE small_{name} LOCATION '{place}'"
+        ));
+        self.psql(&format!(
+            "ALTER DATABASE {name} SET TABLESPACE small_{name}"
+        ));
+        url
+    }
+
+    /// Ends every connection to a store's database, as a restart of the server would.
+    pub fn end_connections(&self) {
+        self.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        );
     }
 
     /// A store in a new database.

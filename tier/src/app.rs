@@ -8,19 +8,25 @@ use node::config::Config;
 use node::home::Home;
 use node::host::NodeHost;
 use node::node::Parts;
-use node::{Node, service};
-use protocol::name::{FeedId, InstanceId};
+use node::reporter::Reporter;
+use node::{Node, Tier, service};
+use protocol::directory::Directory;
+use protocol::envelope::Envelope;
+use protocol::name::{FeedId, InstanceId, SeatId};
+use protocol::sign::SigningKey;
+use runtime::config::ConfigError;
+use runtime::disk::Disk;
 use runtime::door::{self, Clock, TestMarker};
-use runtime::files::FolderLock;
+use runtime::files::{self, FolderLock, LockError};
 use runtime::link::endpoint::{Listener, Settings};
 use runtime::link::registry::Links;
 use runtime::status::Status;
 use runtime::telemetry::Metrics;
 use runtime::tls::InstanceIdentity;
 use runtime::worker::Workers;
-use runtime::{control, worker};
+use runtime::{control, say, worker};
 use store::Store;
-use supervision::division::DivisionTable;
+use supervision::division::{City, DivisionTable};
 use supervision::judge::Judge;
 use supervision::standard::Standards;
 
@@ -37,6 +43,124 @@ pub struct Running {
     _lock: FolderLock,
 }
 
+/// What a start needs to be right before anything is opened: made by `run`, and by `check-config` to see whether `run` would
+/// go on.
+pub struct Ready {
+    home: Home,
+    chain: Vec<Envelope>,
+    key: SigningKey,
+    directory: Directory,
+    seat: SeatId,
+    table: DivisionTable,
+    city: City,
+}
+
+impl Ready {
+    /// Checks configuration, folder, keys and statements. Opens no port and no database, and changes nothing.
+    pub fn to_start<P: Program>(config: &Config) -> Result<Self, Failure> {
+        let mut faults = config.faults();
+        for (name, address) in [
+            ("console.listen", config.console.listen),
+            ("status.listen", config.status.listen),
+        ] {
+            if !address.ip().is_loopback() {
+                faults.push(format!(
+                    "{name} 只能是本机回环地址（如 `127.0.0.1:{}`），配置的是 {address}；对外提供请由本机的反向代理转发",
+                    address.port()
+                ));
+            }
+        }
+        if let Some(fault) = files::unusable(&config.node.folder) {
+            faults.push(format!("node.folder：{fault}"));
+        }
+        if !faults.is_empty() {
+            return Err(ConfigError::Unfit { faults }.into());
+        }
+        Self::of::<P>(Home::at(&config.node.folder)?)
+    }
+
+    /// What lies in a folder that may be used.
+    fn of<P: Program>(home: Home) -> Result<Self, Failure> {
+        let chain = home.chain()?;
+        let key = home.signing_key()?;
+        let (directory, seat) = home.directory(&key)?;
+        if P::TIER == Tier::District {
+            home.parent()?;
+        }
+        let city_code = directory
+            .identities()
+            .find(|i| i.identity().kind == protocol::directory::SeatKind::City)
+            .map(|i| i.identity().jurisdiction.clone())
+            .unwrap_or_default();
+        let table = DivisionTable::builtin();
+        let city = table
+            .city(&city_code)
+            .ok_or_else(|| format!("区划表中没有城市 {city_code}"))?;
+        Ok(Self {
+            home,
+            chain,
+            key,
+            directory,
+            seat,
+            table,
+            city,
+        })
+    }
+}
+
+/// Whether a node would start: what [`start`] needs, and the ports and the database that it would take. A node that runs
+/// already has these. Gives what is to be said of a good configuration.
+pub async fn check<P: Program>(config: &Config) -> Result<String, Failure> {
+    let ready = Ready::to_start::<P>(config)?;
+    let _lock = match FolderLock::take(ready.home.folder()) {
+        Ok(lock) => lock,
+        Err(LockError::Held { holder, .. }) => {
+            return Ok(format!(
+                "检查通过；节点正在运行{holder}，端口与数据库由它占用，未再检查"
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut faults = Vec::new();
+    let mut tell = |name: &str, address: SocketAddr, taken: std::io::Result<()>| {
+        if let Err(error) = taken {
+            faults.push(format!(
+                "{name} {address} 无法监听：{}",
+                say::refused(&error)
+            ));
+        }
+    };
+    let (link, console, status) = (
+        config.link.listen,
+        config.console.listen,
+        config.status.listen,
+    );
+    tell(
+        "link.listen",
+        link,
+        std::net::UdpSocket::bind(link).map(drop),
+    );
+    tell(
+        "console.listen",
+        console,
+        std::net::TcpListener::bind(console).map(drop),
+    );
+    tell(
+        "status.listen",
+        status,
+        std::net::TcpListener::bind(status).map(drop),
+    );
+    if !faults.is_empty() {
+        return Err(ConfigError::Unfit { faults }.into());
+    }
+    Store::check(&config.store(ready.home.database())?).await?;
+    let instance = ready.home.instance_file();
+    if instance.exists() {
+        InstanceIdentity::load_or_generate(&instance)?;
+    }
+    Ok("检查通过".to_owned())
+}
+
 /// Opens the node in a folder.
 pub async fn open<P: Program>(
     config: &Config,
@@ -44,18 +168,24 @@ pub async fn open<P: Program>(
     clock: &Clock,
     links: Links,
 ) -> Result<Node, Failure> {
-    let chain = home.chain()?;
-    let key = home.signing_key()?;
-    let (directory, seat) = home.directory(&key)?;
-    let city_code = directory
-        .identities()
-        .find(|i| i.identity().kind == protocol::directory::SeatKind::City)
-        .map(|i| i.identity().jurisdiction.clone())
-        .unwrap_or_default();
-    let table = DivisionTable::builtin();
-    let city = table
-        .city(&city_code)
-        .ok_or_else(|| format!("区划表中没有城市 {city_code}"))?;
+    open_ready::<P>(config, Ready::of::<P>(home.clone())?, clock, links).await
+}
+
+async fn open_ready<P: Program>(
+    config: &Config,
+    ready: Ready,
+    clock: &Clock,
+    links: Links,
+) -> Result<Node, Failure> {
+    let Ready {
+        home,
+        chain,
+        key,
+        directory,
+        seat,
+        table,
+        city,
+    } = ready;
     let standards = Standards::builtin();
     let store = Store::open(&config.store(home.database())?).await?;
     let feed = match store
@@ -106,13 +236,14 @@ fn clock(config: &Config) -> Clock {
 
 /// Starts a node: from here on it serves until [`Running::stop`].
 pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
-    let home = Home::at(&config.node.folder)?;
+    let ready = Ready::to_start::<P>(config)?;
+    let home = ready.home.clone();
     let lock = FolderLock::take(home.folder())?;
     let clock = clock(config);
     let metrics = Metrics::new();
     let workers = Workers::new(metrics.clone());
     let links = Links::new();
-    let node = open::<P>(config, &home, &clock, links.clone()).await?;
+    let node = open_ready::<P>(config, ready, &clock, links.clone()).await?;
     if clock.offset_us() != 0 {
         node.warn(format!(
             "时钟偏移 {} 秒已启用（仅供测试）",
@@ -122,11 +253,11 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
     let instance = InstanceIdentity::load_or_generate(&home.instance_file())?;
     let listener = Listener::listen(config.link.listen, &instance, Settings::default())?;
     let link = listener.address();
-    let public = config
-        .link
-        .public
-        .clone()
-        .unwrap_or_else(|| link.to_string());
+    // a configured port 0 has become a real one by now
+    let public = match config.link.public {
+        None if !link.ip().is_unspecified() => Ok(link.to_string()),
+        _ => config.advertised(),
+    };
     let host = NodeHost::new(node.clone(), links, clock.clone());
     service::keep_stages(&host, &workers, &clock);
     workers.once(service::listen(
@@ -136,9 +267,13 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
         clock.clone(),
     ));
     let console = serve_console(config, &node, host.links().clone(), &clock, &workers).await?;
-    let check = workers.clone();
+    let low = config.node.disk_low.map(|size| size.0);
+    let disk = Disk::of(home.folder(), low);
+    let reporter = Reporter::new(host.clone(), disk, workers.clone(), clock.clone());
+    reporter.keep(&metrics);
+    let check = reporter.clone();
     let status = Status::new(metrics)
-        .check("workers", move || check.check())
+        .check("node", move || check.check())
         .serve(config.status.listen, workers.shutdown())
         .await?;
     let own = Arc::new(P::start(&Ground {
@@ -148,7 +283,7 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
         clock: &clock,
         workers: &workers,
     })?);
-    let desk = node::command::control::Desk::new(host.clone(), public, clock.clone());
+    let desk = node::command::control::Desk::new(host.clone(), public, reporter, clock.clone());
     control::serve(home.folder(), &workers, move |request| {
         let (desk, own) = (desk.clone(), own.clone());
         async move {

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use node::command::admission::{HOURS, hours_text};
 use node::config::Config;
 use runtime::config::{ConfigError, SecretFile};
-use runtime::{control, say, telemetry, worker};
+use runtime::{control, release, say, telemetry, usage, worker};
 use serde_json::{Value, json};
 
 use crate::init::Administrator;
 use crate::{Failure, Program, app, init};
 
 #[derive(Parser)]
-#[command(name = P::NAME, about = P::ABOUT, version)]
+#[command(name = P::NAME, about = P::ABOUT, version = release::text())]
 struct Cli<P: Program> {
     #[command(subcommand)]
     command: Command<P>,
@@ -63,7 +64,7 @@ enum Command<P: Program> {
         #[command(flatten)]
         common: Common<P>,
     },
-    /// 检查配置文件
+    /// 检查 run 能否启动：配置、数据目录、密钥、端口与数据库；不运行，也不改动数据
     CheckConfig {
         #[command(flatten)]
         common: Common<P>,
@@ -103,7 +104,7 @@ enum Command<P: Program> {
         #[arg(long)]
         pre_approved: bool,
         /// 有效小时数
-        #[arg(long, default_value_t = 24)]
+        #[arg(long, default_value_t = 24, value_parser = hours)]
         hours: u32,
         /// 以 JSON 输出
         #[arg(long)]
@@ -134,7 +135,7 @@ enum Command<P: Program> {
         #[arg(long)]
         json: bool,
     },
-    /// 数据量、各阶段进度与对账和
+    /// 数据量、进度、链路、磁盘和下一步（以 JSON 输出时另有对账和）
     Status {
         #[command(flatten)]
         common: Common<P>,
@@ -149,6 +150,9 @@ enum Command<P: Program> {
         /// 逐条校验到部门的原始行
         #[arg(long)]
         deep: bool,
+        /// 以 JSON 输出
+        #[arg(long)]
+        json: bool,
     },
     #[command(flatten)]
     Own(P::Command),
@@ -158,17 +162,9 @@ enum Command<P: Program> {
 ///
 /// Exit codes: 0 done, 1 failed with the reason on standard error, 2 wrong arguments, 78 configuration refused.
 pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
-    let cli = match Cli::<P>::try_parse_from(std::iter::once(P::NAME.to_owned()).chain(args)) {
+    let cli: Cli<P> = match usage::parse(P::NAME, args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // what clap has to say goes to where it belongs; a closed terminal is nobody's fault
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(code) => return code,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -176,7 +172,7 @@ pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            say::complaint(format_args!("无法启动：{error}"));
+            say::complaint(format_args!("无法启动：{}", say::refused(&error)));
             return ExitCode::FAILURE;
         }
     };
@@ -221,6 +217,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
         }
         Command::Run { common } => {
             let config = Config::load(&common.config)?;
+            app::Ready::to_start::<P>(&config)?;
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start::<P>(&config).await?;
             say::remark(format_args!(
@@ -231,8 +228,9 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             Ok(())
         }
         Command::CheckConfig { common } => {
-            Config::load(&common.config)?;
-            say::line(format_args!("配置 {} 检查通过", common.config.display()))?;
+            let config = Config::load(&common.config)?;
+            let said = app::check::<P>(&config).await?;
+            say::line(format_args!("配置 {} {said}", common.config.display()))?;
             Ok(())
         }
         Command::Invite {
@@ -295,37 +293,18 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Peers { common, json } => {
-            let answer = ask(&common, json!({"command": "peers"})).await?;
-            if json {
-                say::line(answer)?;
-                return Ok(());
-            }
-            for peer in answer["peers"].as_array().into_iter().flatten() {
-                let text = |key: &str| peer[key].as_str().unwrap_or_default().to_owned();
-                say::line(format_args!(
-                    "{}  {}  {}  {}  {}",
-                    text("seat"),
-                    text("state"),
-                    text("jurisdiction"),
-                    text("title"),
-                    text("fingerprint")
-                ))?;
-            }
-            Ok(())
+            tell(ask(&common, json!({"command": "peers"})).await?, json)
         }
         Command::Status { common, json } => {
-            let answer = ask(&common, json!({"command": "status"})).await?;
-            if json {
-                say::line(answer)?;
-            } else {
-                say::line(format_args!("{answer:#}"))?;
-            }
-            Ok(())
+            // sums walk all records, and people do not compare them by eye
+            let request = json!({"command": "status", "sums": json});
+            tell(ask(&common, request).await?, json)
         }
-        Command::Verify { common, deep } => {
+        Command::Verify { common, deep, json } => {
             let answer = ask(&common, json!({"command": "verify", "deep": deep})).await?;
-            say::line(format_args!("{answer:#}"))?;
-            if answer["faults"].as_array().is_some_and(|f| !f.is_empty()) {
+            let wrong = answer["faults"].as_array().is_some_and(|f| !f.is_empty());
+            tell(answer, json)?;
+            if wrong {
                 return Err("校验发现问题，详见上文".into());
             }
             Ok(())
@@ -337,6 +316,25 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Shows an answer: its text, or everything else.
+fn tell(mut answer: Value, json: bool) -> Result<(), Failure> {
+    if json {
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove("text");
+        }
+        say::line(answer)?;
+    } else {
+        say::text(answer["text"].as_str().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// The hours of an invitation.
+fn hours(text: &str) -> Result<u32, String> {
+    let hours = text.parse().ok().filter(|hours| HOURS.contains(hours));
+    hours.ok_or_else(hours_text)
 }
 
 async fn ask<P: Program>(common: &Common<P>, request: Value) -> Result<Value, Failure> {
@@ -437,6 +435,20 @@ mod tests {
         for word in ["run", "check-config", "peers", "status", "verify", "play"] {
             check(&format!("toy {word}"), true);
             check(&format!("toy {word} --colour red"), false);
+        }
+        check("toy verify --deep --json", true);
+        for (hours, good) in [
+            ("0", false),
+            ("1", true),
+            ("8760", true),
+            ("8761", false),
+            ("99999999", false),
+            ("x", false),
+        ] {
+            check(
+                &format!("toy invite --title t --colour red --hours {hours}"),
+                good,
+            );
         }
         check("toy cut", false);
         check("toy", false);

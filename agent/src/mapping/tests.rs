@@ -145,3 +145,33 @@ fn mistakes_are_named_with_what_was_probably_meant() {
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_mapping_under_which_no_row_could_pass_says_what_is_missing() {
+    let check = |fields: &[&str], parts: &[&str]| {
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|name| format!("[fields.{name}]\ncolumn = \"{name}\"\n"))
+            .collect();
+        let text = format!("standard = \"cn.registration\"\n{}", fields.concat());
+        let wants = mapping(&text).expect("it loads").wants();
+        assert_eq!(wants.len(), parts.len(), "{wants:?}");
+        for (want, part) in wants.iter().zip(parts) {
+            assert!(
+                want.contains(part) && want.contains("每一行都会被拒收"),
+                "{wants:?}"
+            );
+        }
+    };
+    check(&["name", "uscc"], &[]);
+    check(&["name", "entity_id", "est_date"], &[]);
+    check(&["name", "reg_no"], &[]);
+    check(&["uscc"], &["请加 [fields.name]"]);
+    check(&["name", "area"], &["统一社会信用代码"]);
+    check(&["area"], &["[fields.name]", "主体身份代码"]);
+    let given = "standard = \"cn.registration\"\n[fields.uscc]\ncolumn = \"C\"\n[fields.name]\nsteps = [{ default = \"甲\" }]\n";
+    assert_eq!(
+        mapping(given).expect("it loads").wants(),
+        Vec::<String>::new()
+    );
+}

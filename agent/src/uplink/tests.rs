@@ -206,7 +206,7 @@ async fn receipts_count_if_they_verify_and_safe_batches_are_let_go() {
     // durable lets nobody forget
     assert_eq!(
         w.store.queue_state().await.expect("state").sealed_batches,
-        4
+        3
     );
     take(receipt(testing::CITY, 1, 1, 1, 11)).await;
     // an older word of the district does not replace its newer one
@@ -319,7 +319,7 @@ async fn another_districts_receipt_lets_nobody_forget() {
     w.uplink.settle().await.expect("settled");
     assert!(w.uplink.receipt_views().is_empty());
     let kept = w.store.queue_state().await.expect("state").sealed_batches;
-    assert_eq!(kept, 4, "nothing was let go");
+    assert_eq!(kept, 3, "nothing was let go");
     assert_eq!(w.progress.acknowledged[2].load(Ordering::Relaxed), 0);
 }
 
@@ -339,5 +339,5 @@ async fn a_cursor_acknowledges_and_lets_nobody_forget() {
     assert_eq!(acknowledged(2, 2).await, 2);
     w.uplink.settle().await.expect("settled");
     let kept = w.store.queue_state().await.expect("state").sealed_batches;
-    assert_eq!(kept, 4);
+    assert_eq!(kept, 3);
 }

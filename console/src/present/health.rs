@@ -16,6 +16,7 @@ pub(crate) fn view(tree: &HealthTree, only: Option<Mark>, department: Option<&st
     };
     lay(&tree.top, place, department, tree, &mut parties);
     let states = [
+        State::Faulty,
         State::Lost,
         State::Lagging,
         State::Unverified,
@@ -51,6 +52,7 @@ pub(crate) fn view(tree: &HealthTree, only: Option<Mark>, department: Option<&st
 /// The state of a key in an address.
 pub(crate) fn state(key: &str) -> Option<Mark> {
     [
+        health::FAULTY,
         health::LOST,
         health::LAGGING,
         health::UNVERIFIED,
@@ -64,6 +66,7 @@ fn mark(state: State) -> Mark {
     match state {
         State::Normal => health::NORMAL,
         State::Lagging => health::LAGGING,
+        State::Faulty => health::FAULTY,
         State::Lost => health::LOST,
         State::Unverified => health::UNVERIFIED,
     }
@@ -168,9 +171,12 @@ fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
             if *batches > 0 {
                 words.push(format!("待上级确认 {} 批", text::count(*batches)));
             }
-            words.join(",")
+            words.join("，")
         }
         Why::Stopped { reason } => reason.clone(),
+        Why::CannotWrite { reason } => {
+            format!("数据库无法写入（{reason}）；请检查其所在磁盘，恢复后自动继续")
+        }
         Why::Relayed if tree.top.own => "经区县节点转报".to_owned(),
         Why::Relayed => "经市级转来".to_owned(),
     }

@@ -300,6 +300,7 @@ impl Node {
         address: &str,
         now_us: i64,
     ) -> Result<Option<i64>, AccountError> {
+        self.count_sign_in_failure();
         let shown: String = attempt
             .account
             .chars()

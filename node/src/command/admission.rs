@@ -95,6 +95,18 @@ fn key_of(seat: &SeatId) -> String {
     format!("join/{seat}")
 }
 
+/// For how many hours an invitation may be valid: up to a year.
+pub const HOURS: std::ops::RangeInclusive<u32> = 1..=24 * 365;
+
+/// What is said of another number of hours.
+pub fn hours_text() -> String {
+    format!(
+        "有效小时数应为 {} 至 {} 之间的整数",
+        HOURS.start(),
+        HOURS.end()
+    )
+}
+
 impl Node {
     /// Issues a code. `seat` and `secret` are random.
     pub async fn invite(
@@ -138,6 +150,9 @@ impl Node {
         }
         if seat_kind == SeatKind::Department && invite.department.is_empty() {
             return Err(request_error("请填写所属部门"));
+        }
+        if !HOURS.contains(&invite.hours) {
+            return Err(request_error(hours_text()));
         }
         let unknown = invite
             .types

@@ -1,26 +1,36 @@
 //! What commands on the same machine may ask of a running node: admission, progress, sums, verification. JSON in, JSON out.
 
 use runtime::door::{Clock, random};
+use runtime::say::span;
+use runtime::worker::chain;
 use serde_json::{Value, json};
 
 use crate::command::account::{NewAccount, Role};
-use crate::command::admission::Invite;
+use crate::command::admission::{Invite, hours_text};
 use crate::host::NodeHost;
+use crate::reporter::Reporter;
 
 /// Answers control requests.
 #[derive(Clone)]
 pub struct Desk {
     host: NodeHost,
-    public: String,
+    public: Result<String, String>,
+    reporter: Reporter,
     clock: Clock,
 }
 
 impl Desk {
-    /// A desk. `public` is the address that join codes carry.
-    pub fn new(host: NodeHost, public: String, clock: Clock) -> Self {
+    /// A desk. `public` is the address that join codes carry, or why there is none.
+    pub fn new(
+        host: NodeHost,
+        public: Result<String, String>,
+        reporter: Reporter,
+        clock: Clock,
+    ) -> Self {
         Self {
             host,
             public,
+            reporter,
             clock,
         }
     }
@@ -29,7 +39,7 @@ impl Desk {
     pub async fn answer(&self, request: &str) -> String {
         let answer = match serde_json::from_str::<Value>(request) {
             Ok(request) => self.dispatch(&request).await,
-            Err(error) => Err(format!("请求不是合法的 JSON:{error}")),
+            Err(_) => Err("请求不是合法的 JSON".to_owned()),
         };
         answer
             .unwrap_or_else(|error| json!({ "error": error }))
@@ -42,6 +52,13 @@ impl Desk {
         let now = self.clock.now_us();
         match text("command") {
             "invite" => {
+                let hours = match request.get("hours") {
+                    None => 24,
+                    Some(hours) => hours
+                        .as_u64()
+                        .and_then(|hours| u32::try_from(hours).ok())
+                        .ok_or_else(hours_text)?,
+                };
                 let invite = Invite {
                     kind: text("kind").to_owned(),
                     title: text("title").to_owned(),
@@ -54,26 +71,26 @@ impl Desk {
                         .filter_map(|t| t.as_str().map(str::to_owned))
                         .collect(),
                     pre_approved: request["pre_approved"].as_bool().unwrap_or(false),
-                    hours: request["hours"].as_u64().unwrap_or(24).clamp(1, 24 * 365) as u32,
-                    address: self.public.clone(),
+                    hours,
+                    address: self.public.clone()?,
                     by: "命令行".to_owned(),
                 };
                 let code = node
                     .invite(&invite, random(), random(), now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true, "code": code }))
             }
             "approve" => {
                 node.approve(text("seat"), "命令行", now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "refuse" => {
                 node.refuse(text("seat"), text("reason"), "命令行", now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "account" => {
@@ -89,7 +106,7 @@ impl Desk {
                 };
                 node.put_account(&account, now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "peers" => self.peers().await,
@@ -105,67 +122,85 @@ impl Desk {
     }
 
     async fn peers(&self) -> Result<Value, String> {
+        let now_us = self.clock.now_us();
         let rows = self
             .host
             .node()
             .store()
             .peers()
             .await
-            .map_err(|e| e.to_string())?;
-        let peers: Vec<Value> = rows
-            .iter()
-            .map(|p| {
-                json!({
-                    "seat": p.seat.to_string(), "state": crate::command::admission::state_text(p.state),
-                    "title": p.title, "department": p.department, "jurisdiction": p.jurisdiction,
-                    "fingerprint": p.fingerprint, "connected": self.host.links().with(&p.seat).is_some(),
-                })
-            })
-            .collect();
-        Ok(json!({ "ok": true, "peers": peers }))
+            .map_err(|e| chain(&e))?;
+        let report = self.reporter.look().await.map_err(|e| chain(&e))?;
+        // an agent presents all its seats in one session: the tree knows which
+        let parties = report.parties();
+        let mut text = String::new();
+        let mut peers = Vec::new();
+        for row in &rows {
+            let party = parties.iter().find(|party| party.seat == Some(row.seat));
+            let connected = party.is_some_and(|party| party.connected);
+            let last_us = party
+                .and_then(|party| party.last_contact_us)
+                .or((row.last_contact_us > 0).then_some(row.last_contact_us));
+            let state = crate::command::admission::state_text(row.state);
+            let seen = match (connected, last_us) {
+                (true, _) => "在线".to_owned(),
+                (false, Some(at)) => format!("离线，{}前联系过", span((now_us - at) / 1_000_000)),
+                (false, None) => "从未连接".to_owned(),
+            };
+            text += &format!(
+                "{}  {state}  {seen}  {}  {}{}  指纹 {}\n",
+                row.seat,
+                row.jurisdiction,
+                row.title,
+                if row.department.is_empty() {
+                    String::new()
+                } else {
+                    format!("（{}）", row.department)
+                },
+                row.fingerprint
+            );
+            peers.push(json!({
+                "seat": row.seat.to_string(), "state": state, "title": row.title, "department": row.department,
+                "jurisdiction": row.jurisdiction, "fingerprint": row.fingerprint, "connected": connected,
+                "last_contact_us": last_us,
+            }));
+        }
+        if rows.is_empty() {
+            text += "还没有下级节点、代理或入网申请；签发接入码请用 invite\n";
+        }
+        Ok(json!({ "ok": true, "peers": peers, "text": text }))
     }
 
-    /// Counts, cursors and sums: what a demonstration and a test compare between sides.
+    /// The node's word about itself, and sums: what a demonstration and a test compare between sides.
     /// `with_sums` walks all records; who only watches progress leaves it out.
     async fn status(&self, with_sums: bool) -> Result<Value, String> {
         let node = self.host.node();
-        let store = node.store();
-        let heads = store.feed_heads();
-        let stats = store.stats().await.map_err(|e| e.to_string())?;
-        let records: i64 = stats.types.iter().map(|t| t.records).sum();
+        let report = self.reporter.look().await.map_err(|e| chain(&e))?;
+        let mut answer = report.json();
         let mut sums = serde_json::Map::new();
-        let mut regions: Vec<String> = match node.tier() {
-            crate::Tier::City => node
-                .city()
-                .districts
-                .iter()
-                .map(|d| d.code.clone())
-                .collect(),
-            crate::Tier::District => vec![node.region().to_owned()],
-        };
-        regions.sort();
-        let held_sums = if with_sums {
-            node.sums().await.map_err(|e| e.to_string())?
-        } else {
-            regions.clear();
-            Default::default()
-        };
-        for region in regions {
-            let sum = held_sums.get(&region).copied().unwrap_or_default();
-            sums.insert(
-                region,
-                json!({ "sum": sum.to_string(), "records": sum.records }),
-            );
+        if with_sums {
+            let mut regions: Vec<String> = match node.tier() {
+                crate::Tier::City => node
+                    .city()
+                    .districts
+                    .iter()
+                    .map(|d| d.code.clone())
+                    .collect(),
+                crate::Tier::District => vec![node.region().to_owned()],
+            };
+            regions.sort();
+            let held_sums = node.sums().await.map_err(|e| chain(&e))?;
+            for region in regions {
+                let sum = held_sums.get(&region).copied().unwrap_or_default();
+                sums.insert(
+                    region,
+                    json!({ "sum": sum.to_string(), "records": sum.records }),
+                );
+            }
         }
-        let wants = store.wants_open().await.map_err(|e| e.to_string())?.len();
-        let held = store.held().await.map_err(|e| e.to_string())?.len();
-        Ok(json!({
-            "ok": true, "region": node.region(), "title": node.identity().title,
-            "head": heads.head, "applied": heads.applied, "folded": heads.folded,
-            "entities": stats.entities, "records": records, "refusals": stats.refusals_open,
-            "dirty": stats.dirty, "wants": wants, "held": held, "stopped": node.stopped().len(),
-            "peers_connected": self.host.links().all().len(), "sums": sums,
-        }))
+        answer["sums"] = sums.into();
+        answer["text"] = report.text().into();
+        Ok(answer)
     }
 
     /// What each link has moved since it stands.
@@ -197,15 +232,35 @@ impl Desk {
     }
 
     async fn verify(&self, deep: bool) -> Result<Value, String> {
-        let report = self
-            .host
-            .node()
-            .verify(deep)
-            .await
-            .map_err(|e| e.to_string())?;
+        let report = self.host.node().verify(deep).await.map_err(|e| chain(&e))?;
+        let checked = format!(
+            "已校验 {} 个批次头、{} 个批次{}\n",
+            report.headers,
+            report.blocks,
+            if deep {
+                format!("、{} 条记录", report.entries)
+            } else {
+                String::new()
+            }
+        );
+        let text = match report.faults.is_empty() {
+            true => format!("{checked}结果      签名、哈希链与内容均正确\n"),
+            false => {
+                let faults: Vec<String> = report
+                    .faults
+                    .iter()
+                    .map(|f| format!("问题      {f}\n"))
+                    .collect();
+                format!(
+                    "{checked}结果      发现 {} 处问题\n{}",
+                    faults.len(),
+                    faults.concat()
+                )
+            }
+        };
         Ok(json!({
             "ok": report.faults.is_empty(), "headers": report.headers, "blocks": report.blocks,
-            "entries": report.entries, "faults": report.faults,
+            "entries": report.entries, "faults": report.faults, "text": text,
         }))
     }
 }

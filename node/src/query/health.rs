@@ -24,7 +24,9 @@ const UNCONFIRMED_BATCHES: u64 = 64;
 /// How a party is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// No contact, or its log was stopped.
+    /// In contact or not, something of it stands still: a log of it was stopped, or this node cannot write.
+    Faulty,
+    /// No contact.
     Lost,
     /// In contact, but behind.
     Lagging,
@@ -62,6 +64,11 @@ pub enum Why {
     /// A log of it was stopped at a bad header.
     Stopped {
         /// The reason, for people.
+        reason: String,
+    },
+    /// This node cannot write.
+    CannotWrite {
+        /// Why, for people.
         reason: String,
     },
     /// Relayed by its parent, which is in order; or, at a district, by the city.
@@ -149,6 +156,21 @@ pub struct HealthTree {
     pub unconfirmed: u64,
     /// The top: the city.
     pub top: Party,
+}
+
+impl HealthTree {
+    /// Whether the node's own stages, or the receipts of the node above, are behind.
+    pub fn is_behind(&self) -> bool {
+        let items = waiting(self.stages);
+        items > BEHIND_ITEMS || self.unconfirmed > UNCONFIRMED_BATCHES
+    }
+}
+
+/// Feed items that wait for a stage.
+fn waiting(stages: Stages) -> u64 {
+    stages
+        .head
+        .saturating_sub(stages.folded.min(stages.applied))
 }
 
 /// What is known of one seat.
@@ -393,12 +415,15 @@ impl Node {
         let direct = known.is_peer || is_parent;
         let (state, why) = match (&known.stopped, contact) {
             (Some(reason), _) => (
-                State::Lost,
+                State::Faulty,
                 Why::Stopped {
                     reason: reason.clone(),
                 },
             ),
-            _ if own => (State::Normal, Why::Nothing),
+            _ if own => match self.write_trouble() {
+                Some(reason) => (State::Faulty, Why::CannotWrite { reason }),
+                None => (State::Normal, Why::Nothing),
+            },
             (None, Some(at)) if direct && !known.connected && now_us - at > SILENT_US => {
                 (State::Lost, Why::Silent { since_us: at })
             }
@@ -434,9 +459,7 @@ impl Node {
 
 /// The node itself is behind when its stages are, or when the node above has not confirmed.
 fn judge_own(party: &mut Party, stages: Stages, batches: u64) {
-    let items = stages
-        .head
-        .saturating_sub(stages.folded.min(stages.applied));
+    let items = waiting(stages);
     if party.state == Some(State::Normal) && (items > BEHIND_ITEMS || batches > UNCONFIRMED_BATCHES)
     {
         (party.state, party.why) = (Some(State::Lagging), Why::Behind { items, batches });

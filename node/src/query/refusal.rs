@@ -56,7 +56,7 @@ pub struct Refusal {
     pub reasons: Vec<RefusalReason>,
     /// Labels of the fields concerned.
     pub fields: Vec<String>,
-    /// When it was refused or last stated.
+    /// Since when it is refused; of a closed one, when it was refused last.
     pub at_us: i64,
 }
 

@@ -86,7 +86,7 @@ fn every_mistake_is_named_with_its_line() {
     check(&swap("idle = \"45s\"\n", ""), "缺少必填项 idle");
     check(
         &swap("\"45s\"", "45"),
-        "第 4 行：取值不符合要求：写的是 integer `45`，应为 带单位的时长",
+        "第 4 行：取值不符合要求：写的是整数 45，应为 带单位的时长",
     );
     check(&swap("\"45s\"", "\"45 parsec\""), "带单位的时长");
     check(&swap("\"8MiB\"", "\"8MB\""), "带单位的大小");
@@ -96,6 +96,77 @@ fn every_mistake_is_named_with_its_line() {
     );
     check(&swap("[link]", "[link"), "第 2 行不是合法的 TOML");
     check(&swap("name = \"区\"", "name = 1"), "第 1 行");
+}
+
+#[test]
+fn no_mistake_is_told_in_english() {
+    let swap = |from: &str, to: &str| GOOD.replace(from, to);
+    for (text, part) in [
+        (
+            swap("127.0.0.1:1", "127.0.0.1"),
+            "第 3 行：地址写法有误，应为 `IP:端口`",
+        ),
+        (swap("127.0.0.1:1", "本机:80"), "应为 `IP:端口`"),
+        (swap("\"127.0.0.1:1\"", "80"), "第 3 行"),
+        (swap("\"8MiB\"", "\"4 G\""), "写的是文字 \"4 G\"，应为"),
+        (
+            swap("\"t\"", "true"),
+            "写的是真假值 true，应为用引号括起的文字",
+        ),
+        (swap("\"t\"", "[1]"), "写的是数组，应为用引号括起的文字"),
+        (
+            swap("idle = \"45s\"", "log = \"xml\"\nidle = \"45s\""),
+            "可用：text、json",
+        ),
+        (swap("name = \"区\"", "name = 区"), "第 1 行不是合法的 TOML"),
+        (
+            swap("name = \"区\"", "name = \"区"),
+            "第 1 行不是合法的 TOML",
+        ),
+        (swap("name = \"区\"", "name"), "第 1 行不是合法的 TOML"),
+        (swap("name = \"区\"", "name ="), "第 1 行不是合法的 TOML"),
+        (swap("name = \"区\"", "名称 = 1"), "第 1 行不是合法的 TOML"),
+        (
+            swap("name = \"区\"", "name = \"区\"\nname = \"区\""),
+            "第 2 行不是合法的 TOML：配置项重复",
+        ),
+        (
+            swap("name = \"区\"", "name = \"区\" [x]"),
+            "第 1 行不是合法的 TOML",
+        ),
+        (
+            swap("name = \"区\"", "name = \"c:\\qu\""),
+            "第 1 行不是合法的 TOML",
+        ),
+        (
+            swap("[link]", "[link"),
+            "第 2 行不是合法的 TOML：表名缺少右方括号",
+        ),
+        (swap("[[source]]", "[[source]"), "不是合法的 TOML"),
+    ] {
+        let error = parse::<Sample>(Path::new("x.toml"), &text, KNOWN)
+            .expect_err(&text)
+            .to_string();
+        assert!(error.contains(part), "{error}\n没有：{part}");
+        let english = [
+            "expected",
+            "invalid",
+            "missing",
+            "string",
+            "integer",
+            "unexpected",
+            "syntax",
+            "key ",
+        ];
+        assert!(!english.iter().any(|word| error.contains(word)), "{error}");
+    }
+    let missing = load::<Sample>(Path::new("/nowhere/x.toml"), KNOWN)
+        .expect_err("missing")
+        .to_string();
+    assert!(
+        missing.contains("文件或目录不存在") && !missing.contains("os error"),
+        "{missing}"
+    );
 }
 
 #[test]

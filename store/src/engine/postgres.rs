@@ -8,7 +8,8 @@ use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, SqlStr, Transaction};
 use tokio::sync::Mutex;
 
-use super::{Arg, Bulk, Kind, LOCK_PAUSE, LOCK_TRIES, Tx};
+use super::{Arg, Bulk, Kind, LOCK_PAUSE, LOCK_TRIES, Open, Tx};
+use crate::writing::Writing;
 use crate::{Heads, OpenError, StoreError, migrate};
 
 /// Connections of the pool.
@@ -24,44 +25,23 @@ pub struct PostgresStore {
     pool: PgPool,
     fence: i64,
     lock: Mutex<Option<PgConnection>>,
+    pub(crate) writing: Writing,
     pub(crate) heads: std::sync::Mutex<Heads>,
 }
 
 impl PostgresStore {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(OpenError::Url)?
-            .application_name("zongheng")
-            .options([
-                ("synchronous_commit", "on"),
-                ("idle_in_transaction_session_timeout", "60s"),
-                ("statement_timeout", "300s"),
-                // a plan made for no value in particular reads the whole gram index for two characters
-                ("plan_cache_mode", "force_custom_plan"),
-            ])
-            .disable_statement_logging();
-        let mut lock = PgConnection::connect_with(&options).await?;
-        let database: String = sqlx::query_scalar("SELECT current_database()::text")
-            .fetch_one(&mut lock)
-            .await?;
-        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
-            .fetch_one(&mut lock)
-            .await?;
-        if encoding != "UTF8" {
-            return Err(OpenError::Encoding { database, encoding });
-        }
-        let mut tries = 0;
-        while !try_lock(&mut lock).await? {
-            if tries == LOCK_TRIES {
-                return Err(OpenError::DatabaseLocked { database });
-            }
-            tries += 1;
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
+        let options = options(url)?;
+        let mut lock = locked(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .test_before_acquire(false)
             .acquire_timeout(Duration::from_secs(120))
+            .before_acquire(|connection, _| {
+                // one that came back with a transaction still open is closed, and another opened in its place
+                let settled = !connection.is_in_transaction();
+                Box::pin(async move { Ok(settled) })
+            })
             .connect_with(options)
             .await?;
         migrate::run(&migrate::postgres(), &pool).await?;
@@ -73,6 +53,7 @@ impl PostgresStore {
             pool,
             fence,
             lock: Mutex::new(Some(lock)),
+            writing: Writing::default(),
             heads: std::sync::Mutex::default(),
         })
     }
@@ -82,19 +63,25 @@ impl PostgresStore {
     /// from taking over before this transaction has ended.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         let pool = self.pool.clone();
-        let fence = self.fence;
         let begun = tokio::spawn(async move {
-            let mut tx = pool.begin().await?;
-            let now: i64 = sqlx::query_scalar("SELECT value FROM fence WHERE one = 1 FOR SHARE")
-                .fetch_one(&mut *tx)
-                .await?;
-            if now == fence {
-                Ok(Tx::Postgres(tx))
-            } else {
-                Err(StoreError::Fenced)
+            let mut tries = 0;
+            loop {
+                match begin(&pool).await {
+                    // a server that was restarted leaves its dead connections in the pool: nothing was written on them yet
+                    Err(error) if is_broken(&error) && tries < CONNECTIONS => tries += 1,
+                    settled => return settled,
+                }
             }
         });
-        begun.await.map_err(|_| StoreError::Interrupted)?
+        let begun = begun.await.map_err(|_| StoreError::Interrupted)?;
+        let (now, begun) = match begun {
+            Ok((tx, now)) => (now, Ok(Open::Postgres(tx))),
+            Err(error) => (self.fence, Err(error)),
+        };
+        if now != self.fence {
+            return Err(StoreError::Fenced);
+        }
+        Tx::begun(begun, &self.writing)
     }
 
     pub(crate) fn reader(&self) -> &PgPool {
@@ -108,6 +95,68 @@ impl PostgresStore {
         {
             tracing::debug!(%error, "lock connection did not close cleanly; the server releases it");
         }
+    }
+}
+
+/// Whether a database could be opened.
+pub(crate) async fn check(url: &str) -> Result<(), OpenError> {
+    let lock = locked(&options(url)?).await?;
+    // the lock goes with its connection
+    Ok(lock.close().await?)
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(OpenError::Url)?
+        .application_name("zongheng")
+        .options([
+            ("synchronous_commit", "on"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("statement_timeout", "300s"),
+            // a plan made for no value in particular reads the whole gram index for two characters
+            ("plan_cache_mode", "force_custom_plan"),
+        ])
+        .disable_statement_logging();
+    Ok(options)
+}
+
+/// A connection that holds the lock of the process, to a database in which every name can be kept.
+async fn locked(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    let mut lock = PgConnection::connect_with(options).await?;
+    let database: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(&mut lock)
+        .await?;
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .fetch_one(&mut lock)
+        .await?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { database, encoding });
+    }
+    let mut tries = 0;
+    while !try_lock(&mut lock).await? {
+        if tries == LOCK_TRIES {
+            return Err(OpenError::DatabaseLocked { database });
+        }
+        tries += 1;
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(lock)
+}
+
+async fn begin(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, i64), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let fence = sqlx::query_scalar("SELECT value FROM fence WHERE one = 1 FOR SHARE")
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok((tx, fence))
+}
+
+/// Whether it was the connection that failed: it is gone, or the server has ended it (class 57P).
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
     }
 }
 
@@ -135,7 +184,7 @@ pub(crate) async fn bulk(
     tx: &mut Transaction<'static, Postgres>,
     bulk: &Bulk,
     values: Vec<Arg>,
-) -> Result<(), StoreError> {
+) -> Result<(), sqlx::Error> {
     let width = bulk.columns.len();
     let mut columns: Vec<Vec<Arg>> = bulk
         .columns

@@ -12,8 +12,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, SqlStr, Sqlite, Transaction};
 
-use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Tx};
+use super::{Arg, Bulk, LOCK_PAUSE, LOCK_TRIES, Open, Tx};
 use crate::keeper::Keeper;
+use crate::writer::Writer;
+use crate::writing::Writing;
 use crate::{Heads, OpenError, StoreError, migrate, private};
 
 /// Pages of the log at which the writer itself brings home what [`SqliteStore::checkpoint`] has not: a group of random
@@ -25,8 +27,8 @@ const READERS: u32 = 3;
 const READER_CACHE_MIB: u32 = 8;
 /// Rows that a statement hands over before it waits for its reader.
 const ROW_BUFFER: usize = 1_024;
-/// How long a caller waits for the writer. A group takes milliseconds; longer means that the disk hangs.
-const WRITER_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a caller waits for a reader.
+const READER_PATIENCE: Duration = Duration::from_secs(120);
 /// Binds that one statement may have.
 const BINDS_MAX: usize = 32_766;
 /// Rows that one statement carries at most.
@@ -36,9 +38,10 @@ const ROWS_MAX: usize = 256;
 /// folder.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: SqlitePool,
+    pub(crate) writer: Writer,
     reader: SqlitePool,
     keeper: Keeper,
+    pub(crate) writing: Writing,
     pub(crate) heads: Mutex<Heads>,
     folder: PathBuf,
     _lock: File,
@@ -91,26 +94,22 @@ impl SqliteStore {
                 .clone()
                 .pragma("cache_size", format!("-{}", u64::from(mib) * 1024))
         };
-        let pool = || {
-            SqlitePoolOptions::new()
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-                .acquire_timeout(WRITER_PATIENCE)
-        };
-        let writer = pool()
-            .max_connections(1)
-            .min_connections(1)
-            .connect_with(cache(cache_mib))
-            .await?;
-        migrate::run(&migrate::sqlite(), &writer).await?;
+        let writer = Writer::open(cache(cache_mib)).await?;
+        migrate::run(&migrate::sqlite(), writer.pool()).await?;
         let keeper = Keeper::open(options.clone()).await?;
-        let reader = cache(READER_CACHE_MIB).read_only(true);
-        let reader = pool().max_connections(READERS).connect_with(reader).await?;
+        let reader = SqlitePoolOptions::new()
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .acquire_timeout(READER_PATIENCE)
+            .max_connections(READERS)
+            .connect_with(cache(READER_CACHE_MIB).read_only(true))
+            .await?;
         Ok(Self {
             writer,
             reader,
             keeper,
+            writing: Writing::default(),
             heads: Mutex::default(),
             folder: folder.to_owned(),
             _lock: lock,
@@ -119,7 +118,8 @@ impl SqliteStore {
 
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         self.keeper.note_written();
-        Ok(Tx::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let begun = self.writer.begin().await;
+        Tx::begun(begun.map(Open::Sqlite), &self.writing)
     }
 
     /// Copies committed pages from the log into the database file, beside the writer and without making it wait.
@@ -139,6 +139,22 @@ impl SqliteStore {
         self.reader.close().await;
         self.keeper.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Whether the database file of a folder, if there is one, can be written.
+pub(crate) fn check(folder: &Path) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
+    match File::options()
+        .read(true)
+        .write(true)
+        .open(folder.join("store.db"))
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unusable(error)),
+        _ => Ok(()),
     }
 }
 
@@ -179,7 +195,7 @@ pub(crate) async fn bulk(
     tx: &mut Transaction<'static, Sqlite>,
     bulk: &Bulk,
     values: Vec<Arg>,
-) -> Result<(), StoreError> {
+) -> Result<(), sqlx::Error> {
     let width = bulk.columns.len();
     let mut rows_left = values.len() / width;
     let mut values = values.into_iter();

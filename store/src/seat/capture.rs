@@ -135,6 +135,10 @@ pub struct Capture {
     pub rows_read: u64,
     /// Entries stated.
     pub rows_stated: u64,
+    /// Rows that were not known before this page.
+    pub rows_new: u64,
+    /// Records that stand stated more than before this page, or fewer.
+    pub records_more: i64,
     /// Milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -250,7 +254,8 @@ impl SeatStore {
         sqlx::query(
             "UPDATE source SET position = $2, fingerprint = $3, rows_read = rows_read + $4, \
              rows_stated = rows_stated + $5, cycle_at = $6, \
-             changed_at = CASE WHEN $5 > 0 THEN $6 ELSE changed_at END, trouble = NULL WHERE id = $1",
+             changed_at = CASE WHEN $5 > 0 THEN $6 ELSE changed_at END, trouble = NULL, \
+             rows_known = rows_known + $7, records_stated = records_stated + $8 WHERE id = $1",
         )
         .bind(capture.source)
         .bind(capture.position.as_slice())
@@ -258,6 +263,8 @@ impl SeatStore {
         .bind(capture.rows_read as i64)
         .bind(capture.rows_stated as i64)
         .bind(capture.now_ms)
+        .bind(capture.rows_new as i64)
+        .bind(capture.records_more)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

@@ -243,9 +243,8 @@ impl SeatStore {
             .execute(&mut *tx)
             .await?;
         }
+        // it is kept for ever and waits for nothing, so it does not count among what does
         tx.commit().await?;
-        self.queued_bytes
-            .fetch_add(envelope.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -354,7 +353,7 @@ impl SeatStore {
     pub(super) async fn count_queued_bytes(&self) -> Result<u64, SeatError> {
         let bytes: i64 = sqlx::query_scalar(
             "SELECT (SELECT COALESCE(SUM(length(body)), 0) FROM unsealed) \
-             + (SELECT COALESCE(SUM(length(header) + length(body)), 0) FROM sealed)",
+             + (SELECT COALESCE(SUM(length(header) + length(body)), 0) FROM sealed WHERE sequence > 0)",
         )
         .fetch_one(&self.reader)
         .await?;

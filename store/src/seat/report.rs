@@ -12,9 +12,13 @@ pub struct SourceReport {
     pub id: i64,
     /// Its configured name.
     pub name: String,
+    /// Rows that it is known to have, each counted once.
+    pub rows_known: u64,
+    /// Records that stand stated from its rows, each counted once.
+    pub records_stated: u64,
     /// Rows read since the database was made, repeats included.
     pub rows_read: u64,
-    /// Entries stated.
+    /// Entries stated since the database was made, repeats and refusals included.
     pub rows_stated: u64,
     /// Rows refused now.
     pub refused: u64,
@@ -33,7 +37,7 @@ pub struct SourceReport {
 pub struct QueueState {
     /// Entries captured and not sealed.
     pub unsealed_entries: u64,
-    /// Batches sealed and kept here.
+    /// Batches sealed and kept here. The opening of an epoch, which is kept for ever, is none.
     pub sealed_batches: u64,
     /// Entries in those batches.
     pub sealed_entries: u64,
@@ -85,7 +89,7 @@ impl SeatStore {
         let rows = sqlx::query(
             "SELECT s.id, s.name, s.rows_read, s.rows_stated, \
              (SELECT COUNT(*) FROM reject r WHERE r.source = s.id), \
-             s.cycle_at, s.changed_at, s.trouble, s.note FROM source s ORDER BY s.name",
+             s.cycle_at, s.changed_at, s.trouble, s.note, s.rows_known, s.records_stated FROM source s ORDER BY s.name",
         )
         .fetch_all(&self.reader)
         .await?;
@@ -101,6 +105,8 @@ impl SeatStore {
                     changed_ms: row.try_get(6)?,
                     trouble: row.try_get(7)?,
                     note: row.try_get(8)?,
+                    rows_known: row.try_get::<i64, _>(9)? as u64,
+                    records_stated: row.try_get::<i64, _>(10)? as u64,
                 })
             })
             .collect()
@@ -109,9 +115,10 @@ impl SeatStore {
     /// What waits here.
     pub async fn queue_state(&self) -> Result<QueueState, SeatError> {
         let row = sqlx::query(
-            "SELECT (SELECT COALESCE(SUM(entries), 0) FROM unsealed), (SELECT COUNT(*) FROM sealed), \
+            "SELECT (SELECT COALESCE(SUM(entries), 0) FROM unsealed), (SELECT COUNT(*) FROM sealed WHERE sequence > 0), \
              (SELECT COALESCE(SUM(entries), 0) FROM sealed), \
-             (SELECT MIN(c) FROM (SELECT MIN(captured) AS c FROM unsealed UNION ALL SELECT MIN(captured) FROM sealed))",
+             (SELECT MIN(c) FROM (SELECT MIN(captured) AS c FROM unsealed \
+              UNION ALL SELECT MIN(captured) FROM sealed WHERE sequence > 0))",
         )
         .fetch_one(&self.reader)
         .await?;

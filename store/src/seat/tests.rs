@@ -241,3 +241,74 @@ async fn the_last_receipt_is_kept_whatever_its_clock() {
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].durable, 9, "issued earlier, said later");
 }
+
+/// What the system does when the disk is full, SQLite does at a bound of its own: it ends the transaction by itself.
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_heals_by_itself() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source").id;
+    let page = |n: u32| {
+        let mut page = capture(source, 1);
+        page.position = n.to_be_bytes().to_vec();
+        page.chunks[0].body = vec![1; 5_000];
+        page.images[0].identity = n.to_be_bytes().to_vec();
+        page
+    };
+    store.set_full(true).await.expect("a bound");
+    let mut kept = 0;
+    let failed = loop {
+        match store.commit_capture(&page(kept)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1_000, "never full");
+    };
+    assert!(matches!(failed, SeatError::Full(_)), "{failed:?}");
+    for _ in 0..3 {
+        let again = store.commit_capture(&page(kept)).await;
+        assert!(matches!(again, Err(SeatError::Full(_))), "{again:?}");
+        let other = store.put_meta("x", &[0; 9_000]).await;
+        assert!(matches!(other, Err(SeatError::Full(_))), "{other:?}");
+    }
+    let state = store.queue_state().await.expect("state");
+    assert_eq!(state.unsealed_entries, u64::from(kept) * 2);
+    assert_eq!(state.bytes, u64::from(kept) * 5_000);
+
+    store.set_full(false).await.expect("no bound");
+    store.commit_capture(&page(kept)).await.expect("at once");
+    let state = store.queue_state().await.expect("state");
+    assert_eq!(state.unsealed_entries, u64::from(kept + 1) * 2);
+    let position = store.source("登记").await.expect("source").position;
+    assert_eq!(position, kept.to_be_bytes());
+    store.close().await;
+}
+
+/// A database of the first release counts what it holds when it is opened.
+#[tokio::test]
+async fn an_older_database_counts_what_it_holds() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source");
+    let mut page = capture(source.id, 1);
+    (page.rows_new, page.records_more) = (3, 2);
+    store.commit_capture(&page).await.expect("commit");
+    let counted = |report: &SourceReport| (report.rows_known, report.records_stated);
+    let before = store.source_reports().await.expect("reports");
+    assert_eq!(counted(&before[0]), (3, 2));
+    // as the first release left it
+    let mut tx = store.begin().await.expect("begun");
+    for sql in [
+        "ALTER TABLE source DROP COLUMN rows_known",
+        "ALTER TABLE source DROP COLUMN records_stated",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await.expect(sql);
+    }
+    tx.commit().await.expect("committed");
+    store.close().await;
+    drop(store);
+    let store = SeatStore::open(folder.path()).await.expect("open again");
+    let after = store.source_reports().await.expect("reports");
+    assert_eq!(counted(&after[0]), (3, 2));
+}

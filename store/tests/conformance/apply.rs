@@ -289,6 +289,14 @@ pub async fn refusals_open_and_close(store: Store) {
         ..open(vec![closed, unknown])
     };
     store.apply(group).await.unwrap();
+    // the same bad row read again is no new refusal: it has been open since the first time, with what is wrong now
+    let again = RefusalRow {
+        message: "日期在将来".into(),
+        ..refusal(4, 900)
+    };
+    store.apply(open(vec![again])).await.unwrap();
+    let kept = store.refusal([4; 16]).await.unwrap().unwrap();
+    assert_eq!((kept.at_us, kept.message.as_str()), (14, "日期在将来"));
     assert_eq!(
         list(
             &RefusalFilter {
@@ -342,6 +350,10 @@ pub async fn refusals_open_and_close(store: Store) {
         store.refusals_open().await.unwrap(),
         [(seat(0), 2), (seat(1), 2)]
     );
+    // one that was mended and is refused anew begins anew
+    store.apply(open(vec![refusal(3, 700)])).await.unwrap();
+    let anew = store.refusal([3; 16]).await.unwrap().unwrap();
+    assert_eq!((anew.at_us, anew.open), (700, true));
 }
 
 pub async fn a_subject_made_dirty_again_is_folded_again(store: Store) {

@@ -4,6 +4,7 @@ mod admission;
 mod apply;
 mod feed;
 mod fold;
+mod full;
 mod intake;
 mod make;
 mod opening;
@@ -30,6 +31,7 @@ const CHECKS: &[Check] = checks![
     intake::a_hold_keeps_its_first_sequence,
     intake::concurrent_groups_stay_whole_and_dense,
     intake::a_dropped_group_leaves_all_or_nothing,
+    full::a_statement_that_fails_leaves_nothing_and_no_mark,
     feed::a_page_holds_one_class_without_the_reader_s_own,
     feed::a_page_ends_by_bytes_and_items_and_tells_where,
     feed::a_filtered_page_unites_the_positions_of_its_regions,
@@ -72,6 +74,8 @@ fn sqlite_keeps_every_promise() {
         opening::a_second_process_is_kept_out_of_the_folder().await;
         opening::a_store_survives_its_process().await;
         unsettled::an_older_database_is_folded_anew().await;
+        full::a_full_file_loses_nothing_and_heals_by_itself().await;
+        full::a_full_disk_under_sqlite_heals_by_itself().await;
     });
 }
 
@@ -87,6 +91,8 @@ fn postgres_keeps_every_promise() {
         }
         opening::a_second_process_is_kept_out_of_the_database(&cluster).await;
         opening::a_process_that_lost_its_lock_cannot_write(&cluster).await;
+        full::connections_that_end_cost_no_writer_a_failure(&cluster).await;
+        full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
     });
 }
 

@@ -244,9 +244,11 @@ impl Parties {
             }
             let (city, districts, agents) = self.look(PROGRESS).await;
             let mut missing = progress::missing(&city, &districts, &agents);
-            let records = city.status["records"].as_u64().unwrap_or(0);
+            // a row is stated as a record, or refused
+            let figure = |key: &str| city.status[key].as_u64().unwrap_or(0);
+            let records = figure("records") + figure("refusals");
             if missing.is_empty() && records < expected.rows.len() as u64 {
-                missing.push(format!("市级只有 {records} 条记录"));
+                missing.push(format!("市级只有 {records} 条记录和拒收"));
             }
             if missing.is_empty() {
                 // sums cost a walk over all records: asked for once the rest is there
@@ -290,7 +292,7 @@ impl Parties {
     /// Checks every signature at the city, down to the departments' rows.
     pub fn verify(&self) -> Result<Value, RealCityError> {
         let mut args = self.city.command("verify");
-        args.push("--deep".to_owned());
+        args.extend(["--deep", "--json"].map(str::to_owned));
         let done = self
             .host
             .run(Program::City, "verify", &args, Duration::from_secs(1_800))?;

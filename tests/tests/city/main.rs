@@ -1,6 +1,7 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
-//! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep.
+//! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep; and what an
+//! operator meets: a full disk, metrics, wrong settings.
 
 mod clock;
 mod desk;
@@ -8,6 +9,7 @@ mod folders;
 mod hostile;
 mod journey;
 mod limits;
+mod operator;
 mod pipe;
 mod sources;
 mod stop;

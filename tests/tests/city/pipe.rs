@@ -99,10 +99,10 @@ fn the_other_programs_end_well() {
     let folder = temporary_folder().expect("a folder");
     let ports = Ports::default();
     let district = node_site(folder.path(), "district", &ports).expect("a node on disk");
-    assert_eq!(
-        unheard(Program::District, &district.command("check-config")),
-        (Some(0), String::new())
-    );
+    // what `run` would refuse, a check refuses
+    let (code, said) = unheard(Program::District, &district.command("check-config"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("还没有节点，请先执行 init"), "{said}");
     let source = SourceSite {
         name: "登记库",
         path: &folder.path().join("bureau.db"),

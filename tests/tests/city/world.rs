@@ -36,6 +36,34 @@ impl World {
         Self::with_clocks(0, 0).await
     }
 
+    /// A city that is on disk already, founded and running without districts. The districts' sites are not written.
+    pub async fn alone(city: NodeSite, folder: TempDir, ports: Ports) -> Self {
+        run(
+            &host(),
+            Program::City,
+            "city",
+            &city.found("测试市平台", CITY),
+        )
+        .expect("founded");
+        let started = host().start(Program::City, "city", city.command("run"));
+        let running = vec![started.expect("started")];
+        ready(&city.data(), "city").await.expect("the city is up");
+        Self {
+            here: city.clone(),
+            elsewhere: city.clone(),
+            city,
+            ports,
+            running,
+            folder,
+        }
+    }
+
+    /// Starts an agent alone, after everything was stopped, and waits until it answers.
+    pub async fn running_again(&mut self, site: &AgentSite) {
+        self.start("again", site);
+        ready(&site.data(), "again").await.expect("it is up");
+    }
+
     /// City and districts, running; the clocks of the city and of the bureau's district are off by so many seconds.
     pub async fn with_clocks(city_s: i64, here_s: i64) -> Self {
         let folder = temporary_folder().expect("a folder");

@@ -13,17 +13,18 @@ pub(super) async fn probe(
     settings: &SqliteSettings,
     clock_sql: &'static str,
 ) -> Result<Probe, sqlx::Error> {
-    let names: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name",
+    let names: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT name, type = 'view' FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name",
     )
     .fetch_all(&mut *connection)
     .await?;
     let mut tables = Vec::new();
-    for name in names.into_iter().take(TABLES_MAX) {
+    for (name, view) in names.into_iter().take(TABLES_MAX) {
         let chosen = name.eq_ignore_ascii_case(&settings.table);
         let mut table = TableProbe {
             columns: columns(connection, &name).await?,
             name,
+            view,
             ..TableProbe::default()
         };
         if chosen {
@@ -113,7 +114,18 @@ async fn watermark(
         .fetch_one(&mut *connection)
         .await?
     };
-    let mut warnings = Vec::new();
+    let newest: Option<Vec<u8>> = {
+        let sql = format!("SELECT CAST(MAX({column}) AS BLOB) FROM {table} WHERE {column} <= $1");
+        let query = sqlx::query_scalar(AssertSqlSafe(sql));
+        match w.at(clock + ZONES_S) {
+            protocol::value::Value::Integer(until) => query.bind(until),
+            until => query.bind(until.to_string()),
+        }
+        .fetch_one(&mut *connection)
+        .await?
+    };
+    let newest = w.seconds(&decode_text(&newest.unwrap_or_default()));
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     let greatest = decode_text(&greatest.unwrap_or_default());
     if !indexed {
         warnings.push(format!(
@@ -127,15 +139,22 @@ async fn watermark(
             w.column
         ));
     }
-    if ahead > 0 {
+    if let Some(by_s) = newest.map(|s| s - clock).filter(|by_s| *by_s > SKEW_S) {
+        // what was written this moment should be as old as this moment
+        faults.push(format!(
+            "更新时间列 {} 的最新时间比源库时钟晚约 {} 分钟：utc_offset 与该列所用时区不符，或源库时钟有误；否则新的变更要等这么久才能读到",
+            w.column,
+            by_s / 60
+        ));
+    } else if ahead > 0 {
         warnings.push(format!(
             "更新时间列 {} 有 {ahead} 行晚于源库时钟或不是时间；请核对源库时钟、utc_offset 和 format",
             w.column
         ));
     }
     if rows > nulls as u64 && greatest.is_present() && w.seconds(&greatest).is_none() {
-        warnings.push(format!(
-            "更新时间列 {} 的最大值 {greatest} 不符合所配格式；可用的 format: {}",
+        faults.push(format!(
+            "更新时间列 {} 的最大值 {greatest} 不符合所配格式；可用的 format：{}",
             w.column,
             super::super::watermark::Format::names()
                 .collect::<Vec<_>>()
@@ -146,8 +165,13 @@ async fn watermark(
         greatest: greatest.to_string(),
         clock: w.at(clock).to_string(),
         irregular: (nulls + ahead) as u64,
+        faults,
         warnings,
     })
 }
 
+/// As far as time zones are apart.
+const ZONES_S: i64 = 14 * 3_600;
+/// As far as clocks of one department may be apart.
+const SKEW_S: i64 = 300;
 const TABLES_MAX: usize = 500;

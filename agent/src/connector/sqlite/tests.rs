@@ -454,6 +454,33 @@ async fn the_probe_warns_of_a_bad_update_column() {
         .expect("probe");
     let table = probe.tables.iter().find(|t| t.name == "T").expect("T");
     assert_eq!(table.rows, Some(3));
-    let warnings = &table.watermark.as_ref().expect("watermark").warnings;
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    let watermark = table.watermark.as_ref().expect("watermark");
+    let (faults, warnings) = (&watermark.faults, &watermark.warnings);
+    assert_eq!((faults.len(), warnings.len()), (1, 3), "{watermark:?}");
+    assert!(faults[0].contains("可用的 format"), "{faults:?}");
+    assert!(!table.view);
+}
+
+#[tokio::test]
+async fn the_probe_finds_times_of_another_zone() {
+    let check = async |value: &str, faults: usize, warnings: usize| {
+        let mut world =
+            World::new("CREATE TABLE T (ID INTEGER PRIMARY KEY, NAME TEXT, TS TEXT)").await;
+        insert(&mut world, [1, 2], &format!("'{value}'")).await;
+        let mut source = world.source(&[], &["NAME"], Some(60));
+        let probe = source.probe().await.expect("probe");
+        let table = probe.tables.iter().find(|t| t.name == "T").expect("T");
+        let found = table.watermark.as_ref().expect("watermark");
+        let counts = (found.faults.len(), found.warnings.len());
+        assert_eq!(counts, (faults, warnings), "{value}: {found:?}");
+        if faults > 0 {
+            assert!(found.faults[0].contains("utc_offset"), "{found:?}");
+        }
+    };
+    // the source's clock says 12:00:00; the column has no index
+    check("2024-05-01 11:59:00", 0, 1).await;
+    check("2024-05-01 12:04:00", 0, 2).await;
+    check("2024-05-01 19:59:00", 1, 1).await;
+    check("2024-05-02 12:00:00", 0, 2).await;
+    check("2024-04-30 12:00:00", 0, 1).await;
 }
