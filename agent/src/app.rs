@@ -313,7 +313,7 @@ async fn serve(
         .serve(config.status.listen, workers.shutdown())
         .await?;
     let desk = teller.clone();
-    control::serve(home.folder(), workers, move |request| {
+    control::serve(home.folder(), workers, move |_, request| {
         let teller = desk.clone();
         async move { teller.answer(&request).await }
     })?;

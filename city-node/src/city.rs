@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 use node::home::{Founding, Home};
 use protocol::name::SeatId;
+use runtime::control::Caller;
 use runtime::door;
 use supervision::division::DivisionTable;
 use supervision::standard::Standards;
@@ -83,7 +84,7 @@ impl Program for City {
         Ok(Self)
     }
 
-    fn answer(&self, _request: &str) -> Option<String> {
+    async fn answer(&self, _caller: &Caller, _request: &str) -> Option<String> {
         None
     }
 }

@@ -2,10 +2,13 @@
 
 pub(crate) mod limit;
 
-use axum::extract::FromRequestParts;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use node::command::account::{Account, Role};
+use node::command::actor::{Actor, Way};
 use protocol::hash;
 use protocol::name::from_hex;
 
@@ -20,6 +23,8 @@ pub(crate) const HASHING_MAX: usize = 2;
 pub(crate) struct Session {
     pub(crate) token: [u8; 32],
     pub(crate) account: Account,
+    /// As whom acts of this request are written down.
+    pub(crate) actor: Actor,
 }
 
 /// Whoever asks, signed in or not.
@@ -46,13 +51,30 @@ impl Session {
         if self.account.role.admits() {
             return Ok(());
         }
-        Err(Fault::Forbidden {
-            title: "没有接入审批的权限",
-            why: format!(
-                "您的账号是{}，接入审批只对本节点的管理员开放。",
-                self.account.role.label()
-            ),
-        })
+        Err(self.forbidden("没有接入审批的权限", "接入审批只对本节点的管理员开放"))
+    }
+
+    /// Refuses whoever may not open and change accounts.
+    pub(crate) fn must_manage(&self) -> Result<(), Fault> {
+        if self.account.role.manages() {
+            return Ok(());
+        }
+        Err(self.forbidden("没有管理账号的权限", "账号管理只对本节点的管理员开放"))
+    }
+
+    /// Refuses whoever may not see who has done what.
+    pub(crate) fn must_audit(&self) -> Result<(), Fault> {
+        if self.account.role.audits() {
+            return Ok(());
+        }
+        Err(self.forbidden("没有查看审计记录的权限", "审计记录只对审计员和管理员开放"))
+    }
+
+    fn forbidden(&self, title: &'static str, rule: &str) -> Fault {
+        Fault::Forbidden {
+            title,
+            why: format!("您的账号是{}，{rule}。", self.account.role.label()),
+        }
     }
 
     /// The department whose refusals are shown: refuses an account of one department that asks for another's.
@@ -115,22 +137,52 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
 }
 
 impl Console {
-    /// The session of a request's cookie, if it stands.
-    pub(crate) async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Fault> {
+    /// The session of a request's cookie, if it stands. `way` and `client` are how and from where the request came.
+    pub(crate) async fn session(
+        &self,
+        headers: &HeaderMap,
+        way: Way,
+        client: &str,
+    ) -> Result<Option<Session>, Fault> {
         let Some(token) = cookie(headers, &self.cookie).and_then(from_hex::<32>) else {
             return Ok(None);
         };
         let login = self.node.login(&token, self.now_us()).await?;
         Ok(login.map(|login| Session {
             token,
+            actor: Actor::signed_in(&login.account, way, client),
             account: login.account,
         }))
+    }
+
+    /// Hashes a password, or several, beside other work. The place among the few that do so at once belongs to the work and
+    /// not to whoever waits for it.
+    pub(crate) async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let place = self.hashing.clone().acquire_owned().await;
+        let place = place.map_err(|_| Fault::Slow)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(place);
+            done
+        });
+        done.await.map_err(|error| Fault::Here {
+            what: error.to_string(),
+        })
     }
 
     /// The token of the sign-in form, bound to the visitor's own cookie.
     pub(crate) fn sign_in_token(&self, visitor: &str) -> String {
         token(&self.secret, &format!("/sign-in\n{visitor}"))
     }
+}
+
+/// Where a request comes from.
+pub(crate) fn client(request: &Request) -> String {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    from.map(|from| from.0.ip().to_string()).unwrap_or_default()
 }
 
 /// The value of a cookie.
@@ -170,6 +222,7 @@ mod tests {
         };
         Session {
             token: [3; 32],
+            actor: Actor::signed_in(&account, Way::Page, "127.0.0.1"),
             account,
         }
     }
@@ -203,5 +256,19 @@ mod tests {
         assert!(own.must_admit().is_err());
         assert_eq!(session(Role::Clerk).refusals_of("").ok(), Some(None));
         assert!(session(Role::Administrator).must_admit().is_ok());
+    }
+
+    #[test]
+    fn accounts_are_for_administrators_and_the_record_of_acts_for_auditors_too() {
+        for (role, manages, audits) in [
+            (Role::Administrator, true, true),
+            (Role::Auditor, false, true),
+            (Role::Clerk, false, false),
+            (Role::Department("甲局".to_owned()), false, false),
+        ] {
+            let session = session(role);
+            assert_eq!(session.must_manage().is_ok(), manages, "{session:?}");
+            assert_eq!(session.must_audit().is_ok(), audits, "{session:?}");
+        }
     }
 }

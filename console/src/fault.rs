@@ -129,6 +129,11 @@ impl From<QueryError> for Fault {
 
 impl From<AccountError> for Fault {
     fn from(error: AccountError) -> Self {
+        if matches!(error, AccountError::Changed) {
+            return Self::SignedOut {
+                next: String::new(),
+            };
+        }
         Self::Here {
             what: chain(&error),
         }

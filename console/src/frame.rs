@@ -10,11 +10,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use node::command::actor::Way;
 use runtime::worker::caught;
 
 use crate::Console;
-use crate::auth::{Session, Visitor, cookie};
-use crate::fault::Fault;
+use crate::auth::{Session, Visitor, client, cookie};
+use crate::fault::{Fault, chain};
 use crate::page::FailurePage;
 use crate::text;
 use crate::view::shell::{Here, Shell, TextSize, User};
@@ -59,6 +60,8 @@ impl Frame {
                 count => count.to_string(),
             },
             admits: session.account.role.admits(),
+            manages: session.account.role.manages(),
+            audits: session.account.role.audits(),
             sign_out_token: session.form_token("/sign-out"),
         });
         Shell {
@@ -117,8 +120,10 @@ pub(crate) async fn visitor(
         path: path_of(request.uri()),
         text,
     };
+    let way = if is_api { Way::Api } else { Way::Page };
+    let client = client(&request);
     let answer = async {
-        let session = console.session(request.headers()).await?;
+        let session = console.session(request.headers(), way, &client).await?;
         frame.session.clone_from(&session);
         if let Some(session) = session.as_ref().filter(|_| !is_api) {
             let department = session.account.role.department();
@@ -136,9 +141,32 @@ pub(crate) async fn visitor(
         Err(_) => Fault::Slow.into_response(),
     };
     match response.extensions().get::<Fault>().cloned() {
-        Some(fault) => failed(&frame, &fault, is_api),
+        Some(fault) => {
+            note_forbidden(&console, &frame, &fault).await;
+            failed(&frame, &fault, is_api)
+        }
         None => response,
     }
+}
+
+/// Writes down that somebody who is signed in asked for what the account may not do. It was not done either way.
+async fn note_forbidden(console: &Console, frame: &Frame, fault: &Fault) {
+    let why = match fault {
+        Fault::Forbidden { title, .. } => title,
+        Fault::StaleForm => "表单不是本次登录后打开的",
+        _ => return,
+    };
+    let Some(session) = &frame.session else {
+        return;
+    };
+    let node = &console.node;
+    let noting = node.note_forbidden(&frame.path, why, &session.actor, console.now_us());
+    let error = match tokio::time::timeout(ANSWER_TIME_MAX, noting).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_) => "the store took too long".to_owned(),
+    };
+    tracing::error!(error, path = frame.path, "forbidden act not written down");
 }
 
 /// The page, or the document, of a fault.

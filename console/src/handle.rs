@@ -1,11 +1,14 @@
 //! Handlers: extract, ask `node`, present, render. Pages and JSON documents are made from the same views.
 
+pub(crate) mod accounts;
 pub(crate) mod admissions;
 pub(crate) mod assets;
+pub(crate) mod audit;
 pub(crate) mod dossier;
 pub(crate) mod entities;
 pub(crate) mod nodes;
 pub(crate) mod other;
+pub(crate) mod password;
 pub(crate) mod refusals;
 pub(crate) mod sign;
 pub(crate) mod unsettled;

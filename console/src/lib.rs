@@ -42,7 +42,7 @@ pub fn router(node: Node, options: ConsoleOptions) -> Router {
         cookie: format!("zongheng_{}", &seat[..8]),
         secret: runtime::door::random(),
         attempts: auth::limit::Attempts::default(),
-        hashing: Semaphore::new(auth::HASHING_MAX),
+        hashing: Arc::new(Semaphore::new(auth::HASHING_MAX)),
         node,
         options,
     }))
@@ -57,7 +57,7 @@ pub(crate) struct Console {
     /// Key of the tokens in forms before sign-in; renewed at every start.
     secret: [u8; 32],
     attempts: auth::limit::Attempts,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 impl Console {

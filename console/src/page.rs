@@ -2,7 +2,9 @@
 
 use askama::Template;
 
+use crate::view::account::{AccountDetail, Accounts};
 use crate::view::admission::Admissions;
+use crate::view::audit::Acts;
 use crate::view::dossier::Dossier;
 use crate::view::entity::Search;
 use crate::view::failure::Failure;
@@ -85,6 +87,50 @@ pub struct AdmissionsPage<'a> {
     pub shell: &'a Shell,
     /// Requests and codes.
     pub list: &'a Admissions,
+}
+
+/// The record of acts.
+#[derive(Template)]
+#[template(path = "audit.html")]
+pub struct AuditPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// Acts.
+    pub acts: &'a Acts,
+}
+
+/// Accounts.
+#[derive(Template)]
+#[template(path = "accounts.html")]
+pub struct AccountsPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// The list.
+    pub list: &'a Accounts,
+}
+
+/// One account.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub struct AccountPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// It.
+    pub detail: &'a AccountDetail,
+}
+
+/// The own password.
+#[derive(Template)]
+#[template(path = "password.html")]
+pub struct PasswordPage<'a> {
+    /// Frame.
+    pub shell: &'a Shell,
+    /// Token of the form.
+    pub token: &'a str,
+    /// What was wrong with the last try.
+    pub wrong: Option<&'a str>,
+    /// Whether it has just been changed.
+    pub done: bool,
 }
 
 /// What went wrong.

@@ -1,6 +1,8 @@
 //! From the node's answers to what people read: words, times, addresses.
 
+pub(crate) mod account;
 pub(crate) mod admission;
+pub(crate) mod audit;
 pub(crate) mod dossier;
 pub(crate) mod entity;
 pub(crate) mod health;

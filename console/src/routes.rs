@@ -10,7 +10,8 @@ use axum::routing::{get, post};
 use crate::Console;
 use crate::frame;
 use crate::handle::{
-    admissions, assets, dossier, entities, nodes, other, refusals, sign, unsettled,
+    accounts, admissions, assets, audit, dossier, entities, nodes, other, password, refusals, sign,
+    unsettled,
 };
 
 /// Bytes of a request's body: forms of a few fields.
@@ -27,6 +28,12 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/admissions", get(admissions::page))
         .route("/admissions/{peer}/approve", post(admissions::approve))
         .route("/admissions/{peer}/refuse", post(admissions::refuse))
+        .route("/accounts", get(accounts::page).post(accounts::open))
+        .route("/accounts/{account}", get(accounts::one))
+        .route("/accounts/{account}/{change}", post(accounts::change))
+        .route("/audit", get(audit::page))
+        .route("/audit/export", get(audit::export))
+        .route("/password", get(password::page).post(password::change))
         .route("/sign-in", get(sign::form).post(sign::sign_in))
         .route("/sign-out", post(sign::sign_out))
         .route("/text-size/{size}", get(other::text_size))
@@ -36,6 +43,9 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/api/v1/entities/{subject}", get(dossier::json))
         .route("/api/v1/unsettled", get(unsettled::json))
         .route("/api/v1/refusals", get(refusals::json))
+        .route("/api/v1/accounts", get(accounts::json))
+        .route("/api/v1/audit", get(audit::json))
+        .route("/api/v1/audit/export", get(audit::export))
         .route("/api/v1/admissions", get(admissions::json))
         .route(
             "/api/v1/admissions/{peer}/approve",

@@ -18,6 +18,23 @@ pub fn minute(us: i64) -> String {
     )
 }
 
+/// `2025-09-18`.
+pub fn day(us: i64) -> String {
+    local(us).map_or_else(
+        || "时间无效".to_owned(),
+        |t| t.format("%Y-%m-%d").to_string(),
+    )
+}
+
+/// When the day begins that is so many days behind one written as `2025-09-18`, in microseconds; nothing for what is no day.
+pub fn day_begin(text: &str, days: i64) -> Option<i64> {
+    let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    let day = day.checked_add_signed(chrono::TimeDelta::try_days(days)?)?;
+    let begin = day.and_hms_opt(0, 0, 0)?;
+    let zone = FixedOffset::east_opt(ZONE_SECONDS)?;
+    Some(begin.and_local_timezone(zone).single()?.timestamp_micros())
+}
+
 /// `2025-09-18 09:41:07`.
 pub fn second(us: i64) -> String {
     local(us).map_or_else(
@@ -103,6 +120,25 @@ mod tests {
         assert_eq!(near(us, us + 1_000_000), "09:41:07");
         assert_eq!(near(us, us + 86_400_000_000), "2025-09-18 09:41:07");
         assert_eq!(minute(i64::MAX), "时间无效");
+    }
+
+    #[test]
+    fn days_begin_in_the_citys_time() {
+        let begin = 1_758_124_800_000_000; // 2025-09-17T16:00:00Z
+        assert_eq!(day_begin("2025-09-18", 0), Some(begin));
+        assert_eq!(day_begin("2025-09-18", 1), Some(begin + 86_400_000_000));
+        assert_eq!(day(begin), "2025-09-18");
+        assert_eq!(day(begin - 1), "2025-09-17");
+        for no_day in [
+            "",
+            "2025-02-30",
+            "18.9.2025",
+            "2025-09-18x",
+            "99999999-01-01",
+        ] {
+            assert_eq!(day_begin(no_day, 0), None, "{no_day}");
+        }
+        assert_eq!(day_begin("2025-09-18", i64::MAX), None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Made in `present` from what `node` answers; rendered by `page`, serialised by `handle`. No node types here, so that pages
 //! can be tried with made-up figures.
 
+pub mod account;
 pub mod admission;
+pub mod audit;
 pub mod dossier;
 pub mod entity;
 pub mod failure;

@@ -168,6 +168,52 @@ fn admissions() {
 }
 
 #[test]
+fn accounts() {
+    let shell = fixture::shell(Here::Accounts, "/accounts");
+    let list = fixture::people::accounts();
+    let shell = &shell;
+    check("accounts", &page::AccountsPage { shell, list: &list });
+    let detail = fixture::people::account();
+    let page = page::AccountPage {
+        shell,
+        detail: &detail,
+    };
+    check("account", &page);
+}
+
+#[test]
+fn password() {
+    let shell = fixture::shell(Here::Elsewhere, "/password");
+    for (name, wrong, done) in [
+        ("password", None, true),
+        ("password-error", Some("原口令不正确。"), false),
+    ] {
+        let page = page::PasswordPage {
+            shell: &shell,
+            token: "t4",
+            wrong,
+            done,
+        };
+        check(name, &page);
+    }
+}
+
+#[test]
+fn audit() {
+    let shell = fixture::shell(Here::Audit, "/audit");
+    for (name, acts) in [
+        ("audit", fixture::people::acts()),
+        ("audit-empty", fixture::people::no_acts()),
+    ] {
+        let page = page::AuditPage {
+            shell: &shell,
+            acts: &acts,
+        };
+        check(name, &page);
+    }
+}
+
+#[test]
 fn failure() {
     let mut shell = fixture::shell(Here::Elsewhere, "/admissions");
     shell.warnings =

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use node::Node;
+use node::command::actor::{Action, Actor};
 use node::command::join::{self, Newcomer};
 use node::home::Home;
 use runtime::admission::code::Code;
+use runtime::control::Caller;
+use runtime::door::Clock;
 use runtime::link::endpoint::{Dialer, Settings};
-use runtime::worker::Shutdown;
+use runtime::worker::{Shutdown, chain};
 use runtime::{door, say};
-use serde_json::json;
+use serde_json::{Value, json};
 use tier::{Common, Errand, Failure, Ground, Program};
 
 use crate::uplink::Uplink;
@@ -17,6 +21,8 @@ use crate::uplink::Uplink;
 /// The district's program: beside the node runs the link to the city.
 pub struct District {
     uplink: Uplink,
+    node: Node,
+    clock: Clock,
 }
 
 /// What a new district brings.
@@ -92,17 +98,32 @@ impl Program for District {
         let parent = ground.home.parent()?;
         let dialer = Arc::new(Dialer::new(ground.instance, Settings::default())?);
         let (clock, workers) = (ground.clock.clone(), ground.workers.clone());
-        let uplink = Uplink::new(ground.host.clone(), dialer, parent, clock, workers);
+        let node = ground.host.node().clone();
+        let uplink = Uplink::new(ground.host.clone(), dialer, parent, clock.clone(), workers);
         uplink.connect();
-        Ok(Self { uplink })
+        Ok(Self {
+            uplink,
+            node,
+            clock,
+        })
     }
 
-    fn answer(&self, request: &str) -> Option<String> {
-        match request {
-            r#"{"command":"cut"}"# => Some(self.uplink.cut()),
-            r#"{"command":"connect"}"# => Some(self.uplink.connect()),
-            _ => None,
+    async fn answer(&self, caller: &Caller, request: &str) -> Option<String> {
+        let request: Value = serde_json::from_str(request).ok()?;
+        let action = match request["command"].as_str()? {
+            "cut" => Action::LinkCut,
+            "connect" => Action::LinkConnect,
+            _ => return None,
+        };
+        let (actor, now) = (Actor::operator(caller), self.clock.now_us());
+        if let Err(error) = self.node.note_act(action, &actor, now).await {
+            let error = format!("未能写入审计记录，没有执行：{}", chain(&error));
+            return Some(json!({ "error": error }).to_string());
         }
+        Some(match action {
+            Action::LinkCut => self.uplink.cut(),
+            _ => self.uplink.connect(),
+        })
     }
 }
 

@@ -14,8 +14,8 @@ use protocol::name::{FeedId, SeatId};
 use protocol::receipt::Position;
 use protocol::slice::{self, HeaderFault, SliceFault, VerifiedSlice};
 use store::{
-    BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, HeldRow, IntakeGroup, LogAdvance,
-    WantRow,
+    AuditRow, BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, HeldRow, IntakeGroup,
+    LogAdvance, PeerRow, WantRow,
 };
 
 use crate::error::StepError;
@@ -159,6 +159,7 @@ impl Node {
             cursors,
             from_peer: Some(peer.identity.seat),
             at_us: now_us,
+            decision: None,
         };
         let done = self.store().intake(group).await.map_err(StepError::Store)?;
         self.logs().extend(checked.logs);
@@ -198,6 +199,27 @@ impl Node {
 
     /// Stores directory statements of our own making (an admission, our opening) and puts them on the feed.
     pub async fn publish(&self, envelopes: &[Envelope], now_us: i64) -> Result<(), TakeInFault> {
+        self.publish_with(envelopes, None, now_us).await
+    }
+
+    /// Publishes what was decided about a peer; its row and the act go with the statements, in one transaction.
+    pub(crate) async fn publish_decision(
+        &self,
+        envelopes: &[Envelope],
+        peer: PeerRow,
+        act: AuditRow,
+        now_us: i64,
+    ) -> Result<(), TakeInFault> {
+        let decision = Some((peer, act));
+        self.publish_with(envelopes, decision, now_us).await
+    }
+
+    async fn publish_with(
+        &self,
+        envelopes: &[Envelope],
+        decision: Option<(PeerRow, AuditRow)>,
+        now_us: i64,
+    ) -> Result<(), TakeInFault> {
         let mut checked = Checked::default();
         for envelope in envelopes {
             self.check_envelope(None, envelope.to_bytes(), &mut checked)?;
@@ -205,6 +227,7 @@ impl Node {
         let group = IntakeGroup {
             envelopes: checked.envelopes,
             at_us: now_us,
+            decision,
             ..IntakeGroup::default()
         };
         self.store().intake(group).await.map_err(StepError::Store)?;

@@ -3,6 +3,7 @@
 //! Answers are plain structures in the node's own terms; words and times for people are console's business.
 
 pub mod admission;
+pub mod audit;
 pub mod dossier;
 pub mod health;
 pub mod refusal;

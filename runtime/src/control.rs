@@ -25,6 +25,8 @@ pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
 pub const ANSWER_BYTES_MAX: u64 = 16 << 20;
 /// A request must have arrived within this.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// Where users of this machine are listed.
+const USERS: &str = "/etc/passwd";
 /// File name in the data folder.
 pub const SOCKET: &str = "control.sock";
 
@@ -68,6 +70,44 @@ pub enum ControlError {
     NoAnswer,
 }
 
+/// Who asks at the socket, as the operating system vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Number of its user.
+    pub uid: u32,
+    /// Name of its user in `/etc/passwd`; none if it is not there, as with users of a directory service.
+    pub user: Option<String>,
+}
+
+impl Caller {
+    fn of(stream: &UnixStream) -> io::Result<Self> {
+        Ok(Self::with_uid(stream.peer_cred()?.uid()))
+    }
+
+    /// This process itself, for what a command does without a running one.
+    pub fn own() -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(Self::with_uid(std::fs::metadata("/proc/self")?.uid()))
+    }
+
+    fn with_uid(uid: u32) -> Self {
+        let users = std::fs::read(USERS).unwrap_or_default();
+        Self {
+            uid,
+            user: user_of(&String::from_utf8_lossy(&users), uid),
+        }
+    }
+}
+
+/// The first user with this number, as the system itself reads the file.
+fn user_of(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid) && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
 /// What is wrong with a request, as told to who sent it.
 #[derive(Debug, thiserror::Error)]
 enum RequestFault {
@@ -85,7 +125,7 @@ enum RequestFault {
 /// there is no living one is for the caller's lock on the folder to see to, yet one that answers is not displaced.
 pub fn serve<F, Fut>(folder: &Path, workers: &Workers, answer: F) -> Result<(), ControlError>
 where
-    F: Fn(String) -> Fut + Send + Sync + 'static,
+    F: Fn(Caller, String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = String> + Send + 'static,
 {
     let path = folder.join(SOCKET);
@@ -113,7 +153,7 @@ where
                     Ok((stream, _)) => {
                         let answer = answer.clone();
                         tokio::spawn(async move {
-                            if let Err(error) = converse(stream, REQUEST_TIME_MAX, |text| answer(text)).await {
+                            if let Err(error) = converse(stream, REQUEST_TIME_MAX, |caller, text| answer(caller, text)).await {
                                 tracing::warn!(%error, "control request failed");
                             }
                         });
@@ -137,15 +177,16 @@ where
 
 async fn converse<F, Fut>(mut stream: UnixStream, patience: Duration, answer: F) -> io::Result<()>
 where
-    F: FnOnce(String) -> Fut,
+    F: FnOnce(Caller, String) -> Fut,
     Fut: Future<Output = String>,
 {
+    let caller = Caller::of(&stream)?;
     let received = match timeout(patience, receive(&mut stream)).await {
         Ok(received) => received,
         Err(_) => Err(RequestFault::Unfinished),
     };
     let text = match received {
-        Ok(request) => caught(answer(request))
+        Ok(request) => caught(answer(caller, request))
             .await
             .unwrap_or_else(|panic| format!("程序内部错误：{panic}")),
         Err(fault) => {

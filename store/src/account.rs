@@ -1,34 +1,85 @@
-//! People: accounts of the console, signed-in sessions, the record of their acts. Passwords and tokens are hashes here.
+//! People: accounts of the console and signed-in sessions. Passwords and tokens are hashes here.
+//!
+//! Every change takes its act along; what decides whether it may be is looked at in the same transaction.
 
-use crate::engine::{Row, args, bound, own};
+use crate::audit::put_act;
+use crate::engine::{Row, Tx, args, own};
 use crate::{AccountRow, AuditRow, LoginSessionRow, Store, StoreError};
-
-/// Rows of a page, whatever is asked for.
-const PAGE_MAX: usize = 1_000;
 
 const ACCOUNT: &str = "SELECT name, title, role, password_hash, disabled, failed, locked_until_us, at_us FROM account";
 
+/// A change of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Opens it if there is none of its name.
+    Open(AccountRow),
+    /// Opens it, or replaces one of its name; that one's sessions end.
+    Put(AccountRow),
+    /// Another name to be shown and another role.
+    Role {
+        /// Name to be shown.
+        title: String,
+        /// Role.
+        role: String,
+    },
+    /// It may not sign in any more; its sessions end.
+    Disable,
+    /// It may sign in again.
+    Enable,
+    /// Another password, given by somebody else; its sessions end.
+    Password {
+        /// Hash of the new one.
+        password_hash: String,
+    },
+    /// Another password, given by its owner; its other sessions end. Only if the former is still the one that was shown.
+    OwnPassword {
+        /// Hash of the one that was shown.
+        former_hash: String,
+        /// Hash of the new one.
+        password_hash: String,
+        /// The owner's session.
+        token_hash: [u8; 32],
+    },
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountOutcome {
+    /// It is done and written down.
+    Done,
+    /// There is no such account. Nothing was changed or written, here and below.
+    Unknown,
+    /// There is one of this name already.
+    Exists,
+    /// Nobody of the role that must not die out could sign in any more.
+    Last,
+    /// It was changed meanwhile.
+    Stale,
+}
+
 impl Store {
-    /// Keeps an account; one of the same name is replaced.
-    pub async fn account_put(&self, row: &AccountRow) -> Result<(), StoreError> {
-        self.write(
-            "INSERT INTO account (name, title, role, password_hash, disabled, failed, locked_until_us, at_us) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
-             role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled, \
-             failed = excluded.failed, locked_until_us = excluded.locked_until_us, at_us = excluded.at_us",
-            args![
-                row.name.as_str(),
-                row.title.as_str(),
-                row.role.as_str(),
-                row.password_hash.as_str(),
-                row.disabled,
-                row.failed,
-                row.locked_until_us,
-                row.at_us
-            ],
-        )
-        .await?;
-        Ok(())
+    /// Changes the account of a name, with the act. `keeper` is the role that at least one account which may sign in must
+    /// have afterwards, if one had it before.
+    pub async fn account_change(
+        &self,
+        name: &str,
+        change: &AccountChange,
+        keeper: &str,
+        act: &AuditRow,
+    ) -> Result<AccountOutcome, StoreError> {
+        let mut tx = self.begin_act().await?;
+        let keepers = "SELECT COUNT(*) FROM account WHERE role = $1 AND disabled = 0";
+        let before = tx.int(keepers, args![keeper]).await?;
+        let outcome = change_account(&mut tx, name, change, act.at_us).await?;
+        if outcome != AccountOutcome::Done {
+            return Ok(outcome);
+        }
+        if before > 0 && tx.int(keepers, args![keeper]).await? == 0 {
+            return Ok(AccountOutcome::Last);
+        }
+        put_act(&mut tx, act).await?;
+        tx.commit().await?;
+        Ok(AccountOutcome::Done)
     }
 
     /// The account of a name.
@@ -76,22 +127,72 @@ impl Store {
         rows.first().map_or(Ok(0), |row| row.small(0, "account"))
     }
 
-    /// Forgets the failed attempts of an account that was signed in to.
-    pub async fn account_succeeded(&self, name: &str) -> Result<(), StoreError> {
-        self.write(
-            "UPDATE account SET failed = 0, locked_until_us = 0 WHERE name = $1",
-            args![name],
+    /// Opens a session for whoever has shown the password of this hash, with the act, and forgets the failed attempts.
+    /// Nothing is done, and `false` returned, if the account has been disabled or given another password since.
+    pub async fn sign_in(
+        &self,
+        session: &LoginSessionRow,
+        password_hash: &str,
+        act: &AuditRow,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin_act().await?;
+        let held = tx
+            .exec(
+                "UPDATE account SET failed = 0, locked_until_us = 0 \
+                 WHERE name = $1 AND password_hash = $2 AND disabled = 0",
+                args![session.account.as_str(), password_hash],
+            )
+            .await?;
+        if held == 0 {
+            return Ok(false);
+        }
+        // those that have run out go when new ones come
+        tx.exec(
+            "DELETE FROM login_session WHERE idle_until_us <= $1 OR until_us <= $1",
+            args![session.begun_us],
         )
         .await?;
-        Ok(())
+        tx.exec(
+            "INSERT INTO login_session (token_hash, account, begun_us, idle_until_us, until_us) \
+             VALUES ($1, $2, $3, $4, $5)",
+            args![
+                session.token_hash,
+                session.account.as_str(),
+                session.begun_us,
+                session.idle_until_us,
+                session.until_us
+            ],
+        )
+        .await?;
+        put_act(&mut tx, act).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
-    /// Keeps a session, or its new idle limit.
-    pub async fn login_session_put(&self, row: &LoginSessionRow) -> Result<(), StoreError> {
+    /// Ends a session that its owner leaves, with the act. One that has ended already leaves none.
+    pub async fn sign_out(&self, token_hash: [u8; 32], act: &AuditRow) -> Result<(), StoreError> {
+        let mut tx = self.begin_act().await?;
+        let ended = tx
+            .exec(
+                "DELETE FROM login_session WHERE token_hash = $1",
+                args![token_hash],
+            )
+            .await?;
+        if ended > 0 {
+            put_act(&mut tx, act).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Sets the idle limit of a session that has not ended.
+    pub async fn login_session_touch(
+        &self,
+        token_hash: [u8; 32],
+        idle_until_us: i64,
+    ) -> Result<(), StoreError> {
         self.write(
-            "INSERT INTO login_session (token_hash, account, begun_us, idle_until_us, until_us) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (token_hash) DO UPDATE SET idle_until_us = excluded.idle_until_us",
-            args![row.token_hash, row.account.as_str(), row.begun_us, row.idle_until_us, row.until_us],
+            "UPDATE login_session SET idle_until_us = $2 WHERE token_hash = $1",
+            args![token_hash, idle_until_us],
         )
         .await?;
         Ok(())
@@ -133,96 +234,95 @@ impl Store {
             .await?;
         Ok(count.cast_unsigned())
     }
-
-    /// Ends a session, and those that have run out.
-    pub async fn login_session_delete(
-        &self,
-        token_hash: [u8; 32],
-        now_us: i64,
-    ) -> Result<(), StoreError> {
-        self.write(
-            "DELETE FROM login_session WHERE token_hash = $1 OR idle_until_us <= $2 OR until_us <= $2",
-            args![token_hash, now_us],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Ends all sessions of an account.
-    pub async fn login_sessions_end(&self, account: &str) -> Result<(), StoreError> {
-        self.write(
-            "DELETE FROM login_session WHERE account = $1",
-            args![account],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Adds to the record of acts, which only grows.
-    pub async fn audit_append(&self, row: &AuditRow) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        tx.lock_feed().await?;
-        tx.exec(
-            "INSERT INTO audit (seq, at_us, account, action, object, detail) \
-             VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM audit), $1, $2, $3, $4, $5)",
-            args![
-                row.at_us,
-                row.account.as_str(),
-                row.action.as_str(),
-                row.object.as_str(),
-                row.detail.as_str()
-            ],
-        )
-        .await?;
-        tx.commit().await
-    }
-
-    /// Acts, newest first; those before `before`, if given.
-    pub async fn audit_page(
-        &self,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<AuditRow>, StoreError> {
-        let rows = self
-            .rows(
-                "SELECT seq, at_us, account, action, object, detail FROM audit WHERE seq < $1 \
-                 ORDER BY seq DESC LIMIT $2",
-                args![before.map_or(i64::MAX, bound), limit.clamp(1, PAGE_MAX)],
-            )
-            .await?;
-        rows.iter().map(act).collect()
-    }
-
-    /// Acts of one kind that concern one thing, newest first.
-    pub async fn audit_of(
-        &self,
-        action: &str,
-        object: &str,
-        limit: usize,
-    ) -> Result<Vec<AuditRow>, StoreError> {
-        if object.contains('\0') {
-            return Ok(Vec::new());
-        }
-        let rows = self
-            .rows(
-                "SELECT seq, at_us, account, action, object, detail FROM audit WHERE object = $1 AND action = $2 \
-                 ORDER BY seq DESC LIMIT $3",
-                args![object, action, limit.clamp(1, PAGE_MAX)],
-            )
-            .await?;
-        rows.iter().map(act).collect()
-    }
 }
 
-fn act(row: &Row) -> Result<AuditRow, StoreError> {
-    Ok(AuditRow {
-        seq: row.uint(0)?,
-        at_us: row.int(1)?,
-        account: row.text(2)?,
-        action: row.text(3)?,
-        object: row.text(4)?,
-        detail: row.text(5)?,
-    })
+async fn change_account(
+    tx: &mut Tx,
+    name: &str,
+    change: &AccountChange,
+    now_us: i64,
+) -> Result<AccountOutcome, StoreError> {
+    let there = "SELECT COUNT(*) FROM account WHERE name = $1";
+    let known = tx.int(there, args![name]).await? > 0;
+    let opens = matches!(change, AccountChange::Open(_) | AccountChange::Put(_));
+    if !known && !opens {
+        return Ok(AccountOutcome::Unknown);
+    }
+    let touched = match change {
+        AccountChange::Open(_) if known => return Ok(AccountOutcome::Exists),
+        AccountChange::Open(row) | AccountChange::Put(row) => put(tx, name, row).await?,
+        AccountChange::Role { title, role } => {
+            tx.exec(
+                "UPDATE account SET title = $2, role = $3, at_us = $4 WHERE name = $1",
+                args![name, title.as_str(), role.as_str(), now_us],
+            )
+            .await?
+        }
+        AccountChange::Disable | AccountChange::Enable => {
+            tx.exec(
+                "UPDATE account SET disabled = $2, at_us = $3 WHERE name = $1",
+                args![name, *change == AccountChange::Disable, now_us],
+            )
+            .await?
+        }
+        AccountChange::Password { password_hash } => {
+            tx.exec(
+                "UPDATE account SET password_hash = $2, failed = 0, locked_until_us = 0, at_us = $3 WHERE name = $1",
+                args![name, password_hash.as_str(), now_us],
+            )
+            .await?
+        }
+        AccountChange::OwnPassword {
+            former_hash,
+            password_hash,
+            ..
+        } => {
+            tx.exec(
+                "UPDATE account SET password_hash = $2, at_us = $3 \
+                 WHERE name = $1 AND password_hash = $4 AND disabled = 0",
+                args![name, password_hash.as_str(), now_us, former_hash.as_str()],
+            )
+            .await?
+        }
+    };
+    if touched == 0 {
+        return Ok(AccountOutcome::Stale);
+    }
+    match change {
+        AccountChange::Open(_) | AccountChange::Role { .. } | AccountChange::Enable => {}
+        AccountChange::Put(_) | AccountChange::Disable | AccountChange::Password { .. } => {
+            tx.exec("DELETE FROM login_session WHERE account = $1", args![name])
+                .await?;
+        }
+        AccountChange::OwnPassword { token_hash, .. } => {
+            tx.exec(
+                "DELETE FROM login_session WHERE account = $1 AND token_hash <> $2",
+                args![name, *token_hash],
+            )
+            .await?;
+        }
+    }
+    Ok(AccountOutcome::Done)
+}
+
+async fn put(tx: &mut Tx, name: &str, row: &AccountRow) -> Result<u64, StoreError> {
+    tx.exec(
+        "INSERT INTO account (name, title, role, password_hash, disabled, failed, locked_until_us, at_us) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
+         role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled, \
+         failed = excluded.failed, locked_until_us = excluded.locked_until_us, at_us = excluded.at_us",
+        args![
+            name,
+            row.title.as_str(),
+            row.role.as_str(),
+            row.password_hash.as_str(),
+            row.disabled,
+            row.failed,
+            row.locked_until_us,
+            row.at_us
+        ],
+    )
+    .await
 }
 
 fn account(row: &Row) -> Result<AccountRow, StoreError> {

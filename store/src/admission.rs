@@ -2,8 +2,9 @@
 
 use protocol::name::SeatId;
 
-use crate::engine::{Row, args, own};
-use crate::{InvitationRow, InvitationUse, PeerRow, PeerState, Store, StoreError};
+use crate::audit::put_act;
+use crate::engine::{Row, Tx, args, own};
+use crate::{AuditRow, InvitationRow, InvitationUse, PeerRow, PeerState, Store, StoreError};
 
 const INVITATION: &str = "SELECT secret_hash, seat, kind, title, department, jurisdiction, preapproved, scope, \
      expires_at_us, issued_by, at_us, used_at_us FROM invitation";
@@ -12,10 +13,16 @@ const PEER: &str = "SELECT seat, kind, title, department, jurisdiction, tls_key,
      decided_by, at_us, last_contact_us FROM peer";
 
 impl Store {
-    /// Keeps a new invitation. One with the same secret is not replaced: returns whether it was new.
-    pub async fn invitation_put(&self, row: &InvitationRow) -> Result<bool, StoreError> {
-        let put = self
-            .write(
+    /// Keeps a new invitation, with the act of issuing it. One with the same secret is not replaced, and there was no act:
+    /// returns whether it was new.
+    pub async fn invitation_put(
+        &self,
+        row: &InvitationRow,
+        act: &AuditRow,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin_act().await?;
+        let put = tx
+            .exec(
                 "INSERT INTO invitation (secret_hash, seat, kind, title, department, jurisdiction, preapproved, \
                  scope, expires_at_us, issued_by, at_us, used_at_us) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (secret_hash) DO NOTHING",
@@ -35,7 +42,12 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(put == 1)
+        if put == 0 {
+            return Ok(false);
+        }
+        put_act(&mut tx, act).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The invitation with this secret.
@@ -94,32 +106,12 @@ impl Store {
         rows.iter().map(invitation).collect()
     }
 
-    /// Keeps a peer; a known seat's row is replaced, its last contact stays.
-    pub async fn peer_put(&self, row: &PeerRow) -> Result<(), StoreError> {
-        self.write(
-            "INSERT INTO peer (seat, kind, title, department, jurisdiction, tls_key, state, reason, fingerprint, \
-             decided_by, at_us, last_contact_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT (seat) DO UPDATE SET kind = excluded.kind, title = excluded.title, \
-             department = excluded.department, jurisdiction = excluded.jurisdiction, tls_key = excluded.tls_key, \
-             state = excluded.state, reason = excluded.reason, fingerprint = excluded.fingerprint, \
-             decided_by = excluded.decided_by, at_us = excluded.at_us",
-            args![
-                row.seat,
-                row.kind,
-                row.title.as_str(),
-                row.department.as_str(),
-                row.jurisdiction.as_str(),
-                row.tls_key,
-                row.state as u8,
-                row.reason.as_str(),
-                row.fingerprint.as_str(),
-                row.by.as_str(),
-                row.at_us,
-                row.last_contact_us
-            ],
-        )
-        .await?;
-        Ok(())
+    /// Keeps a peer, with the act by which it became what it is; a known seat's row is replaced, its last contact stays.
+    pub async fn peer_put(&self, row: &PeerRow, act: &AuditRow) -> Result<(), StoreError> {
+        let mut tx = self.begin_act().await?;
+        put_peer(&mut tx, row).await?;
+        put_act(&mut tx, act).await?;
+        tx.commit().await
     }
 
     /// Notes that peers were connected at this time.
@@ -167,6 +159,34 @@ impl Store {
         .map(peer)
         .collect()
     }
+}
+
+/// Keeps a peer, in the transaction of what made it so.
+pub(crate) async fn put_peer(tx: &mut Tx, row: &PeerRow) -> Result<(), StoreError> {
+    tx.exec(
+            "INSERT INTO peer (seat, kind, title, department, jurisdiction, tls_key, state, reason, fingerprint, \
+             decided_by, at_us, last_contact_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             ON CONFLICT (seat) DO UPDATE SET kind = excluded.kind, title = excluded.title, \
+             department = excluded.department, jurisdiction = excluded.jurisdiction, tls_key = excluded.tls_key, \
+             state = excluded.state, reason = excluded.reason, fingerprint = excluded.fingerprint, \
+             decided_by = excluded.decided_by, at_us = excluded.at_us",
+            args![
+                row.seat,
+                row.kind,
+                row.title.as_str(),
+                row.department.as_str(),
+                row.jurisdiction.as_str(),
+                row.tls_key,
+                row.state as u8,
+                row.reason.as_str(),
+                row.fingerprint.as_str(),
+                row.by.as_str(),
+                row.at_us,
+                row.last_contact_us
+            ],
+    )
+    .await?;
+    Ok(())
 }
 
 fn invitation(row: &Row) -> Result<InvitationRow, StoreError> {

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use protocol::hash::Hash;
 
+use crate::admission::put_peer;
+use crate::audit::put_act;
 use crate::engine::{Arg, Bulk, Kind, Tx, args, part, strided};
 use crate::{
     BlockRow, CursorRow, EnvelopeRow, EventRow, HeaderRow, Heads, HeldRow, IntakeDone, IntakeGroup,
@@ -131,6 +133,10 @@ impl Store {
         put_wants(&mut tx, group.wants).await?;
         for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
+        }
+        if let Some((peer, act)) = &group.decision {
+            put_peer(&mut tx, peer).await?;
+            put_act(&mut tx, act).await?;
         }
         tx.commit().await?;
         self.moved(Heads {

@@ -11,6 +11,7 @@
 mod account;
 mod admission;
 mod apply;
+mod audit;
 mod engine;
 mod error;
 mod feed;
@@ -40,6 +41,8 @@ use sqlx::SqlSafeStr;
 
 use engine::{Arg, Row, Tx, args, postgres, sqlite};
 
+pub use account::{AccountChange, AccountOutcome};
+pub use audit::{AuditCheck, AuditFault, AuditFilter, AuditRow};
 pub use engine::postgres::PostgresStore;
 pub use engine::sqlite::SqliteStore;
 pub use error::{OpenError, StoreError};

@@ -16,11 +16,11 @@ macro_rules! steps {
 }
 
 pub(crate) fn sqlite() -> Migrator {
-    steps!("sqlite": 1 "0001_first", 2 "0002_audit_object", 3 "0003_unsettled")
+    steps!("sqlite": 1 "0001_first", 2 "0002_audit_object", 3 "0003_unsettled", 4 "0004_audit")
 }
 
 pub(crate) fn postgres() -> Migrator {
-    steps!("postgres": 1 "0001_first", 2 "0002_audit_object", 3 "0003_unsettled")
+    steps!("postgres": 1 "0001_first", 2 "0002_audit_object", 3 "0003_unsettled", 4 "0004_audit")
 }
 
 fn migrator<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Migrator {

@@ -6,6 +6,8 @@
 use protocol::hash::Hash;
 use protocol::name::{FeedId, SeatId};
 
+use crate::AuditRow;
+
 /// Identity of a record: hash of (type, key, origin), cut to 16 bytes by whoever computes it.
 pub type RecordId = [u8; 16];
 
@@ -159,6 +161,8 @@ pub struct IntakeGroup {
     pub from_peer: Option<SeatId>,
     /// Now.
     pub at_us: i64,
+    /// A decision about a peer that the envelopes state, with its act.
+    pub decision: Option<(PeerRow, AuditRow)>,
 }
 
 /// What intake did.
@@ -670,23 +674,6 @@ pub struct LoginSessionRow {
     pub idle_until_us: i64,
     /// Ends then in any case.
     pub until_us: i64,
-}
-
-/// An act of a person, for the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRow {
-    /// Number given by the store; ignored when appended.
-    pub seq: u64,
-    /// When.
-    pub at_us: i64,
-    /// Who.
-    pub account: String,
-    /// What was done.
-    pub action: String,
-    /// To what.
-    pub object: String,
-    /// Further words.
-    pub detail: String,
 }
 
 /// What was taken in of an origin's lane.

@@ -284,12 +284,12 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
         workers: &workers,
     })?);
     let desk = node::command::control::Desk::new(host.clone(), public, reporter, clock.clone());
-    control::serve(home.folder(), &workers, move |request| {
+    control::serve(home.folder(), &workers, move |caller, request| {
         let (desk, own) = (desk.clone(), own.clone());
         async move {
-            match own.answer(request.trim()) {
+            match own.answer(&caller, request.trim()).await {
                 Some(answer) => answer,
-                None => desk.answer(&request).await,
+                None => desk.answer(&caller, &request).await,
             }
         }
     })?;

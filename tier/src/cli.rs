@@ -69,21 +69,25 @@ enum Command<P: Program> {
         #[command(flatten)]
         common: Common<P>,
     },
-    /// 开设控制台账号，或为已有账号重设口令、姓名与角色
+    /// 开设控制台账号，或为已有账号重设口令、姓名与角色；停用、恢复、列出账号
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Account {
+        #[command(subcommand)]
+        change: Option<AccountCommand<P>>,
         #[command(flatten)]
         common: Common<P>,
         /// 账号名：小写字母、数字、点、下划线、短横线
-        account: String,
+        #[arg(required = true)]
+        account: Option<String>,
         /// 使用人真实姓名
-        #[arg(long)]
-        name: String,
+        #[arg(long, required = true)]
+        name: Option<String>,
         /// 角色：administrator 管理员、clerk 业务员、auditor 审计员、`department:部门名称`
         #[arg(long, default_value = "clerk")]
         role: String,
         /// 存放口令的文件（只读第一行）
-        #[arg(long)]
-        password_file: PathBuf,
+        #[arg(long, required = true)]
+        password_file: Option<PathBuf>,
     },
     /// 签发接入码
     Invite {
@@ -156,6 +160,33 @@ enum Command<P: Program> {
     },
     #[command(flatten)]
     Own(P::Command),
+}
+
+/// What else can be done with accounts.
+#[derive(Subcommand)]
+enum AccountCommand<P: Program> {
+    /// 停用账号：不能再登录，已有的登录立即失效
+    Disable {
+        #[command(flatten)]
+        common: Common<P>,
+        /// 账号名
+        account: String,
+    },
+    /// 恢复已停用的账号
+    Enable {
+        #[command(flatten)]
+        common: Common<P>,
+        /// 账号名
+        account: String,
+    },
+    /// 列出全部账号
+    List {
+        #[command(flatten)]
+        common: Common<P>,
+        /// 以 JSON 输出
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the program with these arguments (without the program's name) to its end.
@@ -260,15 +291,21 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             Ok(())
         }
         Command::Account {
+            change: Some(change),
+            ..
+        } => account(change).await,
+        Command::Account {
+            change: None,
             common,
             account,
             name,
             role,
             password_file,
         } => {
+            let account = account.unwrap_or_default();
             let request = json!({
                 "command": "account", "account": account, "name": name, "role": role,
-                "password": password(&password_file)?,
+                "password": password(&password_file.unwrap_or_default())?,
             });
             ask(&common, request).await?;
             say::line(format_args!("账号 {account} 已可登录"))?;
@@ -337,6 +374,45 @@ fn hours(text: &str) -> Result<u32, String> {
     hours.ok_or_else(hours_text)
 }
 
+async fn account<P: Program>(change: AccountCommand<P>) -> Result<(), Failure> {
+    let (common, command, account, done) = match change {
+        AccountCommand::Disable { common, account } => (
+            common,
+            "account.disable",
+            account,
+            "已停用，已有的登录即时失效",
+        ),
+        AccountCommand::Enable { common, account } => {
+            (common, "account.enable", account, "已恢复，可用原口令登录")
+        }
+        AccountCommand::List { common, json } => {
+            let answer = ask(&common, json!({ "command": "accounts" })).await?;
+            if json {
+                say::line(answer)?;
+                return Ok(());
+            }
+            for row in answer["accounts"].as_array().into_iter().flatten() {
+                let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+                let state = match row["disabled"].as_bool() {
+                    Some(true) => "已停用",
+                    _ => "可登录",
+                };
+                say::line(format_args!(
+                    "{}  {state}  {}  {}  {}",
+                    text("account"),
+                    text("name"),
+                    text("role_label"),
+                    text("department"),
+                ))?;
+            }
+            return Ok(());
+        }
+    };
+    ask(&common, json!({ "command": command, "account": account })).await?;
+    say::line(format_args!("账号 {account} {done}"))?;
+    Ok(())
+}
+
 async fn ask<P: Program>(common: &Common<P>, request: Value) -> Result<Value, Failure> {
     let config = Config::load(&common.config)?;
     let answer = control::ask(&config.node.folder, &request.to_string()).await?;
@@ -361,6 +437,7 @@ fn password(file: &Path) -> Result<String, Failure> {
 mod tests {
     use clap::CommandFactory;
     use node::home::Home;
+    use runtime::control::Caller;
 
     use super::*;
     use crate::Ground;
@@ -392,7 +469,7 @@ mod tests {
         type Command = Play;
 
         async fn found(_founding: &Toys, _home: &Home) -> Result<String, Failure> {
-            Ok(String::new())
+            panic!("the toy is founded");
         }
 
         fn guest(guest: &Toys) -> (&str, &str) {
@@ -413,7 +490,7 @@ mod tests {
             Ok(Self)
         }
 
-        fn answer(&self, _request: &str) -> Option<String> {
+        async fn answer(&self, _caller: &Caller, _request: &str) -> Option<String> {
             None
         }
     }
@@ -431,6 +508,15 @@ mod tests {
         check("toy invite --title t --colour red", true);
         check("toy invite --title t", false);
         check("toy account a --name n --password-file p", true);
+        check("toy account a --name n", false);
+        check("toy account a --password-file p", false);
+        check("toy account", false);
+        check("toy account list", true);
+        check("toy account list --json --config c", true);
+        check("toy account disable a", true);
+        check("toy account enable a --config c", true);
+        check("toy account disable", false);
+        check("toy account disable a --name n", false);
         check("toy refuse s --reason r", true);
         for word in ["run", "check-config", "peers", "status", "verify", "play"] {
             check(&format!("toy {word}"), true);
@@ -452,6 +538,38 @@ mod tests {
         }
         check("toy cut", false);
         check("toy", false);
+    }
+
+    #[tokio::test]
+    async fn an_administrator_who_cannot_be_is_told_before_anything_is_founded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, data) = (folder.path().join("toy.toml"), folder.path().join("data"));
+        let text = format!(
+            "[node]\nfolder = {data:?}\n[link]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n\
+             [status]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&file).expect("a configuration");
+        let colour = "red".to_owned();
+        for (account, name, password, part) in [
+            ("admin", "王芳", "short", "口令至少"),
+            ("admin", "王芳", "the admin's own", "账号名"),
+            ("Admin", "王芳", "correct horse battery", "小写字母"),
+            ("admin", " ", "correct horse battery", "真实姓名"),
+        ] {
+            let administrator = Administrator {
+                account: account.to_owned(),
+                name: name.to_owned(),
+                password: password.to_owned(),
+            };
+            let founding = Toys {
+                colour: colour.clone(),
+            };
+            let told = init::init::<Toy>(&config, &founding, &administrator).await;
+            let told = told.expect_err(part).to_string();
+            assert!(told.contains(part), "{told}");
+            assert!(!data.exists(), "nothing is left behind");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Setting up: the tier brings identity and keys, then the first account is opened.
 
 use node::command::account::{NewAccount, Role};
+use node::command::actor::Actor;
 use node::config::Config;
 use node::home::Home;
+use runtime::control::Caller;
 use runtime::door;
 use runtime::files::FolderLock;
 use runtime::link::registry::Links;
@@ -25,20 +27,22 @@ pub async fn init<P: Program>(
     founding: &P::Founding,
     administrator: &Administrator,
 ) -> Result<String, Failure> {
-    let home = Home::at(&config.node.folder)?;
-    let _lock = FolderLock::take(home.folder())?;
-    let founded = P::found(founding, &home).await?;
-    let clock = door::Clock::system();
-    let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
+    let actor = Actor::operator(&Caller::own()?);
     let account = NewAccount {
         account: &administrator.account,
         name: &administrator.name,
         role: Role::Administrator,
         password: &administrator.password,
         salt: door::random(),
-        by: "init",
     };
-    node.put_account(&account, clock.now_us()).await?;
+    // nothing is founded and no code is used for an account that cannot be opened then
+    account.check()?;
+    let home = Home::at(&config.node.folder)?;
+    let _lock = FolderLock::take(home.folder())?;
+    let founded = P::found(founding, &home).await?;
+    let clock = door::Clock::system();
+    let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
+    node.put_account(&account, &actor, clock.now_us()).await?;
     node.store().close().await;
     Ok(founded)
 }

@@ -12,6 +12,7 @@ use std::future::Future;
 
 use node::home::Home;
 use node::host::NodeHost;
+use runtime::control::Caller;
 use runtime::door::Clock;
 use runtime::tls::InstanceIdentity;
 use runtime::worker::Workers;
@@ -54,8 +55,9 @@ pub trait Program: Sized + Send + Sync + 'static {
     /// Starts what runs beside the node on this tier only.
     fn start(ground: &Ground<'_>) -> Result<Self, Failure>;
 
-    /// Answers a request at the control socket if it is one that only this tier knows.
-    fn answer(&self, request: &str) -> Option<String>;
+    /// Answers a request at the control socket if it is one that only this tier knows. What it does is written down first.
+    fn answer(&self, caller: &Caller, request: &str)
+    -> impl Future<Output = Option<String>> + Send;
 }
 
 /// A node at work, as far as [`Program::start`] may build on it.

@@ -217,29 +217,18 @@ async fn decide(
     if reason.chars().count() > REASON_CHARACTERS_MAX || reason.contains('\0') {
         return Ok(Err(format!("驳回理由不超过 {REASON_CHARACTERS_MAX} 个字")));
     }
-    let (by, now) = (session.account.name.as_str(), console.now_us());
+    let (actor, now) = (&session.actor, console.now_us());
     let done = match way {
-        Way::Approve => console.node.approve(peer, by, now).await,
-        Way::Refuse => console.node.refuse(peer, reason, by, now).await,
+        Way::Approve => console.node.approve(peer, actor, now).await,
+        Way::Refuse => console.node.refuse(peer, reason, actor, now).await,
     };
     match done {
-        Ok(()) => {}
-        Err(AdmissionError::Request(wrong)) => return Ok(Err(wrong)),
-        Err(error) => {
-            return Err(Fault::Here {
-                what: chain(&error),
-            });
-        }
+        Ok(()) => Ok(Ok(())),
+        Err(AdmissionError::Request(wrong)) => Ok(Err(wrong)),
+        Err(error) => Err(Fault::Here {
+            what: chain(&error),
+        }),
     }
-    let action = match way {
-        Way::Approve => "admission.approve",
-        Way::Refuse => "admission.refuse",
-    };
-    console
-        .node
-        .audit(&session.account.account, action, peer, reason, now)
-        .await?;
-    Ok(Ok(()))
 }
 
 async fn look(console: &Console, session: &Session) -> Result<Admissions, Fault> {

@@ -28,7 +28,7 @@ pub(crate) async fn page(
     frame: Frame,
     subject: Given,
 ) -> Result<Response, Fault> {
-    let dossier = look(&console, &session, subject?.0, "page").await?;
+    let dossier = look(&console, &session, subject?.0).await?;
     let shell = frame.shell(Here::Entities);
     frame.html(&DossierPage {
         shell: &shell,
@@ -42,33 +42,29 @@ pub(crate) async fn json(
     headers: HeaderMap,
     subject: Given,
 ) -> Result<Response, Fault> {
-    let dossier = look(&console, &session, subject?.0, "api").await?;
+    let dossier = look(&console, &session, subject?.0).await?;
     document(&dossier, &headers, console.now_us())
 }
 
-async fn look(
-    console: &Console,
-    session: &Session,
-    subject: String,
-    way: &str,
-) -> Result<Dossier, Fault> {
+async fn look(console: &Console, session: &Session, subject: String) -> Result<Dossier, Fault> {
     let now = console.now_us();
-    let account = &session.account;
-    let Some(found) = console.node.dossier(&subject, &account.role).await? else {
+    let (node, role) = (&console.node, &session.account.role);
+    // those before this one
+    let views = if role.audits() {
+        Some(node.dossier_views(&subject, VIEWS_SHOWN).await?)
+    } else {
+        None
+    };
+    let found = node
+        .view_dossier(&subject, role, &session.actor, now)
+        .await?;
+    let Some(found) = found else {
         return Err(Fault::NoSuch {
             what: "本节点没有这个主体的档案".to_owned(),
             next: "它可能归其他区管辖，或还没有部门报送。请用名称、代码或注册号重新查询。"
                 .to_owned(),
         });
     };
-    let views = if account.role.audits() {
-        Some(console.node.dossier_views(&subject, VIEWS_SHOWN).await?)
-    } else {
-        None
-    };
-    let node = &console.node;
-    node.dossier_viewed(&subject, &account.account, way, now)
-        .await?;
     let mut dossier = present::dossier::view(node, &subject, &found, now);
     let unsettled = node.unsettled_of(&subject).await?;
     dossier.unsettled = unsettled.map(|found| present::unsettled::entity(node, &found));

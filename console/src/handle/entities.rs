@@ -30,11 +30,11 @@ type Given = Result<Query<Asked>, QueryRejection>;
 
 pub(crate) async fn page(
     State(console): State<Arc<Console>>,
-    _: Session,
+    session: Session,
     frame: Frame,
     asked: Given,
 ) -> Result<Response, Fault> {
-    let search = look(&console, asked?.0).await?;
+    let search = look(&console, &session, asked?.0).await?;
     let shell = frame.shell(Here::Entities);
     frame.html(&EntitiesPage {
         shell: &shell,
@@ -44,16 +44,24 @@ pub(crate) async fn page(
 
 pub(crate) async fn json(
     State(console): State<Arc<Console>>,
-    _: Session,
+    session: Session,
     headers: HeaderMap,
     asked: Given,
 ) -> Result<Response, Fault> {
-    let search = look(&console, asked?.0).await?;
+    let search = look(&console, &session, asked?.0).await?;
     document(&search, &headers, console.now_us())
 }
 
-async fn look(console: &Console, asked: Asked) -> Result<Search, Fault> {
+async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Search, Fault> {
     let page = page_number(asked.page.as_ref());
-    let found = console.node.search(&asked.q, page, PAGE_ROWS).await?;
+    let found = console
+        .node
+        .view_search(
+            &asked.q,
+            (page, PAGE_ROWS),
+            &session.actor,
+            console.now_us(),
+        )
+        .await?;
     Ok(present::entity::view(&console.node, &asked.q, page, found))
 }

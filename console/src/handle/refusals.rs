@@ -86,7 +86,10 @@ async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Refu
         },
     };
     let page = page_number(asked.page.as_ref());
-    let found = console.node.refusals(&filter, page, PAGE_ROWS).await?;
+    let found = console
+        .node
+        .view_refusals(&filter, (page, PAGE_ROWS), &session.actor, console.now_us())
+        .await?;
     let only = session.account.role.department();
     Ok(present::refusal::view(
         &console.node,

@@ -138,7 +138,7 @@ pub(crate) async fn sign_out(
     session.check_form("/sign-out", &given?.0.csrf)?;
     console
         .node
-        .sign_out(&session.token, &session.account.account, console.now_us())
+        .sign_out(&session.token, &session.actor, console.now_us())
         .await?;
     let mut response = Redirect::to("/sign-in").into_response();
     set_cookie(

@@ -66,7 +66,10 @@ async fn look(console: &Console, session: &Session, asked: Asked) -> Result<Unse
         reason,
     };
     let page = page_number(asked.page.as_ref());
-    let found = console.node.unsettled(&filter, page, PAGE_ROWS).await?;
+    let found = console
+        .node
+        .view_unsettled(&filter, (page, PAGE_ROWS), &session.actor, console.now_us())
+        .await?;
     let only = session.account.role.department();
     Ok(present::unsettled::view(
         &console.node,

@@ -38,6 +38,10 @@ pub struct User {
     pub unsettled: String,
     /// Whether the menu offers admissions.
     pub admits: bool,
+    /// Whether the menu offers accounts.
+    pub manages: bool,
+    /// Whether the menu offers the record of acts.
+    pub audits: bool,
     /// Token of the sign-out form.
     pub sign_out_token: String,
 }
@@ -55,6 +59,10 @@ pub enum Here {
     Refusals,
     /// Admissions.
     Admissions,
+    /// Accounts.
+    Accounts,
+    /// The record of acts.
+    Audit,
     /// None of them.
     Elsewhere,
 }
@@ -134,6 +142,8 @@ impl Shell {
             Here::Unsettled => "unsettled",
             Here::Refusals => "refusals",
             Here::Admissions => "admissions",
+            Here::Accounts => "accounts",
+            Here::Audit => "audit",
             Here::Elsewhere => "",
         };
         word == here

@@ -1,4 +1,4 @@
-//! Named accounts of the console: opening them, signing in and out, roles, and the audit of it all.
+//! Named accounts of the console: roles, signing in and out; opening and changing them in `account/change.rs`.
 //!
 //! A password is never stored or logged; its Argon2id hash is. Checking one costs time on purpose: it is a plain function,
 //! so that whoever serves people runs it beside other work and bounds how many run at once.
@@ -7,9 +7,14 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params};
 use protocol::hash;
-use store::{AccountRow, AuditRow, LoginSessionRow, StoreError};
+use store::{AccountRow, LoginSessionRow, StoreError};
 
+use super::actor::{Action, Actor, Way};
 use crate::node::Node;
+
+mod change;
+
+pub use change::{AccountView, NewAccount, NewPassword};
 
 /// Characters that a password has at least.
 pub const PASSWORD_CHARACTERS_MIN: usize = 10;
@@ -84,6 +89,11 @@ impl Role {
         matches!(self, Self::Administrator | Self::Auditor)
     }
 
+    /// Whether the account opens and changes accounts.
+    pub const fn manages(&self) -> bool {
+        matches!(self, Self::Administrator)
+    }
+
     /// Whether the account decides on admissions.
     pub const fn admits(&self) -> bool {
         matches!(self, Self::Administrator)
@@ -109,23 +119,6 @@ pub struct Account {
     pub role: Role,
 }
 
-/// An account to open.
-#[derive(Debug, Clone)]
-pub struct NewAccount<'a> {
-    /// Name to sign in with.
-    pub account: &'a str,
-    /// Real name.
-    pub name: &'a str,
-    /// Role.
-    pub role: Role,
-    /// Password.
-    pub password: &'a str,
-    /// 16 random bytes.
-    pub salt: [u8; 16],
-    /// Who opens it.
-    pub by: &'a str,
-}
-
 /// Why an account was not opened or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -146,9 +139,36 @@ pub enum AccountError {
     /// There is no such account.
     #[error("没有账号「{0}」")]
     Unknown(String),
+    /// There is one already.
+    #[error("已有账号「{0}」，请换一个账号名")]
+    Exists(String),
+    /// Nobody could administer the node any more.
+    #[error("这是最后一个可用的管理员账号，不能停用，也不能改为其他角色；请先另设一个管理员")]
+    LastAdministrator,
+    /// The department is not known.
+    #[error("没有部门「{department}」，请填写已接入或已签发接入码的部门（{known}）")]
+    Department {
+        /// What was given.
+        department: String,
+        /// What could be given.
+        known: String,
+    },
+    /// The role is none that there is.
+    #[error("请选择角色；部门人员还须选择部门")]
+    Role,
+    /// It was changed by somebody else meanwhile.
+    #[error("账号刚刚被更改或停用，请重新登录后再试")]
+    Changed,
     /// Hashing failed: the program's fault.
     #[error("口令散列失败，这是程序缺陷，请附日志报告")]
     Hashing,
+}
+
+impl AccountError {
+    /// Whether whoever asked can do something about it: the text says what.
+    pub const fn is_askers(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Hashing)
+    }
 }
 
 /// An attempt to sign in whose password has not been looked at yet.
@@ -162,7 +182,8 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Checked {
     account: Account,
-    failed: u32,
+    /// The hash that the password has.
+    hash: String,
 }
 
 /// A session that stands.
@@ -187,9 +208,9 @@ impl Attempt {
             .row
             .as_deref()
             .filter(|row| !row.disabled)
-            .and_then(|row| Some((account_of(row)?, row.failed)));
+            .and_then(|row| Some((account_of(row)?, row.password_hash.clone())));
         match known {
-            Some((account, failed)) if right => Ok(Checked { account, failed }),
+            Some((account, hash)) if right => Ok(Checked { account, hash }),
             _ => Err(self),
         }
     }
@@ -207,45 +228,6 @@ impl Attempt {
 }
 
 impl Node {
-    /// Opens an account, or gives an existing one a new password, name and role.
-    pub async fn put_account(&self, new: &NewAccount<'_>, now_us: i64) -> Result<(), AccountError> {
-        let allowed =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-        if new.account.is_empty()
-            || new.account.len() > ACCOUNT_BYTES_MAX
-            || !new.account.chars().all(allowed)
-        {
-            return Err(AccountError::Name);
-        }
-        let name = new.name.trim();
-        if name.is_empty() || name.len() > 200 || name.contains('\0') {
-            return Err(AccountError::RealName);
-        }
-        let password = new.password;
-        if password.chars().count() < PASSWORD_CHARACTERS_MIN
-            || password.len() > PASSWORD_BYTES_MAX
-            || password.contains(new.account)
-        {
-            return Err(AccountError::Password);
-        }
-        let row = AccountRow {
-            name: new.account.to_owned(),
-            title: name.to_owned(),
-            role: new.role.key(),
-            password_hash: hash_password(password, &new.salt).ok_or(AccountError::Hashing)?,
-            disabled: false,
-            failed: 0,
-            locked_until_us: 0,
-            at_us: now_us,
-        };
-        self.store().account_put(&row).await?;
-        // whoever knew the old password is out
-        self.store().login_sessions_end(new.account).await?;
-        self.audit(new.by, "account.put", new.account, &new.role.key(), now_us)
-            .await?;
-        Ok(())
-    }
-
     /// Whether there is any account at all.
     pub async fn has_accounts(&self) -> Result<bool, AccountError> {
         Ok(!self.store().accounts().await?.is_empty())
@@ -282,15 +264,13 @@ impl Node {
             idle_until_us: now_us + IDLE_US,
             until_us: now_us + SESSION_US,
         };
-        self.store().login_session_put(&row).await?;
-        if checked.failed > 0 {
-            self.store()
-                .account_succeeded(&checked.account.account)
-                .await?;
+        let actor = Actor::signed_in(&checked.account, Way::Page, address);
+        let act = actor.act(Action::SignIn, "", "", now_us);
+        if self.store().sign_in(&row, &checked.hash, &act).await? {
+            Ok(checked.account)
+        } else {
+            Err(AccountError::Changed)
         }
-        self.audit(&checked.account.account, "sign-in", address, "", now_us)
-            .await?;
-        Ok(checked.account)
     }
 
     /// Writes down that a password was wrong. Gives the time until which that has locked the account, if it has.
@@ -301,14 +281,10 @@ impl Node {
         now_us: i64,
     ) -> Result<Option<i64>, AccountError> {
         self.count_sign_in_failure();
-        let shown: String = attempt
-            .account
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(ACCOUNT_BYTES_MAX)
-            .collect();
-        self.audit(&shown, "sign-in.failed", address, "", now_us)
-            .await?;
+        let shown: String = attempt.account.chars().take(ACCOUNT_BYTES_MAX).collect();
+        let actor = Actor::stranger(&shown, address);
+        let failed = actor.act(Action::SignInFailed, "", "", now_us);
+        self.store().audit_append(&failed).await?;
         if attempt.row.is_none() {
             return Ok(None);
         }
@@ -320,8 +296,8 @@ impl Node {
         if failed < FAILURES_MAX {
             return Ok(None);
         }
-        self.audit(&shown, "account.locked", address, "", now_us)
-            .await?;
+        let locked = actor.act(Action::AccountLocked, "", "", now_us);
+        self.store().audit_append(&locked).await?;
         Ok(Some(until))
     }
 
@@ -332,7 +308,7 @@ impl Node {
         now_us: i64,
     ) -> Result<Option<Login>, AccountError> {
         let hash = token_hash(token);
-        let Some(mut session) = self.store().login_session_get(hash, now_us).await? else {
+        let Some(session) = self.store().login_session_get(hash, now_us).await? else {
             return Ok(None);
         };
         let row = self
@@ -341,12 +317,13 @@ impl Node {
             .await?
             .filter(|row| !row.disabled);
         let Some(account) = row.as_ref().and_then(account_of) else {
-            self.store().login_session_delete(hash, now_us).await?;
             return Ok(None);
         };
         if session.idle_until_us < now_us + IDLE_US - TOUCH_US {
-            session.idle_until_us = now_us + IDLE_US;
-            self.store().login_session_put(&session).await?;
+            let idle_until_us = now_us + IDLE_US;
+            self.store()
+                .login_session_touch(hash, idle_until_us)
+                .await?;
         }
         Ok(Some(Login {
             account,
@@ -358,33 +335,11 @@ impl Node {
     pub async fn sign_out(
         &self,
         token: &[u8; 32],
-        account: &str,
+        actor: &Actor,
         now_us: i64,
     ) -> Result<(), AccountError> {
-        self.store()
-            .login_session_delete(token_hash(token), now_us)
-            .await?;
-        self.audit(account, "sign-out", "", "", now_us).await
-    }
-
-    /// Writes an act of a person down.
-    pub async fn audit(
-        &self,
-        account: &str,
-        action: &str,
-        object: &str,
-        detail: &str,
-        now_us: i64,
-    ) -> Result<(), AccountError> {
-        let row = AuditRow {
-            seq: 0,
-            at_us: now_us,
-            account: account.to_owned(),
-            action: action.to_owned(),
-            object: object.to_owned(),
-            detail: detail.to_owned(),
-        };
-        Ok(self.store().audit_append(&row).await?)
+        let act = actor.act(Action::SignOut, "", "", now_us);
+        Ok(self.store().sign_out(token_hash(token), &act).await?)
     }
 }
 

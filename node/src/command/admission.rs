@@ -12,6 +12,7 @@ use runtime::admission::{self, Answer, Applicant, Proof, Request};
 use runtime::door::Clock;
 use store::{InvitationRow, InvitationUse, PeerRow, PeerState, StoreError};
 
+use super::actor::{Action, Actor};
 use crate::intake::TakeInFault;
 use crate::node::{Node, Tier};
 
@@ -34,8 +35,6 @@ pub struct Invite {
     pub hours: u32,
     /// Address that the code carries.
     pub address: String,
-    /// Account that issues it.
-    pub by: String,
 }
 
 /// Why an admission command was not carried out.
@@ -114,6 +113,7 @@ impl Node {
         invite: &Invite,
         seat: [u8; 16],
         secret: [u8; SECRET_BYTES],
+        actor: &Actor,
         now_us: i64,
     ) -> Result<String, AdmissionError> {
         let seat_kind = match (invite.kind.as_str(), self.tier()) {
@@ -172,22 +172,29 @@ impl Node {
             expires_s: (expires_at_us / 1_000_000).clamp(0, i64::from(u32::MAX)) as u32,
         };
         let text = code.encode().map_err(|e| request_error(e.to_string()))?;
-        self.store()
-            .invitation_put(&InvitationRow {
-                secret_hash: hash::sha256(&[&secret]).0,
-                seat: SeatId(seat),
-                kind: seat_kind as u8,
-                title: invite.title.clone(),
-                department: invite.department.clone(),
-                jurisdiction,
-                preapproved: invite.pre_approved,
-                scope: invite.types.join("\n").into_bytes(),
-                expires_at_us,
-                by: invite.by.clone(),
-                at_us: now_us,
-                used_at_us: None,
-            })
-            .await?;
+        let detail = if invite.pre_approved {
+            format!("{}，{jurisdiction}，预先批准", invite.title)
+        } else {
+            format!("{}，{jurisdiction}", invite.title)
+        };
+        let act = actor.act(Action::Invite, &SeatId(seat).to_string(), &detail, now_us);
+        let row = InvitationRow {
+            secret_hash: hash::sha256(&[&secret]).0,
+            seat: SeatId(seat),
+            kind: seat_kind as u8,
+            title: invite.title.clone(),
+            department: invite.department.clone(),
+            jurisdiction,
+            preapproved: invite.pre_approved,
+            scope: invite.types.join("\n").into_bytes(),
+            expires_at_us,
+            by: actor.signature(),
+            at_us: now_us,
+            used_at_us: None,
+        };
+        if !self.store().invitation_put(&row, &act).await? {
+            return Err(request_error("随机数重复，接入码没有签发，请重试"));
+        }
         Ok(text)
     }
 
@@ -230,12 +237,23 @@ impl Node {
     }
 
     /// Approves a waiting newcomer: signs and publishes its identity.
-    pub async fn approve(&self, seat: &str, by: &str, now_us: i64) -> Result<(), AdmissionError> {
+    pub async fn approve(
+        &self,
+        seat: &str,
+        actor: &Actor,
+        now_us: i64,
+    ) -> Result<(), AdmissionError> {
         let row = self.pending(seat).await?;
-        self.admit(row, by, now_us).await
+        self.admit(row, &actor.signature(), actor, now_us).await
     }
 
-    async fn admit(&self, row: PeerRow, by: &str, now_us: i64) -> Result<(), AdmissionError> {
+    async fn admit(
+        &self,
+        row: PeerRow,
+        by: &str,
+        actor: &Actor,
+        now_us: i64,
+    ) -> Result<(), AdmissionError> {
         let kept = self.store().meta_get(&key_of(&row.seat)).await?;
         let kept = kept.ok_or_else(|| request_error("申请内容不完整，请重新签发接入码"))?;
         let (key, types) = kept
@@ -268,14 +286,14 @@ impl Node {
             issuer: self.seat(),
         };
         let envelope = Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), self.key());
-        self.publish(&[envelope], now_us).await?;
         let row = PeerRow {
             state: PeerState::Approved,
             by: by.to_owned(),
             at_us: now_us,
             ..row
         };
-        self.store().peer_put(&row).await?;
+        let act = actor.act(Action::Approve, &row.seat.to_string(), &row.title, now_us);
+        self.publish_decision(&[envelope], row, act, now_us).await?;
         Ok(())
     }
 
@@ -284,7 +302,7 @@ impl Node {
         &self,
         seat: &str,
         reason: &str,
-        by: &str,
+        actor: &Actor,
         now_us: i64,
     ) -> Result<(), AdmissionError> {
         if reason.trim().is_empty() {
@@ -294,11 +312,13 @@ impl Node {
         let row = PeerRow {
             state: PeerState::Refused,
             reason: reason.trim().to_owned(),
-            by: by.to_owned(),
+            by: actor.signature(),
             at_us: now_us,
             ..row
         };
-        self.store().peer_put(&row).await?;
+        let told = format!("{}，理由：{}", row.title, row.reason);
+        let act = actor.act(Action::Refuse, &row.seat.to_string(), &told, now_us);
+        self.store().peer_put(&row, &act).await?;
         Ok(())
     }
 
@@ -319,6 +339,7 @@ impl Node {
             ));
         };
         let fingerprint = request.key.fingerprint().to_string();
+        let actor = Actor::newcomer(&invitation.by, &from.remote.ip().to_string());
         let known = self.store().peer(invitation.seat).await?;
         let row = match known {
             // the same newcomer comes again with the same request
@@ -357,12 +378,15 @@ impl Node {
                     at_us: now_us,
                     last_contact_us: 0,
                 };
-                self.store().peer_put(&row).await?;
+                let seat = row.seat.to_string();
+                let act = actor.act(Action::AdmissionRequest, &seat, &row.title, now_us);
+                self.store().peer_put(&row, &act).await?;
                 row
             }
         };
         let row = if row.state == PeerState::Pending && invitation.preapproved {
-            self.admit(row.clone(), &invitation.by, now_us).await?;
+            self.admit(row.clone(), &invitation.by, &actor, now_us)
+                .await?;
             PeerRow {
                 state: PeerState::Approved,
                 ..row

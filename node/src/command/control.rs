@@ -1,11 +1,13 @@
 //! What commands on the same machine may ask of a running node: admission, progress, sums, verification. JSON in, JSON out.
 
+use runtime::control::Caller;
 use runtime::door::{Clock, random};
 use runtime::say::span;
 use runtime::worker::chain;
 use serde_json::{Value, json};
 
 use crate::command::account::{NewAccount, Role};
+use crate::command::actor::Actor;
 use crate::command::admission::{Invite, hours_text};
 use crate::host::NodeHost;
 use crate::reporter::Reporter;
@@ -36,9 +38,10 @@ impl Desk {
     }
 
     /// Answers one request: an object with `command` and its arguments. The answer has `error` if it failed.
-    pub async fn answer(&self, request: &str) -> String {
+    pub async fn answer(&self, caller: &Caller, request: &str) -> String {
+        let actor = Actor::operator(caller);
         let answer = match serde_json::from_str::<Value>(request) {
-            Ok(request) => self.dispatch(&request).await,
+            Ok(request) => self.dispatch(&actor, &request).await,
             Err(_) => Err("请求不是合法的 JSON".to_owned()),
         };
         answer
@@ -46,7 +49,7 @@ impl Desk {
             .to_string()
     }
 
-    async fn dispatch(&self, request: &Value) -> Result<Value, String> {
+    async fn dispatch(&self, actor: &Actor, request: &Value) -> Result<Value, String> {
         let text = |key: &str| request[key].as_str().unwrap_or_default();
         let node = self.host.node();
         let now = self.clock.now_us();
@@ -73,22 +76,21 @@ impl Desk {
                     pre_approved: request["pre_approved"].as_bool().unwrap_or(false),
                     hours,
                     address: self.public.clone()?,
-                    by: "命令行".to_owned(),
                 };
                 let code = node
-                    .invite(&invite, random(), random(), now)
+                    .invite(&invite, random(), random(), actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true, "code": code }))
             }
             "approve" => {
-                node.approve(text("seat"), "命令行", now)
+                node.approve(text("seat"), actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "refuse" => {
-                node.refuse(text("seat"), text("reason"), "命令行", now)
+                node.refuse(text("seat"), text("reason"), actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
@@ -102,13 +104,25 @@ impl Desk {
                     role,
                     password: text("password"),
                     salt: random(),
-                    by: "命令行",
                 };
-                node.put_account(&account, now)
+                node.put_account(&account, actor, now)
                     .await
                     .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
+            "account.disable" => {
+                node.disable_account(text("account"), actor, now)
+                    .await
+                    .map_err(|e| chain(&e))?;
+                Ok(json!({ "ok": true }))
+            }
+            "account.enable" => {
+                node.enable_account(text("account"), actor, now)
+                    .await
+                    .map_err(|e| chain(&e))?;
+                Ok(json!({ "ok": true }))
+            }
+            "accounts" => self.accounts().await,
             "peers" => self.peers().await,
             "status" => self.status(request["sums"].as_bool().unwrap_or(true)).await,
             "verify" => {
@@ -119,6 +133,23 @@ impl Desk {
             "trace" => self.trace().await,
             other => Err(format!("不认识的命令「{other}」")),
         }
+    }
+
+    async fn accounts(&self) -> Result<Value, String> {
+        let accounts = self.host.node().accounts().await;
+        let accounts: Vec<Value> = accounts
+            .map_err(|e| chain(&e))?
+            .iter()
+            .map(|a| {
+                let role = a.role.as_ref();
+                json!({
+                    "account": a.account, "name": a.name, "disabled": a.disabled,
+                    "role": role.map(Role::key), "role_label": role.map(Role::label),
+                    "department": role.and_then(Role::department),
+                })
+            })
+            .collect();
+        Ok(json!({ "ok": true, "accounts": accounts }))
     }
 
     async fn peers(&self) -> Result<Value, String> {

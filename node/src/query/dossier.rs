@@ -12,7 +12,7 @@ use protocol::name::{Lane, SeatId, Version};
 use protocol::opening::Closed;
 use protocol::slice::{self, HeaderFault};
 use protocol::value::Value;
-use store::{AuditRow, Pointer, RecordRow};
+use store::{Pointer, RecordRow};
 use supervision::conclude::Basis;
 use supervision::dossier::{self, Dossier, Image};
 use supervision::judge::{Verdict, read_sections};
@@ -23,6 +23,7 @@ use super::refusal::Refusal;
 use crate::Tier;
 use crate::apply::{flag, record_kind};
 use crate::command::account::Role;
+use crate::command::actor::Action;
 use crate::fold::Block;
 use crate::node::{Node, subject_key};
 
@@ -202,9 +203,6 @@ impl Showing {
     }
 }
 
-/// The act that a look at a dossier is in the record of acts.
-const VIEWED: &str = "dossier.view";
-
 /// What reading one record gave, before the fold.
 struct Read {
     record: RecordRow,
@@ -267,36 +265,24 @@ impl Node {
         }))
     }
 
-    /// Writes down that somebody looks at a dossier: no look without a trace.
-    pub async fn dossier_viewed(
-        &self,
-        tagged: &str,
-        account: &str,
-        way: &str,
-        now_us: i64,
-    ) -> Result<(), QueryError> {
-        let row = AuditRow {
-            seq: 0,
-            at_us: now_us,
-            account: account.to_owned(),
-            action: VIEWED.to_owned(),
-            object: tagged.to_owned(),
-            detail: way.to_owned(),
-        };
-        Ok(self.store().audit_append(&row).await?)
-    }
-
     /// Who has looked at a dossier, newest first.
     pub async fn dossier_views(&self, tagged: &str, limit: usize) -> Result<Vec<View>, QueryError> {
-        let acts = self.store().audit_of(VIEWED, tagged, limit).await?;
+        let viewed = Action::DossierView.key();
+        let acts = self.store().audit_of(viewed, tagged, limit).await?;
         let mut views = Vec::with_capacity(acts.len());
         for act in acts {
-            let account = self.store().account_get(&act.account).await?;
+            let name = if act.name.is_empty() {
+                // from before names were written down
+                let account = self.store().account_get(&act.account).await?;
+                account.map(|a| a.title).unwrap_or_default()
+            } else {
+                act.name
+            };
             views.push(View {
                 at_us: act.at_us,
-                name: account.map(|a| a.title).unwrap_or_default(),
+                name,
                 account: act.account,
-                way: act.detail,
+                way: act.way,
             });
         }
         Ok(views)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use node::Node;
 use node::command::account::Role;
+use node::command::actor::{Actor, Way};
 use node::query::health::PartyKind;
 
 use super::kit::{Source, WEST, authority, hand_over, key, settle};
@@ -113,15 +114,18 @@ async fn a_look_at_a_dossier_leaves_a_trace() {
     world.say(item).await;
     settle(&world.east).await;
     let subject = format!("uscc:{CODE_A}");
-    for (n, way) in [(1, "page"), (2, "api"), (3, "page")] {
-        let viewed = world.east.dossier_viewed(&subject, "li", way, n).await;
-        viewed.expect("written down");
+    for (n, way) in [(1, Way::Page), (2, Way::Api), (3, Way::Page)] {
+        let actor = Actor {
+            way,
+            ..Actor::stranger("li", "127.0.0.1")
+        };
+        for (subject, known) in [(subject.as_str(), true), ("uscc:another", false)] {
+            let viewed = world.east.view_dossier(subject, &Role::Clerk, &actor, n);
+            assert_eq!(viewed.await.expect("answered").is_some(), known);
+        }
     }
-    world
-        .east
-        .dossier_viewed("uscc:another", "li", "page", 4)
-        .await
-        .expect("written down");
+    let views = world.east.dossier_views("uscc:another", 2).await;
+    assert!(views.expect("read").is_empty(), "nothing was looked at");
     let views = world.east.dossier_views(&subject, 2).await.expect("read");
     let seen: Vec<(i64, &str, &str)> = views
         .iter()

@@ -284,7 +284,7 @@ async fn a_revoked_seat_does_not_come_in_behind_another() {
         (&sources[1], store::PeerState::Revoked),
     ] {
         east.store()
-            .peer_put(&row(source, state))
+            .peer_put(&row(source, state), &store::AuditRow::default())
             .await
             .expect("put");
     }

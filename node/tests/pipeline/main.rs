@@ -1,8 +1,10 @@
 //! The pipeline of both tiers over real stores: what is taken in, applied, folded, routed, wanted and refused.
 
+mod acts;
 mod audience;
 mod hostile;
 mod kit;
+mod people;
 mod unsettled;
 
 use kit::*;

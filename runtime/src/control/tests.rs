@@ -10,7 +10,7 @@ fn workers() -> Workers {
 }
 
 /// Says back what it was asked; what it was not asked it does not say.
-async fn echo(request: String) -> String {
+async fn echo(_: Caller, request: String) -> String {
     format!("asked {request}")
 }
 
@@ -44,7 +44,7 @@ async fn each_request_is_answered_or_told_what_is_wrong_with_it() {
 async fn half_a_request_is_not_acted_upon() {
     let (mut here, there) = UnixStream::pair().expect("a pair");
     here.write_all(b"{\"command\":").await.expect("sent");
-    let answer = |request: String| async move { panic!("acted upon {request}") };
+    let answer = |_: Caller, request: String| async move { panic!("acted upon {request}") };
     // no time at all is left for the other half
     converse(there, Duration::ZERO, answer)
         .await
@@ -73,7 +73,7 @@ async fn who_stops_in_the_middle_disturbs_nobody() {
 async fn an_answer_that_panics_is_told_and_the_next_one_comes() {
     let folder = tempfile::tempdir().expect("a folder");
     let workers = workers();
-    let answer = |request: String| async move {
+    let answer = |_: Caller, request: String| async move {
         assert!(request != "bad", "a bad one");
         request
     };
@@ -122,7 +122,7 @@ async fn what_a_dead_process_left_is_replaced_and_a_living_one_is_not() {
     let path = folder.path().join(SOCKET);
     drop(UnixListener::bind(&path).expect("bound"));
     let first = workers();
-    serve(folder.path(), &first, |_| async { "first".to_owned() }).expect("replaced");
+    serve(folder.path(), &first, |_, _| async { "first".to_owned() }).expect("replaced");
     let mode = std::fs::metadata(&path).expect("it is there").permissions();
     assert_eq!(mode.mode() & 0o777, 0o600, "for its owner only");
 
@@ -135,6 +135,29 @@ async fn what_a_dead_process_left_is_replaced_and_a_living_one_is_not() {
     assert!(!path.exists());
     serve(folder.path(), &workers(), echo).expect("it serves");
     assert_eq!(ask(folder.path(), "x").await.expect("one"), "asked x");
+}
+
+#[tokio::test]
+async fn the_system_vouches_for_who_asks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let workers = workers();
+    let answer = |caller: Caller, _| async move { format!("{caller:?}") };
+    serve(folder.path(), &workers, answer).expect("it serves");
+    let own = Caller::own().expect("this process");
+    let said = ask(folder.path(), "who").await.expect("an answer");
+    assert_eq!(said, format!("{own:?}"));
+}
+
+#[test]
+fn users_are_known_by_their_number() {
+    let users = "root:x:0:0:root:/root:/bin/sh\n\n# no user\nli:x:1000:1000:李明:/home/li:/bin/sh\nli2:x:1000:1::/:/\n:x:7:7::/:/\nbroken\n";
+    let check = |uid, expected: Option<&str>| {
+        assert_eq!(user_of(users, uid).as_deref(), expected, "{uid}");
+    };
+    check(0, Some("root"));
+    check(1000, Some("li"));
+    check(7, None);
+    check(1001, None);
 }
 
 #[tokio::test]

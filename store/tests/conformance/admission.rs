@@ -2,11 +2,12 @@
 
 use protocol::name::FeedId;
 use store::{
-    AccountRow, AuditRow, InvitationRow, InvitationUse, LoginSessionRow, PeerRow, PeerState,
-    ReceiptRow, Store,
+    AccountChange, AccountOutcome, AccountRow, InvitationRow, InvitationUse, LoginSessionRow,
+    PeerRow, PeerState, ReceiptRow, Store,
 };
 
-use crate::make::{opening, seat};
+use crate::audit::{KEEPER, acts, alter};
+use crate::make::{act, opening, seat};
 
 fn invitation(n: u8) -> InvitationRow {
     InvitationRow {
@@ -26,17 +27,28 @@ fn invitation(n: u8) -> InvitationRow {
 }
 
 pub async fn an_invitation_is_used_once(store: Store) {
-    assert!(store.invitation_put(&invitation(1)).await.unwrap());
     assert!(
-        !store
-            .invitation_put(&InvitationRow {
-                title: "冒名".into(),
-                ..invitation(1)
-            })
+        store
+            .invitation_put(&invitation(1), &act("invite"))
             .await
             .unwrap()
     );
-    store.invitation_put(&invitation(2)).await.unwrap();
+    assert!(
+        !store
+            .invitation_put(
+                &InvitationRow {
+                    title: "冒名".into(),
+                    ..invitation(1)
+                },
+                &act("invite")
+            )
+            .await
+            .unwrap()
+    );
+    store
+        .invitation_put(&invitation(2), &act("invite"))
+        .await
+        .unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = store.clone();
@@ -90,14 +102,20 @@ pub async fn peers_keep_their_last_contact(store: Store) {
         last_contact_us: 0,
     };
     for n in 1..=3 {
-        store.peer_put(&peer(n, PeerState::Pending)).await.unwrap();
+        store
+            .peer_put(&peer(n, PeerState::Pending), &act("request"))
+            .await
+            .unwrap();
     }
     store
         .peer_contact(&[seat(2), seat(3), seat(99)], 70)
         .await
         .unwrap();
     store.peer_contact(&[seat(2)], 60).await.unwrap();
-    store.peer_put(&peer(2, PeerState::Approved)).await.unwrap();
+    store
+        .peer_put(&peer(2, PeerState::Approved), &act("approve"))
+        .await
+        .unwrap();
     let expected = PeerRow {
         last_contact_us: 70,
         ..peer(2, PeerState::Approved)
@@ -112,18 +130,10 @@ pub async fn peers_keep_their_last_contact(store: Store) {
     assert!(store.peers_by_tls_key([9; 32]).await.unwrap().is_empty());
 }
 
-pub async fn accounts_sessions_and_acts(store: Store) {
-    let account = AccountRow {
-        name: "wang".into(),
-        title: "王某".into(),
-        role: "operator".into(),
-        password_hash: "$argon2id$…".into(),
-        disabled: false,
-        failed: 0,
-        locked_until_us: 0,
-        at_us: 1,
-    };
-    store.account_put(&account).await.unwrap();
+pub async fn wrong_passwords_are_counted(store: Store) {
+    let account = account("wang", "operator");
+    let put = AccountChange::Put(account.clone());
+    change(&store, "wang", &put, AccountOutcome::Done).await;
     for (failures, locked_until_us) in [(1, 0), (2, 30), (3, 40)] {
         let until = 20 + 10 * i64::from(failures) - 10;
         assert_eq!(
@@ -138,73 +148,182 @@ pub async fn accounts_sessions_and_acts(store: Store) {
         assert_eq!(store.account_get("wang").await.unwrap(), Some(failed));
     }
     assert_eq!(store.account_failed("nobody", 2, 40).await.unwrap(), 0);
-    store.account_succeeded("wang").await.unwrap();
+    let session = session(1, "wang", 10);
+    let hash = &account.password_hash;
+    assert!(
+        store
+            .sign_in(&session, hash, &act("sign-in"))
+            .await
+            .unwrap()
+    );
     assert_eq!(
         store.account_get("wang").await.unwrap(),
-        Some(account.clone())
+        Some(account.clone()),
+        "a success forgets them"
     );
     assert_eq!(store.account_get("wang\0").await.unwrap(), None);
-    store.account_put(&account).await.unwrap();
     assert_eq!(store.accounts().await.unwrap(), [account]);
+}
 
-    let session = |n: u8, idle_until_us| LoginSessionRow {
+pub async fn a_session_lasts_until_its_limits(store: Store) {
+    let account = account("wang", "operator");
+    let put = AccountChange::Put(account.clone());
+    change(&store, "wang", &put, AccountOutcome::Done).await;
+    let sign_in = async |row: &LoginSessionRow, hash: &str| {
+        store.sign_in(row, hash, &act("sign-in")).await.unwrap()
+    };
+    let hash = account.password_hash.as_str();
+    assert!(sign_in(&session(1, "wang", 10), hash).await);
+    assert!(!sign_in(&session(4, "wang", 10), "of another password").await);
+    assert!(!sign_in(&session(4, "nobody", 10), hash).await);
+    assert_eq!(store.login_session_get([4; 32], 0).await.unwrap(), None);
+    let get = async |n: u8, now| store.login_session_get([n; 32], now).await.unwrap();
+    assert_eq!(get(1, 9).await, Some(session(1, "wang", 10)));
+    assert_eq!(get(1, 10).await, None);
+    store.login_session_touch([1; 32], 500).await.unwrap();
+    assert_eq!(get(1, 99).await, Some(session(1, "wang", 500)));
+    assert_eq!(get(1, 100).await, None);
+    // those that have run out go when a new one begins
+    assert!(sign_in(&session(2, "wang", 20), hash).await);
+    let later = LoginSessionRow {
+        begun_us: 20,
+        ..session(3, "wang", 90)
+    };
+    assert!(sign_in(&later, hash).await);
+    assert_eq!(get(2, 0).await, None);
+    assert!(get(3, 0).await.is_some());
+    store.sign_out([3; 32], &act("sign-out")).await.unwrap();
+    assert_eq!(get(3, 0).await, None);
+    store.login_session_touch([3; 32], 500).await.unwrap();
+    assert_eq!(get(3, 0).await, None, "use brings no ended session back");
+}
+
+pub async fn a_change_of_an_account_ends_the_sessions_that_it_should(store: Store) {
+    let other = |hash: &str| AccountChange::OwnPassword {
+        former_hash: hash.to_owned(),
+        password_hash: "new".to_owned(),
+        token_hash: [1; 32],
+    };
+    let role = AccountChange::Role {
+        title: "王芳".into(),
+        role: "auditor".into(),
+    };
+    let password = AccountChange::Password {
+        password_hash: "given".into(),
+    };
+    let put = AccountChange::Put(account("wang", "clerk"));
+    let (done, stale) = (AccountOutcome::Done, AccountOutcome::Stale);
+    let cases = [
+        (AccountChange::Disable, done, [false, false]),
+        (AccountChange::Enable, done, [true, true]),
+        (role, done, [true, true]),
+        (password, done, [false, false]),
+        (put.clone(), done, [false, false]),
+        (other(HASH), done, [true, false]),
+        (other("not the one"), stale, [true, true]),
+    ];
+    for (case, outcome, left) in cases {
+        change(&store, "wang", &put, done).await;
+        for n in [1, 2] {
+            let row = session(n, "wang", 90);
+            assert!(store.sign_in(&row, HASH, &act("sign-in")).await.unwrap());
+        }
+        change(&store, "wang", &case, outcome).await;
+        for (n, stands) in [(1, left[0]), (2, left[1])] {
+            let found = store.login_session_get([n; 32], 1).await.unwrap();
+            assert_eq!(found.is_some(), stands, "{case:?} session {n}");
+        }
+    }
+    let changed = store.account_get("wang").await.unwrap().unwrap();
+    assert_eq!(
+        changed.password_hash, HASH,
+        "a stale change changes nothing"
+    );
+    change(&store, "wang", &AccountChange::Disable, done).await;
+    let row = session(5, "wang", 90);
+    let signed_in = store.sign_in(&row, HASH, &act("sign-in")).await.unwrap();
+    assert!(!signed_in, "a disabled account opens no session");
+}
+
+pub async fn the_last_of_the_role_that_must_stay_stays(store: Store) {
+    use AccountOutcome::{Done, Exists, Last, Unknown};
+    let open = |name: &str, role: &str| AccountChange::Open(account(name, role));
+    let role = |role: &str| AccountChange::Role {
+        title: "王芳".into(),
+        role: role.into(),
+    };
+    let put = |name: &str, role: &str| AccountChange::Put(account(name, role));
+    let disable = AccountChange::Disable;
+    let steps = [
+        ("li", open("li", "clerk"), Done),
+        ("li", disable.clone(), Done),
+        ("wang", open("wang", KEEPER), Done),
+        ("wang", open("wang", "clerk"), Exists),
+        ("nobody", disable.clone(), Unknown),
+        ("nobody", role(KEEPER), Unknown),
+        ("wang", disable.clone(), Last),
+        ("wang", role("clerk"), Last),
+        ("wang", put("wang", "clerk"), Last),
+        ("wang", role(KEEPER), Done),
+        // one that is disabled does not count
+        ("li", role(KEEPER), Done),
+        ("wang", disable.clone(), Last),
+        ("li", AccountChange::Enable, Done),
+        ("wang", disable.clone(), Done),
+        ("li", disable, Last),
+    ];
+    for (name, step, outcome) in steps {
+        change(&store, name, &step, outcome).await;
+    }
+    // two that go at the same time
+    change(&store, "wang", &AccountChange::Enable, Done).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for name in ["wang", "li"] {
+        let store = store.clone();
+        tasks.spawn(async move { alter(&store, name, &AccountChange::Disable).await });
+    }
+    let outcomes = tasks.join_all().await;
+    assert!(
+        outcomes.contains(&Done) && outcomes.contains(&Last),
+        "{outcomes:?}"
+    );
+}
+
+const HASH: &str = "$argon2id$…";
+
+fn account(name: &str, role: &str) -> AccountRow {
+    AccountRow {
+        name: name.into(),
+        title: "王某".into(),
+        role: role.into(),
+        password_hash: HASH.into(),
+        disabled: false,
+        failed: 0,
+        locked_until_us: 0,
+        at_us: 1,
+    }
+}
+
+fn session(n: u8, account: &str, idle_until_us: i64) -> LoginSessionRow {
+    LoginSessionRow {
         token_hash: [n; 32],
-        account: "wang".into(),
+        account: account.into(),
         begun_us: 0,
         idle_until_us,
         until_us: 100,
-    };
-    store.login_session_put(&session(1, 10)).await.unwrap();
-    assert_eq!(
-        store.login_session_get([1; 32], 9).await.unwrap(),
-        Some(session(1, 10))
-    );
-    assert_eq!(store.login_session_get([1; 32], 10).await.unwrap(), None);
-    store.login_session_put(&session(1, 500)).await.unwrap();
-    assert_eq!(
-        store.login_session_get([1; 32], 99).await.unwrap(),
-        Some(session(1, 500))
-    );
-    assert_eq!(store.login_session_get([1; 32], 100).await.unwrap(), None);
-    store.login_session_put(&session(2, 20)).await.unwrap();
-    store.login_session_put(&session(3, 90)).await.unwrap();
-    store.login_session_delete([9; 32], 20).await.unwrap();
-    assert_eq!(store.login_session_get([2; 32], 0).await.unwrap(), None);
-    assert!(store.login_session_get([3; 32], 0).await.unwrap().is_some());
-    store.login_sessions_end("wang").await.unwrap();
-    assert_eq!(store.login_session_get([3; 32], 0).await.unwrap(), None);
-
-    for n in 1..=3 {
-        let act = AuditRow {
-            seq: 0,
-            at_us: n,
-            account: "wang".into(),
-            action: "approve".into(),
-            object: format!("peer {n}"),
-            detail: String::new(),
-        };
-        store.audit_append(&act).await.unwrap();
     }
-    let page = store.audit_page(None, 2).await.unwrap();
+}
+
+/// Changes an account; what is done is written down, what is not leaves nothing.
+async fn change(store: &Store, name: &str, change: &AccountChange, outcome: AccountOutcome) {
+    let before = acts(store).await;
     assert_eq!(
-        page.iter().map(|a| (a.seq, a.at_us)).collect::<Vec<_>>(),
-        [(3, 3), (2, 2)]
+        alter(store, name, change).await,
+        outcome,
+        "{name} {change:?}"
     );
-    assert_eq!(store.audit_page(Some(2), 2).await.unwrap().len(), 1);
-    let again = AuditRow {
-        at_us: 4,
-        object: "peer 2".into(),
-        ..page[0].clone()
-    };
-    store.audit_append(&again).await.unwrap();
-    let of = async |action: &str, object: &str, limit| {
-        let acts = store.audit_of(action, object, limit).await.unwrap();
-        acts.iter().map(|a| a.seq).collect::<Vec<_>>()
-    };
-    assert_eq!(of("approve", "peer 2", 9).await, [4, 2]);
-    assert_eq!(of("approve", "peer 2", 1).await, [4]);
-    assert!(of("refuse", "peer 2", 9).await.is_empty());
-    assert!(of("approve", "peer", 9).await.is_empty());
+    let written = u64::from(outcome == AccountOutcome::Done);
+    assert_eq!(acts(store).await, before + written, "{name} {change:?}");
 }
 
 pub async fn receipts_of_one_incarnation_only_grow(store: Store) {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod apply;
+mod audit;
 mod feed;
 mod fold;
 mod full;
@@ -55,8 +56,15 @@ const CHECKS: &[Check] = checks![
     unsettled::alike_is_found_by_each_fact,
     admission::an_invitation_is_used_once,
     admission::peers_keep_their_last_contact,
-    admission::accounts_sessions_and_acts,
+    admission::wrong_passwords_are_counted,
+    admission::a_session_lasts_until_its_limits,
+    admission::a_change_of_an_account_ends_the_sessions_that_it_should,
+    admission::the_last_of_the_role_that_must_stay_stays,
     admission::receipts_of_one_incarnation_only_grow,
+    audit::no_act_is_done_without_its_row,
+    audit::acts_are_found_by_what_they_are,
+    audit::the_same_act_again_is_not_written_again,
+    audit::an_untouched_chain_fits,
     opening::small_values_are_kept,
     opening::text_keeps_four_byte_characters_and_refuses_nul,
     opening::figures_add_up,
@@ -76,6 +84,8 @@ fn sqlite_keeps_every_promise() {
         unsettled::an_older_database_is_folded_anew().await;
         full::a_full_file_loses_nothing_and_heals_by_itself().await;
         full::a_full_disk_under_sqlite_heals_by_itself().await;
+        audit::what_was_done_to_the_record_is_found().await;
+        audit::an_older_record_is_kept_beside_the_chain().await;
     });
 }
 
@@ -93,6 +103,7 @@ fn postgres_keeps_every_promise() {
         opening::a_process_that_lost_its_lock_cannot_write(&cluster).await;
         full::connections_that_end_cost_no_writer_a_failure(&cluster).await;
         full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
+        audit::what_was_done_to_the_record_of_a_server_is_found(&cluster).await;
     });
 }
 

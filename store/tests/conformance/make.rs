@@ -3,8 +3,8 @@
 use protocol::hash::{Hash, sha256};
 use protocol::name::{FeedId, SeatId};
 use store::{
-    BlockRow, CursorRow, EntityRow, EnvelopeRow, HeaderRow, IntakeGroup, LogAdvance, Pointer,
-    RecordRow, RefusalRow,
+    AuditRow, BlockRow, CursorRow, EntityRow, EnvelopeRow, HeaderRow, IntakeGroup, LogAdvance,
+    Pointer, RecordRow, RefusalRow,
 };
 
 pub fn hash(text: &str) -> Hash {
@@ -17,6 +17,19 @@ pub fn seat(n: u8) -> SeatId {
 
 pub fn opening() -> Hash {
     hash("opening")
+}
+
+/// An act of this kind.
+pub fn act(action: &str) -> AuditRow {
+    AuditRow {
+        at_us: 7,
+        account: "wang".into(),
+        name: "王芳".into(),
+        way: "page".into(),
+        client: "127.0.0.1".into(),
+        action: action.into(),
+        ..AuditRow::default()
+    }
 }
 
 pub fn envelope(n: u8) -> EnvelopeRow {

@@ -213,7 +213,7 @@ pub async fn an_older_database_is_folded_anew() {
     let mut older = sqlx::SqliteConnection::connect(&url).await.unwrap();
     for statement in [
         "DROP TABLE unsettled",
-        "DELETE FROM _sqlx_migrations WHERE version >= 3",
+        "DELETE FROM _sqlx_migrations WHERE version = 3",
     ] {
         sqlx::query(statement).execute(&mut older).await.unwrap();
     }

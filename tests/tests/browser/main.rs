@@ -4,6 +4,7 @@
 mod accounts;
 mod chromium;
 mod live;
+mod people;
 mod plain;
 mod unsettled;
 mod world;

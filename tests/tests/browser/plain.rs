@@ -1,10 +1,15 @@
 //! Over plain HTTP: who may see what, security headers, figures that agree with their lists.
 
+use store::AuditFilter;
 use tests::http::Request;
 
 use crate::world::{BUREAU, CITY_TITLE, CODE, ID_NUMBER, OTHERS, SUBJECT, TAX, World, cookie};
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 10] = [
+    "/accounts",
+    "/accounts/clerk",
+    "/audit",
+    "/password",
     "/nodes",
     "/entities",
     "/entities?q=%E8%BF%9C%E4%B8%9C",
@@ -26,6 +31,10 @@ async fn nothing_is_shown_before_signing_in() {
         "/entities?q=1",
         "/refusals",
         "/admissions",
+        "/accounts",
+        "/audit",
+        "/audit/export",
+        "/password",
         &dossier(),
     ] {
         let answer = world.ask(Request::get(path)).await;
@@ -457,7 +466,12 @@ async fn a_request_to_join_is_decided_by_an_administrator() {
     );
     let page = world.get(&cookie, "/admissions?done=approved").await.text();
     assert!(page.contains("已批准") && page.contains("待批准（0）") && page.contains("已入网"));
-    let audit = world.node.store().audit_page(None, 5).await.expect("audit");
+    let audit = world
+        .node
+        .store()
+        .audit_page(&AuditFilter::default(), None, 5)
+        .await
+        .expect("audit");
     assert_eq!(
         (audit[0].action.as_str(), audit[0].account.as_str()),
         ("admission.approve", "admin")

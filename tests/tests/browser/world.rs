@@ -8,6 +8,7 @@ use std::path::Path;
 
 use console::ConsoleOptions;
 use node::command::account::{NewAccount, Role};
+use node::command::actor::Actor;
 use node::intake::{Arrival, Peer};
 use node::node::Parts;
 use node::{Node, Tier};
@@ -21,7 +22,7 @@ use protocol::receipt::Receipt;
 use protocol::value::Value;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
-use store::{Engine, InvitationRow, PeerRow, PeerState, Store, StoreConfig};
+use store::{AuditRow, Engine, InvitationRow, PeerRow, PeerState, Store, StoreConfig};
 use supervision::division::DivisionTable;
 use supervision::judge::Judge;
 use supervision::standard::Standards;
@@ -187,7 +188,10 @@ impl World {
                 0,
             ),
         ] {
-            store.peer_put(&row).await.expect("peer");
+            store
+                .peer_put(&row, &AuditRow::default())
+                .await
+                .expect("peer");
         }
         let mut kept = key(9).public().0.to_vec();
         kept.extend_from_slice(b"registration");
@@ -209,7 +213,9 @@ impl World {
             at_us: now,
             used_at_us: Some(now),
         };
-        store.invitation_put(&invitation).await.expect("invitation");
+        let act = AuditRow::default();
+        let issued = store.invitation_put(&invitation, &act).await;
+        assert!(issued.expect("invitation"));
     }
 
     async fn fill(&mut self, mut tax: Source) {
@@ -377,9 +383,9 @@ impl World {
             role,
             password: PASSWORD,
             salt: [1; 16],
-            by: "test",
         };
-        let put = self.node.put_account(&new, self.now()).await;
+        let actor = Actor::stranger("test", "");
+        let put = self.node.put_account(&new, &actor, self.now()).await;
         put.expect("account");
     }
 
