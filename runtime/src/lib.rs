@@ -6,9 +6,11 @@
 pub mod admission;
 pub mod config;
 pub mod control;
+pub mod descriptors;
 pub mod door;
 pub mod files;
 pub mod link;
+pub mod listener;
 pub mod memory;
 pub mod say;
 pub mod status;
