@@ -1,5 +1,7 @@
 //! Who asks: session cookies, tokens of forms, and how often somebody may try.
 
+pub(crate) mod device;
+pub(crate) mod failures;
 pub(crate) mod limit;
 
 use axum::extract::FromRequestParts;
@@ -12,7 +14,7 @@ use protocol::name::from_hex;
 use crate::Console;
 use crate::fault::Fault;
 
-/// Passwords hashed at once; further attempts wait.
+/// Passwords hashed at once for those who are known here, and as many for strangers; further attempts wait.
 pub(crate) const HASHING_MAX: usize = 2;
 
 /// The session behind a request, put there by `frame::visitor`.

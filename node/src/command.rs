@@ -4,3 +4,4 @@ pub mod account;
 pub mod admission;
 pub mod control;
 pub mod join;
+pub mod session;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::listener::Complaint;
 use crate::worker::{Workers, caught, chain};
 
 /// Bytes of a request.
@@ -96,6 +97,7 @@ where
     let answer = Arc::new(answer);
     let shutdown = workers.shutdown();
     workers.once(async move {
+        let mut refused = Complaint::default();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -108,7 +110,9 @@ where
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "control socket cannot accept");
+                        if let Some(times) = refused.due() {
+                            tracing::warn!(%error, times, "control socket cannot accept");
+                        }
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
                 },

@@ -206,14 +206,14 @@ async fn greet(stream: TcpStream, https: Option<Https>) -> Option<(Stream, bool)
 
 /// Counts a trouble that comes often, to be told now and then.
 #[derive(Default)]
-struct Complaint {
+pub(crate) struct Complaint {
     told: Option<Duration>,
     times: u64,
 }
 
 impl Complaint {
     /// Counts; how often since it was last told, if it is to be told now.
-    fn due(&mut self) -> Option<u64> {
+    pub(crate) fn due(&mut self) -> Option<u64> {
         self.times += 1;
         let now = Clock::system().since_start();
         if self.told.is_some_and(|told| now < told + COMPLAINT_PAUSE) {

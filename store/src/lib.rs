@@ -17,6 +17,7 @@ mod feed;
 mod fold;
 mod intake;
 mod keeper;
+mod login;
 mod migrate;
 mod receipt;
 mod record;

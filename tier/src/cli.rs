@@ -170,6 +170,7 @@ pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
             };
         }
     };
+    runtime::descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -221,9 +222,12 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start::<P>(&config).await?;
             say::remark(format_args!(
-                "控制台 http://{}  链路 {}",
-                running.console, running.link
+                "控制台 {}  链路 {}",
+                running.origin, running.link
             ));
+            if let Some(authority) = &running.authority {
+                say::remark(authority);
+            }
             running.until_signal().await?;
             Ok(())
         }
@@ -298,7 +302,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
                 return Ok(());
             }
             for peer in answer["peers"].as_array().into_iter().flatten() {
-                let text = |key: &str| peer[key].as_str().unwrap_or_default().to_owned();
+                let text = |key: &str| say::foreign(peer[key].as_str().unwrap_or_default());
                 say::line(format_args!(
                     "{}  {}  {}  {}  {}",
                     text("seat"),

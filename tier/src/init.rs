@@ -25,11 +25,6 @@ pub async fn init<P: Program>(
     founding: &P::Founding,
     administrator: &Administrator,
 ) -> Result<String, Failure> {
-    let home = Home::at(&config.node.folder)?;
-    let _lock = FolderLock::take(home.folder())?;
-    let founded = P::found(founding, &home).await?;
-    let clock = door::Clock::system();
-    let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
     let account = NewAccount {
         account: &administrator.account,
         name: &administrator.name,
@@ -38,6 +33,13 @@ pub async fn init<P: Program>(
         salt: door::random(),
         by: "init",
     };
+    // before anything is made or a code spent
+    account.check()?;
+    let home = Home::at(&config.node.folder)?;
+    let _lock = FolderLock::take(home.folder())?;
+    let founded = P::found(founding, &home).await?;
+    let clock = door::Clock::system();
+    let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
     node.put_account(&account, clock.now_us()).await?;
     node.store().close().await;
     Ok(founded)

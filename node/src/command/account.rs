@@ -21,10 +21,6 @@ pub const ACCOUNT_BYTES_MAX: usize = 64;
 pub const IDLE_US: i64 = 2 * 3_600 * 1_000_000;
 /// A session ends so long after it began, used or not.
 pub const SESSION_US: i64 = 12 * 3_600 * 1_000_000;
-/// Wrong passwords in a row from which on each locks the account.
-pub const FAILURES_MAX: u32 = 10;
-/// For so long an account is locked; kept in the store, so that a restart does not open it.
-pub const LOCKED_US: i64 = 15 * 60 * 1_000_000;
 /// Use of a session is written down at most so often.
 const TOUCH_US: i64 = 60 * 1_000_000;
 
@@ -162,7 +158,6 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Checked {
     account: Account,
-    failed: u32,
 }
 
 /// A session that stands.
@@ -172,6 +167,32 @@ pub struct Login {
     pub account: Account,
     /// Ends then in any case.
     pub until_us: i64,
+}
+
+impl NewAccount<'_> {
+    /// Whether the account can be opened as far as it itself is concerned. For whoever makes other things first.
+    pub fn check(&self) -> Result<(), AccountError> {
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        if self.account.is_empty()
+            || self.account.len() > ACCOUNT_BYTES_MAX
+            || !self.account.chars().all(allowed)
+        {
+            return Err(AccountError::Name);
+        }
+        let name = self.name.trim();
+        if name.is_empty() || name.len() > 200 || name.contains('\0') {
+            return Err(AccountError::RealName);
+        }
+        let password = self.password;
+        if password.chars().count() < PASSWORD_CHARACTERS_MIN
+            || password.len() > PASSWORD_BYTES_MAX
+            || password.contains(self.account)
+        {
+            return Err(AccountError::Password);
+        }
+        Ok(())
+    }
 }
 
 impl Attempt {
@@ -187,9 +208,9 @@ impl Attempt {
             .row
             .as_deref()
             .filter(|row| !row.disabled)
-            .and_then(|row| Some((account_of(row)?, row.failed)));
+            .and_then(account_of);
         match known {
-            Some((account, failed)) if right => Ok(Checked { account, failed }),
+            Some(account) if right => Ok(Checked { account }),
             _ => Err(self),
         }
     }
@@ -199,40 +220,21 @@ impl Attempt {
         &self.account
     }
 
-    /// Until when no password is looked at, if the account is locked.
-    pub fn locked_until(&self, now_us: i64) -> Option<i64> {
-        let until = self.row.as_ref()?.locked_until_us;
-        (until > now_us).then_some(until)
+    /// Whether there is such an account. For what is written down and counted only: nobody is told.
+    pub fn is_known(&self) -> bool {
+        self.row.is_some()
     }
 }
 
 impl Node {
     /// Opens an account, or gives an existing one a new password, name and role.
     pub async fn put_account(&self, new: &NewAccount<'_>, now_us: i64) -> Result<(), AccountError> {
-        let allowed =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-        if new.account.is_empty()
-            || new.account.len() > ACCOUNT_BYTES_MAX
-            || !new.account.chars().all(allowed)
-        {
-            return Err(AccountError::Name);
-        }
-        let name = new.name.trim();
-        if name.is_empty() || name.len() > 200 || name.contains('\0') {
-            return Err(AccountError::RealName);
-        }
-        let password = new.password;
-        if password.chars().count() < PASSWORD_CHARACTERS_MIN
-            || password.len() > PASSWORD_BYTES_MAX
-            || password.contains(new.account)
-        {
-            return Err(AccountError::Password);
-        }
+        new.check()?;
         let row = AccountRow {
             name: new.account.to_owned(),
-            title: name.to_owned(),
+            title: new.name.trim().to_owned(),
             role: new.role.key(),
-            password_hash: hash_password(password, &new.salt).ok_or(AccountError::Hashing)?,
+            password_hash: hash_password(new.password, &new.salt).ok_or(AccountError::Hashing)?,
             disabled: false,
             failed: 0,
             locked_until_us: 0,
@@ -251,7 +253,7 @@ impl Node {
         Ok(!self.store().accounts().await?.is_empty())
     }
 
-    /// Looks an account up; [`Attempt::check`] follows, then [`Node::sign_in`] or [`Node::sign_in_failed`].
+    /// Looks an account up; [`Attempt::check`] follows, then [`Node::sign_in`] if it was right.
     pub async fn attempt(&self, account: &str) -> Result<Attempt, AccountError> {
         let account = account.trim().to_ascii_lowercase();
         let plausible =
@@ -283,45 +285,10 @@ impl Node {
             until_us: now_us + SESSION_US,
         };
         self.store().login_session_put(&row).await?;
-        if checked.failed > 0 {
-            self.store()
-                .account_succeeded(&checked.account.account)
-                .await?;
-        }
+        self.sessions_bounded(&checked.account.account).await?;
         self.audit(&checked.account.account, "sign-in", address, "", now_us)
             .await?;
         Ok(checked.account)
-    }
-
-    /// Writes down that a password was wrong. Gives the time until which that has locked the account, if it has.
-    pub async fn sign_in_failed(
-        &self,
-        attempt: &Attempt,
-        address: &str,
-        now_us: i64,
-    ) -> Result<Option<i64>, AccountError> {
-        let shown: String = attempt
-            .account
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(ACCOUNT_BYTES_MAX)
-            .collect();
-        self.audit(&shown, "sign-in.failed", address, "", now_us)
-            .await?;
-        if attempt.row.is_none() {
-            return Ok(None);
-        }
-        let until = now_us + LOCKED_US;
-        let failed = self
-            .store()
-            .account_failed(&attempt.account, FAILURES_MAX, until)
-            .await?;
-        if failed < FAILURES_MAX {
-            return Ok(None);
-        }
-        self.audit(&shown, "account.locked", address, "", now_us)
-            .await?;
-        Ok(Some(until))
     }
 
     /// The session of a token, if it stands; keeps it alive.

@@ -174,6 +174,34 @@ pub async fn accounts_sessions_and_acts(store: Store) {
     store.login_sessions_end("wang").await.unwrap();
     assert_eq!(store.login_session_get([3; 32], 0).await.unwrap(), None);
 
+    // several at once, the oldest first to go; what has run out goes altogether
+    for n in 1..=5 {
+        let at = |n: u8, account: &str| LoginSessionRow {
+            token_hash: [n; 32],
+            account: account.into(),
+            begun_us: i64::from(n),
+            idle_until_us: 100 * i64::from(n),
+            until_us: 1_000,
+        };
+        store.login_session_put(&at(n, "wang")).await.unwrap();
+        store.login_session_put(&at(10 + n, "li")).await.unwrap();
+    }
+    let held = async || {
+        let mut held = Vec::new();
+        for n in 1..=15 {
+            if store.login_session_get([n; 32], 0).await.unwrap().is_some() {
+                held.push(n);
+            }
+        }
+        held
+    };
+    store.login_sessions_keep("wang", 2).await.unwrap();
+    assert_eq!(held().await, [4, 5, 11, 12, 13, 14, 15]);
+    store.login_sessions_expire(400).await.unwrap();
+    assert_eq!(held().await, [5, 11, 12, 13, 14, 15]);
+    store.login_sessions_expire(1_000).await.unwrap();
+    assert_eq!(held().await, [0_u8; 0]);
+
     for n in 1..=3 {
         let act = AuditRow {
             seq: 0,

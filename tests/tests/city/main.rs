@@ -7,6 +7,7 @@ mod desk;
 mod hostile;
 mod journey;
 mod limits;
+mod listeners;
 mod pipe;
 mod sources;
 mod world;
