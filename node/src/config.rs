@@ -11,7 +11,7 @@ use store::{Engine, StoreConfig};
 
 mod console;
 
-pub use console::{ConsoleConfig, TlsConfig};
+pub use self::console::{ConsoleConfig, TlsConfig};
 
 const KNOWN: &[&str] = &[
     "node.folder",

@@ -38,8 +38,10 @@ mod tests;
 
 /// Within this the TLS handshake must be done.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
-/// After the word to stop connections have so long to finish what they are at.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+/// After the word to stop connections have so long to end by themselves; those that wait for their client end then.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// And so long to finish an answer.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection: out of file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// The same trouble is written to the log at most so often.
@@ -180,6 +182,10 @@ impl Gate {
         }
         drop(self.listener);
         tasks.close();
+        if timeout(STOP_PATIENCE, tasks.wait()).await.is_ok() {
+            return;
+        }
+        self.places.end_waiting();
         if timeout(DRAIN_TIME_MAX, tasks.wait()).await.is_err() {
             late.begin();
             tasks.wait().await;

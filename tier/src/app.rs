@@ -146,8 +146,8 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
         serve_console(config, &node, host.links().clone(), &clock, &workers, https).await?;
     let check = workers.clone();
     let mut status = Status::new(metrics).check("workers", move || check.check());
-    if let Some((_, pem)) = &authority {
-        let pem = pem.clone();
+    if let Some(offered) = &authority {
+        let pem = offered.pem.clone();
         status = status.page(AUTHORITY_PATH, move |_| {
             let page = Page {
                 status: 200,
@@ -160,12 +160,13 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
     let status = status
         .serve(config.status.listen, workers.shutdown())
         .await?;
-    let authority = authority.map(|(fingerprint, _)| {
+    let authority = authority.map(|offered| {
         let file = Authority::public_file(&home.authority_file());
         format!(
             "本地证书机构证书：{}，本机下载 http://{status}{AUTHORITY_PATH}\n\
-             导入各浏览器前请核对其 SHA-256 指纹：{fingerprint}",
-            file.display()
+             导入各浏览器前请核对其 SHA-256 指纹：{}",
+            file.display(),
+            offered.fingerprint
         )
     });
     let own = Arc::new(P::start(&Ground {
@@ -202,13 +203,18 @@ const AUTHORITY_PATH: &str = "/authority.crt";
 /// How often certificates and gathered failures are looked at.
 const KEEP_PAUSE: Duration = Duration::from_secs(60);
 
-/// HTTPS as configured, with fingerprint and certificate of the local authority if that is what is used.
-#[allow(clippy::type_complexity, reason = "used at one place")]
+/// What people are offered of the local authority.
+struct Offered {
+    fingerprint: String,
+    pem: String,
+}
+
+/// HTTPS as configured, and the local authority if that is what is used.
 fn https(
     config: &Config,
     home: &Home,
     clock: &Clock,
-) -> Result<(Option<Https>, Option<(String, String)>), HttpsError> {
+) -> Result<(Option<Https>, Option<Offered>), HttpsError> {
     let now_s = clock.now_us() / 1_000_000;
     Ok(match &config.console.tls {
         None => (None, None),
@@ -219,7 +225,10 @@ fn https(
         Some(TlsConfig::Local) => {
             let names = config.console.certified_names();
             let authority = Authority::load_or_make(&home.authority_file(), &names, now_s)?;
-            let offered = (authority.fingerprint(), authority.pem().to_owned());
+            let offered = Offered {
+                fingerprint: authority.fingerprint(),
+                pem: authority.pem().to_owned(),
+            };
             (Some(Https::local(authority, now_s)?), Some(offered))
         }
     })

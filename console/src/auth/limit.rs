@@ -1,7 +1,7 @@
 //! How often somebody may try to sign in. Whoever tries is delayed, no account is ever closed.
 //!
-//! A *known* client of an account, a browser or an address from which it was signed in to before, has a place of its own
-//! there that nobody else can use up. Everybody else tries under three paces at once: of the account from this address, of
+//! A *known* client of an account has a place of its own there: a browser from which it was signed in to before, which nobody
+//! else can use up, or an address of which the same holds, which only that address can. Everybody else tries under three paces at once: of the account from this address, of
 //! the account from all strangers, and of this address at all accounts. So ten wrong passwords from one place lead to
 //! waiting there, many places together get a few thousand tries a day at an account, and whoever makes names up uses up only
 //! what is his. Accounts that do not exist are treated alike.
@@ -147,33 +147,43 @@ impl Attempts {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let account = attempt.account.to_owned();
         let from = party(attempt.from);
-        let waits = |us: i64| Err((us as u64).div_ceil(SECOND_US as u64));
-        if let Some(place) = all.place(&attempt) {
-            let key = (account, place);
-            let wait = all.known.wait_us(&key, ONE, now_us);
-            if wait > 0 {
-                return waits(wait);
+        let (standing, wait) = match all.place(&attempt) {
+            Some(place) => {
+                let by_address = matches!(place, Place::Address(_));
+                let key = (account.clone(), place);
+                let mut wait = all.known.wait_us(&key, ONE, now_us);
+                if by_address {
+                    wait = wait.max(all.addresses.wait_us(&from, ADDRESS, now_us));
+                }
+                (Some((key, by_address)), wait)
             }
-            all.known.count(key, ONE, now_us);
-            return Ok(Standing::Known);
-        }
-        let one = (account.clone(), from);
-        let wait = all
-            .ones
-            .wait_us(&one, ONE, now_us)
-            .max(all.addresses.wait_us(&from, ADDRESS, now_us))
-            .max(
-                all.of_strangers(attempt.exists)
-                    .wait_us(&account, STRANGERS, now_us),
-            );
+            None => {
+                let one = all.ones.wait_us(&(account.clone(), from), ONE, now_us);
+                let address = all.addresses.wait_us(&from, ADDRESS, now_us);
+                let strangers = all.of_strangers(attempt.exists);
+                let of_account = strangers.wait_us(&account, STRANGERS, now_us);
+                (None, one.max(address).max(of_account))
+            }
+        };
         if wait > 0 {
-            return waits(wait);
+            return Err((wait as u64).div_ceil(SECOND_US as u64));
         }
-        all.ones.count(one, ONE, now_us);
-        all.addresses.count(from, ADDRESS, now_us);
-        all.of_strangers(attempt.exists)
-            .count(account, STRANGERS, now_us);
-        Ok(Standing::Stranger)
+        match standing {
+            Some((key, by_address)) => {
+                all.known.count(key, ONE, now_us);
+                if by_address {
+                    all.addresses.count(from, ADDRESS, now_us);
+                }
+                Ok(Standing::Known)
+            }
+            None => {
+                all.ones.count((account.clone(), from), ONE, now_us);
+                all.addresses.count(from, ADDRESS, now_us);
+                all.of_strangers(attempt.exists)
+                    .count(account, STRANGERS, now_us);
+                Ok(Standing::Stranger)
+            }
+        }
     }
 
     /// Notes that an attempt was right: it does not count, and its client is known from now on.
@@ -183,6 +193,9 @@ impl Attempts {
         let from = party(attempt.from);
         match all.place(&attempt) {
             Some(place) => {
+                if matches!(place, Place::Address(_)) {
+                    all.addresses.forgive(&from, ADDRESS);
+                }
                 all.known.0.remove(&(account.clone(), place));
             }
             None => {
@@ -335,14 +348,26 @@ mod tests {
     }
 
     #[test]
-    fn a_right_password_takes_the_wrong_ones_back() {
+    fn a_right_password_takes_the_wrong_ones_at_the_account_back() {
         let attempts = Attempts::default();
-        for round in 0..20 {
-            for _ in 0..4 {
-                assert!(attempts.take(at("w", HERE), 0).is_ok(), "{round}");
+        let check = |attempt: Attempt<'_>, rounds: u32| {
+            for round in 0..rounds {
+                for _ in 0..4 {
+                    assert!(attempts.take(attempt, 0).is_ok(), "{attempt:?} {round}");
+                }
+                attempts.succeeded(attempt, 0);
             }
-            attempts.succeeded(at("w", HERE), 0);
-        }
+        };
+        let device = Attempt {
+            device: Some([7; 16]),
+            ..at("w", THERE)
+        };
+        check(device, 50);
+        check(at("w", HERE), 8);
+        // what the address has tried stays: who has an account of his own shall not try others without end
+        assert!(attempts.take(at("other", HERE), 0).is_ok());
+        let more = (0..40).filter(|n| attempts.take(at(&n.to_string(), HERE), 0).is_ok());
+        assert!(more.count() < 10);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct Https {
 }
 
 enum Source {
-    Local(Authority),
+    Local(Box<Authority>),
     Given {
         certificate: PathBuf,
         key: PathBuf,
@@ -112,7 +112,7 @@ impl Shown {
 impl Https {
     /// With certificates of the local authority.
     pub fn local(authority: Authority, now_s: i64) -> Result<Self, HttpsError> {
-        Self::of(Source::Local(authority), now_s)
+        Self::of(Source::Local(Box::new(authority)), now_s)
     }
 
     /// With a certificate (and those above it) and its key in PEM files. It must be good for all names.
@@ -154,7 +154,7 @@ impl Https {
             Source::Local(_) => !(shown.from_s..shown.until_s).contains(&now_s),
             Source::Given {
                 certificate, key, ..
-            } => read_both(certificate, key)?.2 != shown.files,
+            } => read_both(certificate, key)?.hash != shown.files,
         };
         if stale {
             let new = self.source.current(now_s)?;
@@ -195,8 +195,8 @@ fn given(path: &Path, key_path: &Path, names: &[Name]) -> Result<Current, HttpsE
         path: path.to_owned(),
         detail,
     };
-    let (certificates, key, files) = read_both(path, key_path)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificates)
+    let files = read_both(path, key_path)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&files.certificate)
         .collect::<Result<_, _>>()
         .map_err(|_| unfit("不是 PEM 格式".to_owned()))?;
     let first = chain
@@ -216,7 +216,7 @@ fn given(path: &Path, key_path: &Path, names: &[Name]) -> Result<Current, HttpsE
             ))
         })?;
     }
-    let key = PrivateKeyDer::from_pem_slice(&key)
+    let key = PrivateKeyDer::from_pem_slice(&files.key)
         .map_err(|_| unfit(format!("{} 中没有私钥", key_path.display())))?;
     let key = CertifiedKey::from_der(chain, key, &provider())
         .map_err(|_| unfit("证书与私钥不匹配，或算法不受支持".to_owned()))?;
@@ -224,12 +224,19 @@ fn given(path: &Path, key_path: &Path, names: &[Name]) -> Result<Current, HttpsE
         key: Arc::new(key),
         from_s: i64::MIN,
         until_s: i64::MAX,
-        files,
+        files: files.hash,
     })
 }
 
-/// Both files, and a hash over them.
-fn read_both(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Vec<u8>, [u8; 32]), HttpsError> {
+/// What the files of a given certificate hold.
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    /// Over both.
+    hash: [u8; 32],
+}
+
+fn read_both(certificate: &Path, key: &Path) -> Result<Files, HttpsError> {
     let read = |path: &Path| {
         files::read_bounded(path, PEM_BYTES_MAX).map_err(|source| HttpsError::File {
             path: path.to_owned(),
@@ -252,7 +259,11 @@ fn read_both(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Vec<u8>, [u8; 3
     }
     let (certificate, key) = (read(certificate)?, read(key)?);
     let hash = sha256(&[&sha256(&[&certificate]).0, &sha256(&[&key]).0]).0;
-    Ok((certificate, key, hash))
+    Ok(Files {
+        certificate,
+        key,
+        hash,
+    })
 }
 
 fn provider() -> Arc<CryptoProvider> {

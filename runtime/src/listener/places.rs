@@ -84,6 +84,12 @@ impl Places {
         })
     }
 
+    /// Takes their places from all that wait for their clients.
+    pub(super) fn end_waiting(&self) {
+        let mut table = self.table();
+        while table.evict(|_| true).is_some() {}
+    }
+
     #[cfg(test)]
     fn count(&self) -> (usize, usize) {
         let table = self.table();

@@ -228,7 +228,7 @@ async fn names_addresses_and_encryption_are_believed_of_trusted_proxies_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_too_long_or_does_not_come_is_refused() {
+async fn a_body_that_is_too_long_is_refused() {
     let world = World::new().await;
     let long = "x".repeat(20_000);
     let answer = world

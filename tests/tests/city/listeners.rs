@@ -347,7 +347,7 @@ async fn what_cannot_work_is_refused_before_anything_is_made() {
     let password = std::fs::read(here.password_file()).expect("a password");
     std::fs::write(here.password_file(), "short").expect("written");
     let done = host()
-        .run(Program::District, HERE, &here.join(&code), LONG)
+        .run(Program::District, HERE, here.join(&code), LONG)
         .expect("it ends");
     let said = done.stderr.join("\n");
     assert!(
