@@ -125,6 +125,7 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    runtime::descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -205,7 +206,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = Config::load(&common.config)?;
             let now_ms = Clock::system().now_us() / 1_000;
             say::line(format_args!("配置 {} ✓", common.config.display()))?;
-            let good = check::check(&config, files_only, now_ms, |line| say::remark(line)).await?;
+            let good = check::check(&config, files_only, now_ms, |line| {
+                say::remark(say::foreign(line));
+            })
+            .await?;
             if good {
                 say::line("下一步：zongheng-agent dry-run")?;
                 Ok(ExitCode::SUCCESS)

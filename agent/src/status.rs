@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use protocol::directory::SeatKind;
 use protocol::name::Lane;
+use runtime::say;
 use serde_json::{Value, json};
 use store::seat::{QueueState, SeatError, SeatStore, SourceReport};
 
@@ -192,8 +193,9 @@ impl Report {
     /// As text for a terminal.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        // names of files and words of others are in it
         let mut line = |text: String| {
-            out.push_str(&text);
+            out.push_str(&say::foreign(&text));
             out.push('\n');
         };
         line(format!(
@@ -432,7 +434,8 @@ fn or_dash(text: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    say::visible(text.to_owned())
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
@@ -567,5 +570,26 @@ mod tests {
         metrics.collect(move |sheet| well().measure(sheet));
         let families = metrics.render().matches("# TYPE").count();
         assert!(families >= 20, "{families}");
+    }
+
+    #[test]
+    fn names_of_files_steer_neither_terminal_nor_page() {
+        let mut report = report(&[], 0, false);
+        let name = "a\u{1b}[2J\n一切正常\u{202e}vsc.<b>";
+        report.sources[0].0.note = Some(format!("文件 {name} 是空的，等待写入"));
+        report.sources[0].0.trouble = Some(name.to_owned());
+        let (text, html) = (report.text(), report.html());
+        assert!(
+            text.contains("a\\u001b[2J\\u000a一切正常\\u202evsc."),
+            "{text}"
+        );
+        assert!(!text.contains("\n一切正常"), "{text}");
+        assert!(
+            !text
+                .chars()
+                .chain(html.chars())
+                .any(|c| say::steers(c) && c != '\n')
+        );
+        assert!(html.contains("［U+202E］vsc.&lt;b&gt;"), "{html}");
     }
 }

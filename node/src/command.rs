@@ -5,4 +5,5 @@ pub mod actor;
 pub mod admission;
 pub mod control;
 pub mod join;
+pub mod session;
 pub mod view;

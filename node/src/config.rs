@@ -10,12 +10,21 @@ use runtime::telemetry::{self, LogForm};
 use serde::Deserialize;
 use store::{Engine, StoreConfig};
 
+mod console;
+
+pub use self::console::{ConsoleConfig, TlsConfig};
+
 const KNOWN: &[&str] = &[
     "node.folder",
     "node.disk_low",
     "link.listen",
     "link.public",
     "console.listen",
+    "console.names",
+    "console.tls",
+    "console.tls.certificate",
+    "console.tls.key",
+    "console.trusted_proxies",
     "status.listen",
     "store.engine",
     "store.url_file",
@@ -34,7 +43,7 @@ pub struct Config {
     /// Links to other installations.
     pub link: LinkConfig,
     /// The web console.
-    pub console: ListenConfig,
+    pub console: ConsoleConfig,
     /// Health and metrics.
     pub status: ListenConfig,
     /// The database.

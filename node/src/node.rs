@@ -342,7 +342,8 @@ impl Node {
             .sign_in_failures
             .load(std::sync::atomic::Ordering::Relaxed)
     }
-    pub(crate) fn count_sign_in_failure(&self) {
+    /// Counts a wrong password.
+    pub fn count_sign_in_failure(&self) {
         self.0
             .sign_in_failures
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);

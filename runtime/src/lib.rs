@@ -6,10 +6,12 @@
 pub mod admission;
 pub mod config;
 pub mod control;
+pub mod descriptors;
 pub mod disk;
 pub mod door;
 pub mod files;
 pub mod link;
+pub mod listener;
 pub mod memory;
 pub mod recurring;
 pub mod release;

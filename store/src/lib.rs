@@ -18,6 +18,7 @@ mod feed;
 mod fold;
 mod intake;
 mod keeper;
+mod login;
 mod migrate;
 mod private;
 mod receipt;

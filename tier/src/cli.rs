@@ -197,6 +197,7 @@ pub fn main_with<P: Program>(args: Vec<String>) -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    runtime::descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -252,9 +253,12 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             telemetry::init(config.log.form, &config.log.level)?;
             let running = app::start::<P>(&config).await?;
             say::remark(format_args!(
-                "控制台 http://{}  链路 {}",
-                running.console, running.link
+                "控制台 {}  链路 {}",
+                running.origin, running.link
             ));
+            if let Some(authority) = &running.authority {
+                say::remark(authority);
+            }
             running.until_signal().await?;
             Ok(())
         }
@@ -392,7 +396,7 @@ async fn account<P: Program>(change: AccountCommand<P>) -> Result<(), Failure> {
                 return Ok(());
             }
             for row in answer["accounts"].as_array().into_iter().flatten() {
-                let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+                let text = |key: &str| say::foreign(row[key].as_str().unwrap_or_default());
                 let state = match row["disabled"].as_bool() {
                     Some(true) => "已停用",
                     _ => "可登录",

@@ -264,10 +264,9 @@ async fn look(
     department: &str,
 ) -> Result<Accounts, Fault> {
     session.must_manage()?;
-    let now = console.now_us();
     let found = console.node.accounts().await?;
     Ok(Accounts {
-        rows: found.iter().map(|a| account::line(a, now)).collect(),
+        rows: found.iter().map(account::line).collect(),
         form: AccountForm {
             token: session.form_token(ADDRESS),
             ..account::form(departments(console).await?, role, department)
@@ -291,7 +290,7 @@ async fn look_at(
     let (role, department) = chosen(found.role.as_ref());
     let token = |change: Change| session.form_token(&change.address(whose));
     Ok(AccountDetail {
-        line: account::line(&found, console.now_us()),
+        line: account::line(&found),
         disabled: found.disabled,
         form: AccountForm {
             token: token(Change::Role),

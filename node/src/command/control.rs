@@ -2,7 +2,7 @@
 
 use runtime::control::Caller;
 use runtime::door::{Clock, random};
-use runtime::say::span;
+use runtime::say::{foreign, span};
 use runtime::worker::chain;
 use serde_json::{Value, json};
 
@@ -178,8 +178,8 @@ impl Desk {
                 (false, Some(at)) => format!("离线，{}前联系过", span((now_us - at) / 1_000_000)),
                 (false, None) => "从未连接".to_owned(),
             };
-            text += &format!(
-                "{}  {state}  {seen}  {}  {}{}  指纹 {}\n",
+            let line = format!(
+                "{}  {state}  {seen}  {}  {}{}  指纹 {}",
                 row.seat,
                 row.jurisdiction,
                 row.title,
@@ -190,6 +190,8 @@ impl Desk {
                 },
                 row.fingerprint
             );
+            text += &foreign(&line);
+            text.push('\n');
             peers.push(json!({
                 "seat": row.seat.to_string(), "state": state, "title": row.title, "department": row.department,
                 "jurisdiction": row.jurisdiction, "fingerprint": row.fingerprint, "connected": connected,
@@ -280,7 +282,7 @@ impl Desk {
                 let faults: Vec<String> = report
                     .faults
                     .iter()
-                    .map(|f| format!("问题      {f}\n"))
+                    .map(|f| format!("问题      {}\n", foreign(f)))
                     .collect();
                 format!(
                     "{checked}结果      发现 {} 处问题\n{}",

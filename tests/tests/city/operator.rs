@@ -416,7 +416,7 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
     check(
         &swap(console.clone(), open(&city.console)),
         78,
-        "console.listen 只能是本机回环地址",
+        "必须启用 HTTPS",
     );
     check(
         &swap(city.status.to_string(), open(&city.status)),

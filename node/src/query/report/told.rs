@@ -1,7 +1,7 @@
 //! A node's word about itself, told: in Chinese for a terminal, as JSON, as metrics.
 
 use runtime::release;
-use runtime::say::{size, span};
+use runtime::say::{foreign, size, span};
 use runtime::telemetry::Sheet;
 use serde_json::{Value, json};
 
@@ -17,7 +17,8 @@ impl Report {
             let width = 8usize.saturating_sub(head.chars().count() * 2);
             out += head;
             out += &" ".repeat(width + 2);
-            out += &text;
+            // titles of others are in it
+            out += &foreign(&text);
             out.push('\n');
         };
         let tier = match self.tier {
