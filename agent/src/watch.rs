@@ -67,7 +67,7 @@ pub fn connector(
 /// The city and its divisions, if the table has it.
 pub fn places(city: &str) -> Option<Arc<Places>> {
     let table = DivisionTable::builtin();
-    let city = table.city(city)?;
+    let city = table.city(city).ok()?;
     Some(Arc::new(Places { city, table }))
 }
 

@@ -6,7 +6,6 @@ use node::home::{Founding, Home};
 use protocol::name::SeatId;
 use runtime::control::Caller;
 use runtime::door;
-use supervision::division::DivisionTable;
 use supervision::standard::Standards;
 use tier::{Errand, Failure, Ground, Program};
 
@@ -19,7 +18,7 @@ pub struct NewCity {
     /// 平台名称，如「示范市综合监管平台」
     #[arg(long)]
     pub title: String,
-    /// 城市的六位区划代码
+    /// 城市的六位区划代码：地级市（州、盟、地区）、直辖市或单独设立平台的县级市
     #[arg(long)]
     pub city: String,
 }
@@ -50,11 +49,7 @@ impl Program for City {
     type Command = NoCommand;
 
     async fn found(new: &NewCity, home: &Home) -> Result<String, Failure> {
-        if DivisionTable::builtin().city(&new.city).is_none() {
-            return Err(
-                format!("区划表中没有城市 {}：请填写地级市的六位区划代码", new.city).into(),
-            );
-        }
+        home.divisions()?.city(&new.city)?;
         let root = home.found_city(&Founding {
             title: &new.title,
             city: &new.city,
@@ -110,8 +105,49 @@ mod tests {
             }
         };
         check("990000", Err("区划表中没有城市 990000")).await;
+        check(
+            "370102",
+            Err(
+                "370102（历下区）是区县，不是城市：请填写地级市（州、盟、地区）、直辖市或单独设立平台的县级市的区划代码，如 370100（济南市）",
+            ),
+        )
+        .await;
+        check("370000", Err("370000（山东省）是省级区划，不是城市")).await;
+        check(
+            "371200",
+            Err("371200（莱芜市）不是现行区划，其后为 370100（济南市），请填写"),
+        )
+        .await;
+        check(
+            "310100",
+            Err("310100（市辖区）不是现行区划，其后为 310000（上海市），请填写"),
+        )
+        .await;
         assert!(!home.is_taken(), "nothing is left behind");
         check("370100", Ok("root.key 移至离线介质")).await;
         check("370100", Err("不再重复建立")).await;
+    }
+
+    #[tokio::test]
+    async fn any_city_is_founded_and_knows_its_regions() {
+        for (city, name, regions) in [
+            ("140200", "大同市", 10),
+            ("210200", "大连市", 10),
+            ("310000", "上海市", 16),
+            ("330782", "义乌市", 0),
+            ("370100", "济南市", 12),
+            ("522300", "黔西南布依族苗族自治州", 8),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let home = Home::at(folder.path()).expect("a home");
+            let new = NewCity {
+                title: "测试市平台".to_owned(),
+                city: city.to_owned(),
+            };
+            City::found(&new, &home).await.expect(name);
+            let table = home.divisions().expect("a table");
+            let city = table.city(city).expect(name);
+            assert_eq!((city.name.as_str(), city.districts.len()), (name, regions));
+        }
     }
 }

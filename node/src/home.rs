@@ -14,6 +14,7 @@ use protocol::limits;
 use protocol::name::{self, SeatId};
 use protocol::sign::{SigningKey, Suite};
 use runtime::files::{self, Access};
+use supervision::division::{DivisionFault, DivisionTable, FILE_BYTES_MAX};
 
 /// Bytes that the chain may have.
 const CHAIN_BYTES_MAX: usize = 4 << 20;
@@ -46,6 +47,14 @@ pub enum HomeError {
     Taken {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A file of divisions that cannot be used.
+    #[error("区划文件 {} 不可用", path.display())]
+    Divisions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with line and column.
+        source: DivisionFault,
     },
     /// The stored chain does not verify.
     #[error("本节点的身份链未通过校验：{0}")]
@@ -134,6 +143,32 @@ impl Home {
         String::from_utf8(bytes)
             .map(|s| s.trim().to_owned())
             .map_err(|_| HomeError::Damaged { path })
+    }
+
+    fn divisions_file(&self) -> PathBuf {
+        self.folder.join("divisions.csv")
+    }
+
+    /// The division table: the built-in one with the rows that this installation was given, if any.
+    pub fn divisions(&self) -> Result<DivisionTable, HomeError> {
+        let path = self.divisions_file();
+        if path.exists() {
+            read_divisions(&path).map(|(_, table)| table)
+        } else {
+            Ok(DivisionTable::builtin())
+        }
+    }
+
+    /// Keeps the rows that this installation adds to the built-in division table, as [`read_divisions`] gave them; without
+    /// any, the built-in table is all there is.
+    pub fn write_divisions(&self, rows: Option<&[u8]>) -> Result<(), HomeError> {
+        let path = self.divisions_file();
+        let done = match rows {
+            Some(rows) => files::write_atomic(&path, rows, Access::Group),
+            None if path.exists() => std::fs::remove_file(&path),
+            None => Ok(()),
+        };
+        done.map_err(|source| HomeError::Io { path, source })
     }
 
     /// Whether a node was made here.
@@ -263,6 +298,19 @@ impl Home {
             .find(|i| i.identity().key == key.public())
             .map(|i| i.identity().seat);
         Ok((directory, seat.ok_or_else(damaged)?))
+    }
+}
+
+/// A file of divisions: its bytes, and the built-in table with its rows.
+pub fn read_divisions(path: &Path) -> Result<(Vec<u8>, DivisionTable), HomeError> {
+    let path = path.to_owned();
+    let bytes = match files::read_bounded(&path, FILE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(HomeError::Io { path, source }),
+    };
+    match DivisionTable::builtin().with_csv(&bytes) {
+        Ok(table) => Ok((bytes, table)),
+        Err(source) => Err(HomeError::Divisions { path, source }),
     }
 }
 

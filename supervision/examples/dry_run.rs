@@ -21,9 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .ok_or("no registration standard")?
         .clone();
     let table = DivisionTable::builtin();
-    let city = table
-        .city(&code)
-        .ok_or("the division table has no such city")?;
+    let city = table.city(&code)?;
     let judge = Judge::new(standards, table, city);
     let at = Context {
         today: CivilDate::new(2026, 1, 1).ok_or("no such day")?,

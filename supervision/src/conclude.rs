@@ -60,7 +60,7 @@ pub enum Flag {
     Unknown(String),
     /// A code of elsewhere.
     Foreign(String),
-    /// A code whose division was split among several.
+    /// A code whose division was split among several, or ended with nothing known to be in its place.
     Split(String),
     /// No clue at all.
     Nothing,
@@ -71,7 +71,7 @@ impl fmt::Display for Flag {
         match self {
             Self::Unknown(code) => write!(f, "区划代码 {code} 不在区划表内"),
             Self::Foreign(code) => write!(f, "区划代码 {code} 不属本市"),
-            Self::Split(code) => write!(f, "区划代码 {code} 已拆分，无法确定归属"),
+            Self::Split(code) => write!(f, "区划代码 {code} 已拆分或撤销，无法确定归属"),
             Self::Nothing => f.write_str("没有可用于确定归属的信息"),
         }
     }

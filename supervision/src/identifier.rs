@@ -41,7 +41,6 @@ pub enum Identifier {
 pub fn classify(text: &str) -> Identifier {
     let clean = normalise(text);
     match clean.len() {
-        0 => Identifier::Absent,
         9 if clean.is_ascii() => match OrganisationCode::parse_clean(&clean) {
             Ok(code) => Identifier::OrganisationCode(code),
             Err(_) => Identifier::Faulty(UsccFault::Length { found: 9 }),
@@ -114,14 +113,14 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
 
 /// A name as it is compared: half-width brackets and letters, upper case, no spaces. Names are shown as given.
 pub fn normalise_name(text: &str) -> Cow<'_, str> {
-    let same = |c: char| half_width(c).to_ascii_uppercase() == c && !c.is_whitespace();
+    let same = |c: char| half_width(c).to_ascii_uppercase() == c && !is_blank(c);
     if text.chars().all(same) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(
         text.chars()
             .map(half_width)
-            .filter(|c| !c.is_whitespace() && !is_invisible(*c))
+            .filter(|c| !is_blank(*c))
             .map(|c| c.to_ascii_uppercase())
             .collect(),
     )
@@ -134,7 +133,6 @@ pub fn is_nothing(text: &str) -> bool {
 
 fn half_width(c: char) -> char {
     match c {
-        '\u{3000}' => ' ',
         '\u{FF01}'..='\u{FF5E}' => {
             char::from_u32(u32::from(c) - 0xFEE0).expect("full-width forms map into ASCII")
         }
@@ -143,14 +141,16 @@ fn half_width(c: char) -> char {
 }
 
 fn is_ignorable(c: char) -> bool {
-    c.is_whitespace() || is_invisible(c) || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+    is_blank(c) || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{00AD}'
-    )
+/// Whitespace of any width, and what shows nothing at all.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{00AD}'
+        )
 }
 
 fn all_digits(text: &str) -> bool {

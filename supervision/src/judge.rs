@@ -169,11 +169,9 @@ pub fn read_sections(
             all.extend(fields);
         }
     }
-    if !all.is_sorted_by(|a, b| a.0 < b.0) {
-        all.sort_by_key(|(n, _)| *n);
-        if let Some(pair) = all.windows(2).find(|p| p[0].0 == p[1].0) {
-            return Err(fault(format!("字段 {} 重复", pair[0].0)));
-        }
+    all.sort_unstable_by_key(|(n, _)| *n);
+    if let Some(pair) = all.windows(2).find(|p| p[0].0 == p[1].0) {
+        return Err(fault(format!("字段 {} 重复", pair[0].0)));
     }
     Ok(all)
 }

@@ -93,10 +93,8 @@ impl Ready {
             .find(|i| i.identity().kind == protocol::directory::SeatKind::City)
             .map(|i| i.identity().jurisdiction.clone())
             .unwrap_or_default();
-        let table = DivisionTable::builtin();
-        let city = table
-            .city(&city_code)
-            .ok_or_else(|| format!("区划表中没有城市 {city_code}"))?;
+        let table = home.divisions()?;
+        let city = table.city(&city_code)?;
         Ok(Self {
             home,
             chain,

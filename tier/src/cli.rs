@@ -49,6 +49,9 @@ enum Command<P: Program> {
         common: Common<P>,
         #[command(flatten)]
         founding: P::Founding,
+        /// 区划补充文件（UTF-8 编码的 CSV，列为 code、name、parent、valid_from、valid_to、successors），其中的行补充或替换内置区划表
+        #[arg(long)]
+        divisions: Option<PathBuf>,
         /// 管理员账号
         #[arg(long, default_value = "admin")]
         admin: String,
@@ -229,6 +232,7 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
         Command::Init {
             common,
             founding,
+            divisions,
             admin,
             admin_name,
             password_file,
@@ -239,7 +243,8 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
                 name: admin_name,
                 password: password(&password_file)?,
             };
-            let founded = init::init::<P>(&config, &founding, &administrator).await?;
+            let founded =
+                init::init::<P>(&config, &founding, &administrator, divisions.as_deref()).await?;
             say::line(format_args!(
                 "{founded}下一步：{} run --config {}",
                 P::NAME,
@@ -509,6 +514,10 @@ mod tests {
         let init = "--admin-name a --password-file p";
         check(&format!("toy init {init} --colour red"), true);
         check(&format!("toy init {init}"), false);
+        check(
+            &format!("toy init {init} --colour red --divisions d.csv"),
+            true,
+        );
         check("toy invite --title t --colour red", true);
         check("toy invite --title t", false);
         check("toy account a --name n --password-file p", true);
@@ -569,7 +578,7 @@ mod tests {
             let founding = Toys {
                 colour: colour.clone(),
             };
-            let told = init::init::<Toy>(&config, &founding, &administrator).await;
+            let told = init::init::<Toy>(&config, &founding, &administrator, None).await;
             let told = told.expect_err(part).to_string();
             assert!(told.contains(part), "{told}");
             assert!(!data.exists(), "nothing is left behind");

@@ -1,9 +1,11 @@
 //! Setting up: the tier brings identity and keys, then the first account is opened.
 
+use std::path::Path;
+
 use node::command::account::{NewAccount, Role};
 use node::command::actor::Actor;
 use node::config::Config;
-use node::home::Home;
+use node::home::{self, Home};
 use runtime::control::Caller;
 use runtime::door;
 use runtime::files::FolderLock;
@@ -21,11 +23,13 @@ pub struct Administrator {
     pub password: String,
 }
 
-/// Sets the configured folder up. Gives what people are to be told of it.
+/// Sets the configured folder up. `divisions` is a file of rows for the division table; they stay in the folder. Gives what
+/// people are to be told of it.
 pub async fn init<P: Program>(
     config: &Config,
     founding: &P::Founding,
     administrator: &Administrator,
+    divisions: Option<&Path>,
 ) -> Result<String, Failure> {
     let actor = Actor::operator(&Caller::own()?);
     let account = NewAccount {
@@ -37,9 +41,27 @@ pub async fn init<P: Program>(
     };
     // nothing is founded and no code is used for an account that cannot be opened then
     account.check()?;
+    let given = divisions.map(home::read_divisions).transpose()?;
+    let rows = given.as_ref().map(|(bytes, _)| bytes.as_slice());
     let home = Home::at(&config.node.folder)?;
     let _lock = FolderLock::take(home.folder())?;
-    let founded = P::found(founding, &home).await?;
+    let fresh = !home.is_taken();
+    if fresh && rows.is_some() {
+        home.write_divisions(rows)?;
+    }
+    let founded = match P::found(founding, &home).await {
+        Ok(founded) => founded,
+        Err(error) => {
+            if fresh && rows.is_some() {
+                home.write_divisions(None)?;
+            }
+            return Err(error);
+        }
+    };
+    // a district that has joined already may bring the rows later
+    if !fresh && rows.is_some() {
+        home.write_divisions(rows)?;
+    }
     let clock = door::Clock::system();
     let node = app::open::<P>(config, &home, &clock, Links::new()).await?;
     node.put_account(&account, &actor, clock.now_us()).await?;

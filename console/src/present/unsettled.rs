@@ -102,7 +102,7 @@ fn wrong(found: &UnsettledEntity, why: Why) -> String {
         ),
         Why::DivisionUnknown => format!("区划代码 {division} 不在区划表内"),
         Why::DivisionForeign => format!("区划代码 {division} 不属本市"),
-        Why::DivisionSplit => format!("区划 {division} 已拆分，无法确定归属"),
+        Why::DivisionSplit => format!("区划 {division} 已拆分或撤销，无法确定归属"),
         _ => why.title().to_owned(),
     }
 }

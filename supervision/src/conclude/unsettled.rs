@@ -22,7 +22,7 @@ pub enum Unsettled {
     DivisionUnknown = 1 << 4,
     /// A division code of elsewhere.
     DivisionForeign = 1 << 5,
-    /// A division that was split among several.
+    /// A division that was split among several, or ended with nothing known to be in its place.
     DivisionSplit = 1 << 6,
     /// Nothing says where the entity belongs.
     NoDivision = 1 << 7,
@@ -79,7 +79,7 @@ impl Unsettled {
             Self::NameOnly => "只有名称，没有任何代码",
             Self::DivisionUnknown => "区划代码不在区划表内",
             Self::DivisionForeign => "区划代码不属本市",
-            Self::DivisionSplit => "区划已拆分，无法确定归属",
+            Self::DivisionSplit => "区划已拆分或撤销，无法确定归属",
             Self::NoDivision => "没有可用于确定归属的信息",
         }
     }
@@ -140,6 +140,8 @@ pub fn flagged_division(jurisdiction: &Jurisdiction) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::conclude::{Basis, jurisdiction};
     use crate::division::DivisionTable;
@@ -207,9 +209,21 @@ mod tests {
         let bits = Unsettled::ALL.iter().fold(0, |bits, r| bits | r.bit());
         assert_eq!(bits.count_ones() as usize, Unsettled::ALL.len());
         assert!(Unsettled::of_bits(bits | 1 << 31).eq(Unsettled::ALL));
+        assert_eq!(Unsettled::of_bits(0).count(), 0);
+        let numbers: Vec<u32> = Unsettled::ALL.iter().map(|r| r.bit()).collect();
+        assert_eq!(numbers, [1, 2, 4, 8, 16, 32, 64, 128], "they are kept");
         for reason in Unsettled::ALL {
             assert_eq!(Unsettled::from_code(reason.code()), Some(reason));
+            assert!(Unsettled::of_bits(reason.bit()).eq([reason]));
         }
         assert_eq!(Unsettled::from_code(""), None);
+        for reason in Unsettled::ALL {
+            let identity = reason.code().starts_with("U-ID-");
+            assert_eq!(reason.is_about_identity(), identity, "{reason:?}");
+            assert!(reason.fix().contains("源系统"), "{reason:?}");
+        }
+        let titles: HashSet<&str> = Unsettled::ALL.iter().map(|r| r.title()).collect();
+        assert_eq!(titles.len(), Unsettled::ALL.len());
+        assert!(titles.contains("区划代码不属本市"));
     }
 }

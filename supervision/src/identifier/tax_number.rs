@@ -48,8 +48,7 @@ impl TaxNumber {
         match text.len() {
             0 => Err(TaxNumberFault::Absent),
             18 => Uscc::parse_clean(text).map(Self::Uscc).map_err(|_| {
-                let digits = text.bytes().filter(u8::is_ascii_digit).count();
-                if digits >= 17 {
+                if is_personal(text.as_bytes()) {
                     TaxNumberFault::Personal
                 } else {
                     TaxNumberFault::Form
@@ -81,6 +80,21 @@ impl TaxNumber {
             Self::Old { organisation, .. } => *organisation,
         }
     }
+}
+
+/// Whether 18 characters are built like a person's identity number: division, date of birth, order, check character.
+fn is_personal(text: &[u8]) -> bool {
+    let (digits, check) = text.split_at(17);
+    let number = |range: std::ops::Range<usize>| {
+        digits[range]
+            .iter()
+            .fold(0, |n, d| 10 * n + u32::from(d - b'0'))
+    };
+    digits.iter().all(u8::is_ascii_digit)
+        && matches!(check, [b'0'..=b'9' | b'X'])
+        && (1900..2100).contains(&number(6..10))
+        && (1..=12).contains(&number(10..12))
+        && (1..=31).contains(&number(12..14))
 }
 
 impl fmt::Display for TaxNumber {

@@ -36,7 +36,7 @@ pub enum UsccFault {
         guess: Option<Uscc>,
     },
     /// Registering authority, category or division digits cannot be.
-    #[error("第 {position} 位「{found}」不符合代码结构")]
+    #[error("第 {position} 位「{found}」{}", place(*.position))]
     Structure {
         /// Position from 1.
         position: usize,
@@ -160,6 +160,15 @@ impl From<Uscc> for OrganisationCode {
     }
 }
 
+/// What belongs at a place of the code that has a structure of its own.
+fn place(position: usize) -> &'static str {
+    match position {
+        1 => "不是登记管理部门代码（1 至 9、A、N、Y）",
+        2 => "不是机构类别代码（1 至 9）",
+        _ => "不是数字（第 3 至 8 位为登记机关行政区划）",
+    }
+}
+
 struct Suggestion<'a>(&'a Option<Uscc>);
 
 impl fmt::Display for Suggestion<'_> {
@@ -187,7 +196,8 @@ impl fmt::Display for CheckAdvice {
 }
 
 fn check_character(code: &[u8; LENGTH]) -> u8 {
-    let sum: u32 = code[..LENGTH - 1]
+    // there is no weight for the check character itself
+    let sum: u32 = code
         .iter()
         .zip(WEIGHTS)
         .map(|(c, w)| u32::from(VALUES[usize::from(*c)]) * w)
@@ -280,8 +290,8 @@ fn reread(mut code: [u8; LENGTH]) -> Option<Uscc> {
             b'Z' => b'2',
             b'S' => b'5',
             b'V' => b'U',
-            other if other.is_ascii() && VALUES[usize::from(other)] != NONE => other,
-            _ => return None,
+            // whatever else is no character of a code does not fit below
+            other => other,
         };
     }
     (is_plausible(&code) && check_character(&code) == code[LENGTH - 1]).then_some(Uscc(code))

@@ -94,7 +94,7 @@ fn what_is_withheld_does_not_refuse() {
     assert_eq!(verdict(&judged(&withheld)), "accepted");
     // without the public section there is no registration
     withheld.sections.clear();
-    assert!(verdict(&judged(&withheld)).starts_with("refused R-REQ-01"));
+    assert_eq!(verdict(&judged(&withheld)), "refused R-REQ-01 R-KEY-01");
 }
 
 #[test]
@@ -123,6 +123,54 @@ fn malformed_sections_are_refused() {
     let mut entry = pudong();
     entry.sections.push(entry.sections[0].clone());
     assert_eq!(verdict(&judged(&entry)), "refused R-FORM-01");
+    // one field twice, beside each other
+    let mut entry = pudong();
+    let mut bytes = Vec::new();
+    put_fields(&[(51, Value::from_text("Some Ltd"))], &mut bytes);
+    entry.sections.extend([(1, bytes.clone()), (1, bytes)]);
+    let j = judged(&entry);
+    let Verdict::Refused(findings) = &j.verdict else {
+        panic!("{:?}", j.verdict);
+    };
+    assert_eq!(findings[0].message, "字段 51 重复");
+    assert_eq!(findings.len(), 1);
+}
+
+#[test]
+fn a_judge_says_what_it_goes_by() {
+    let judge = judge();
+    assert!(judge.standards().by_type("registration").is_some());
+    assert_eq!(judge.city().code, "310000");
+}
+
+#[test]
+fn only_what_is_about_an_entity_concludes() {
+    // a name too long for a subject leaves a registration about nobody
+    let long = "某".repeat(200);
+    let entry = entry(&[(1, "P1"), (4, &long), (26, "310115")]);
+    assert_eq!(entry.head.subject, Subject::None);
+    let j = judged(&entry);
+    assert_eq!(verdict(&j), "accepted");
+    assert_eq!((j.conclusion, j.search), (None, None));
+    // a refusal names an entity and concludes nothing about it
+    let standards = Standards::builtin();
+    let standard = standards.by_type("registration").expect("built in");
+    let refused = standard
+        .map(
+            vec![(2, Value::from_text("91310115MA1K3BTP2B"))],
+            &context(),
+        )
+        .expect_err("no name");
+    let key = refused.key.clone().expect("it has one");
+    let j = judged(&refusal::refusal_entry(
+        &standards,
+        &refused,
+        &key,
+        &context(),
+    ));
+    assert_eq!(verdict(&j), "accepted");
+    assert_eq!(j.subject, Subject::Uscc("91310115MA1K3BTP2B".into()));
+    assert_eq!((j.conclusion, j.search), (None, None));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl RecordStandard {
         today: Option<CivilDate>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut present = [0u64; (FIELD_NUMBER_MAX + 1) / 64];
+        let mut present = [false; FIELD_NUMBER_MAX + 1];
         for (number, value) in fields {
             let Some(field) = self.field(*number) else {
                 findings.push(self.finding(
@@ -53,13 +53,13 @@ impl RecordStandard {
                 continue;
             };
             if value.is_present() {
-                present[usize::from(*number) / 64] |= 1 << (number % 64);
+                present[usize::from(*number)] = true;
                 self.check_value(field, value, today, &mut findings);
             }
         }
         let mut satisfied = [false; GROUPS_MAX];
         for field in &self.fields {
-            let there = present[usize::from(field.number) / 64] >> (field.number % 64) & 1 == 1;
+            let there = present[usize::from(field.number)];
             match field.obligation {
                 Obligation::Required if !there => findings.push(self.finding(
                     reason::REQUIRED,
@@ -151,7 +151,7 @@ impl RecordStandard {
             },
             // present but not even text: the code cannot be right
             (FieldKind::Uscc, _) => say(
-                reason::USCC_CHARACTER,
+                reason::UNREADABLE,
                 Severity::Refuse,
                 "内容无法识别".to_owned(),
             ),
@@ -284,7 +284,8 @@ impl RecordStandard {
 pub(super) fn uscc_reason(fault: &UsccFault) -> Reason {
     match fault {
         UsccFault::Absent | UsccFault::Length { .. } => reason::USCC_LENGTH,
-        UsccFault::Character { .. } | UsccFault::Structure { .. } => reason::USCC_CHARACTER,
+        UsccFault::Character { .. } => reason::USCC_CHARACTER,
+        UsccFault::Structure { .. } => reason::USCC_STRUCTURE,
         UsccFault::Placeholder => reason::USCC_PLACEHOLDER,
         UsccFault::CheckCharacter { .. } => reason::USCC_CHECK,
     }

@@ -140,7 +140,7 @@ fn date(field: &Field, raw: Value) -> Value {
 /// Digits at the front, at least one and at most `most`.
 fn number(text: &str, most: usize) -> Option<(i16, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 || digits > most || (most == 4 && digits != 4) {
+    if digits > most || (most == 4 && digits != 4) {
         return None;
     }
     Some((text[..digits].parse().ok()?, &text[digits..]))

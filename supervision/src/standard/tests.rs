@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 use protocol::entry::{Head, Key, Operation, Subject, read_fields};
-use protocol::value::{CivilDate, CivilTime, Value};
+use protocol::value::{CivilDate, Value};
 
-use super::clean::{clean, is_fake, is_open_ended, parse_date};
 use super::map::{MappedEntry, Refused};
 use super::parse::StandardFault;
 use super::*;
+
+mod values;
 
 const CODE: &str = "91310115MA1K3BTP2B";
 
@@ -81,6 +82,16 @@ fn codes_decide_on_acceptance() {
         &[NAME, ("uscc", "91310115MA1K3BTPIB")],
         "refused name:上海某某有限公司 R-USCC-03",
     );
+    for code in [
+        "B1310115MA1K3BTP2B",
+        "90310115MA1K3BTP2B",
+        "9131A115MA1K3BTP2B",
+    ] {
+        check(
+            &[NAME, ("uscc", code)],
+            "refused name:上海某某有限公司 R-USCC-08",
+        );
+    }
     check(
         &[NAME, ("uscc", "000000000000000000")],
         "refused name:上海某某有限公司 R-USCC-04",
@@ -172,141 +183,94 @@ fn unusual_codes_are_warnings() {
 }
 
 #[test]
-fn dates_are_checked() {
-    let uscc = format!("uscc:{CODE}");
-    let with = |name: &'static str, text: &'static str, expected: &str| {
-        check(&[NAME, ("uscc", CODE), (name, text)], expected.trim_end());
-    };
-    with("est_date", "2018年7月27日", &format!("ok {uscc}"));
-    with(
-        "est_date",
-        "2201-03-05",
-        &format!("refused {uscc} R-DATE-01"),
-    );
-    with("est_date", "1900-01-01", &format!("ok {uscc} R-DATE-03"));
-    with("est_date", "2025-00-15", &format!("ok {uscc} R-DATE-02"));
-    with("op_to", "长期", &format!("ok {uscc}"));
-    with("op_to", "9999-09-09", &format!("ok {uscc}"));
-    with("op_from", "长期", &format!("ok {uscc} R-DATE-02"));
-    with("staff", "约30人", &format!("ok {uscc} R-NUM-01"));
-    with("division", "31011", &format!("ok {uscc} R-DIV-01"));
-    let entry = map(&[
-        NAME,
-        ("uscc", CODE),
-        ("est_date", "1899-12-31"),
-        ("appr_date", "20180727"),
-    ])
-    .expect("accepted");
-    assert_eq!(entry.head.event_date, CivilDate::new(2018, 7, 27));
-    let entry = map(&[NAME, ("uscc", CODE), ("est_date", "1899-12-31")]).expect("accepted");
-    assert_eq!(entry.head.event_date, None, "a placeholder is no date");
-}
-
-#[test]
-fn date_forms() {
-    let day = CivilDate::new(2018, 7, 27);
-    for text in [
-        "20180727",
-        "2018-07-27",
-        "2018/07/27",
-        "2018/7/27",
-        "2018.7.27",
-        "2018-7-27",
-        "2018-07-27 00:00:00",
-        "2018-07-27T08:30:00.123",
-        "2018/7/27 0:00:00",
-        "20180727093000",
-        "2018年7月27日",
-        "2018年07月27日 10:00",
-        " 2018-07-27 ",
-    ] {
-        assert_eq!(parse_date(text), day, "{text}");
-    }
-    for text in [
-        "",
-        "2018",
-        "201807",
-        "2018-13-01",
-        "2018-02-30",
-        "2018-07/27",
-        "2018年7月27",
-        "27-07-2018",
-        "18-07-27",
-        "2018-07-27abc",
-        "99999999",
-        "二〇一八年七月",
-        "2018-",
-        "2018-07-",
-    ] {
-        assert_eq!(parse_date(text), None, "{text}");
-    }
-    for (y, m, d) in [(2099, 12, 31), (9999, 9, 9), (9999, 12, 31)] {
-        let date = CivilDate::new(y, m, d).expect("a day");
-        assert!(is_open_ended(&Value::Date(date)));
-    }
-    assert!(is_fake(CivilDate::new(1899, 12, 31).expect("a day")));
-}
-
-#[test]
-fn values_are_cleaned_by_kind() {
+fn a_node_holds_the_head_s_subject_against_the_fields() {
     let standard = registration();
-    let date = |y, m, d| CivilDate::new(y, m, d).expect("a day");
-    let text = |s: &str| Value::Text(s.to_owned());
-    let midnight = CivilTime::new(date(2018, 7, 27), 0, 0, 0, 0).expect("a time");
-    for (field, raw, expected) in [
-        ("name", text(" 某某公司\t"), text("某某公司")),
-        ("name", text("𠮷野家"), text("𠮷野家")),
-        ("kind", text("N/A"), Value::Empty),
-        ("kind", Value::Null, Value::Null),
-        ("name", Value::Raw(vec![0]), Value::Raw(vec![0])),
-        ("est_date", text("20180727"), Value::Date(date(2018, 7, 27))),
-        (
-            "est_date",
-            Value::Integer(20_180_727),
-            Value::Date(date(2018, 7, 27)),
-        ),
-        (
-            "est_date",
-            Value::Time(midnight),
-            Value::Date(date(2018, 7, 27)),
-        ),
-        (
-            "est_date",
-            text("0000-00-00"),
-            Value::Raw(b"0000-00-00".to_vec()),
-        ),
-        ("op_to", text("永久"), text("长期")),
-        ("capital", text("50(万元人民币)"), text("50(万元人民币)")),
-        (
-            "capital",
-            text("1,000.50"),
-            Value::Decimal("1000.50".into()),
-        ),
-        ("capital", text("1,00"), text("1,00")),
-        ("capital", text(",(万美元)"), text(",(万美元)")),
-        ("staff", text("1,200"), Value::Integer(1200)),
-        ("staff", Value::Decimal("12".into()), Value::Integer(12)),
+    for (field, text, subject) in [
+        ("uscc", CODE, Subject::Uscc(CODE.to_owned())),
         (
             "reg_no",
-            Value::Integer(310_141_000_157_096),
-            text("310141000157096"),
+            "310141000157097",
+            Subject::RegistrationNumber("310141000157097".to_owned()),
         ),
-        ("division", text("３１０１１５"), text("310115")),
         (
-            "uscc",
-            text("统一社会信用代码：91310115ma1k3btp2b"),
-            text(CODE),
+            "org_code",
+            "MA1K3BTP2",
+            Subject::OrganisationCode("MA1K3BTP2".to_owned()),
         ),
-        ("uscc", text("暂无"), Value::Empty),
+        (
+            "tax_no",
+            "310115MA1K3BTP2",
+            Subject::TaxNumber("310115MA1K3BTP2".to_owned()),
+        ),
+        (
+            "entity_id",
+            "P001",
+            Subject::NameOnly("上海某某有限公司".to_owned()),
+        ),
     ] {
-        let field = standard.field_named(field).expect("a field");
-        assert_eq!(
-            clean(field, raw.clone()),
-            expected,
-            "{} {raw:?}",
-            field.name
-        );
+        let entry = map(&[NAME, (field, text)]).expect("accepted");
+        assert_eq!(entry.head.subject, subject);
+        let fields = read_fields(&entry.sections[0].1).expect("decodes");
+        let says = |subject: Subject| {
+            let mut head = entry.head.clone();
+            head.subject = subject;
+            !codes(&standard.check(&head, &fields)).contains("R-SUBJ-01")
+        };
+        assert!(says(subject), "{field}");
+        assert!(!says(Subject::NameOnly(text.to_owned())), "{field}");
+        assert!(!says(Subject::Uscc("91110000600037341L".to_owned())));
+        assert!(!says(Subject::None), "{field}");
     }
+    // what is no valid tax number, or too long for a subject, names nobody
+    check(
+        &[NAME, ("entity_id", "P001"), ("tax_no", "310115MA1K3BTP3")],
+        "ok name:上海某某有限公司 R-TAX-01",
+    );
+    let subject_of = |bytes: usize| {
+        let name = "x".repeat(bytes);
+        let entry = map(&[("name", &name), ("entity_id", "P001")]).expect("accepted");
+        entry.head.subject
+    };
+    assert_eq!(subject_of(512), Subject::NameOnly("x".repeat(512)));
+    assert_eq!(subject_of(513), Subject::None);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let messages = |row: &[(&str, &str)]| {
+        let refused = map(row).expect_err("refused");
+        let of = |f: &Finding| format!("{} {} {}", f.field, f.label, f.message);
+        refused
+            .findings
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    assert_eq!(
+        messages(&[NAME]),
+        "0 市场主体登记信息 主体身份代码、统一社会信用代码、注册号、组织机构代码、税务登记号均未填写"
+    );
+    assert_eq!(messages(&[("uscc", CODE)]), "4 企业（机构）名称 未填写");
+    // the highest number that a field may have, and a kind that registrations do not use
+    let text = include_str!("../../standards/refusal.toml");
+    let text = text
+        .replace("number = 4,", "number = 511,")
+        .replace("number = 7,", "number = 64,")
+        .replace("type = \"integer\"", "type = \"decimal\"");
+    let standard = RecordStandard::from_toml(&text).expect("sound");
+    let found = |fields: &[(u16, Value)]| codes(&standard.check_fields(fields, None));
+    let one = Value::from_text("1");
+    let mut fields: Vec<(u16, Value)> = [1, 2, 6].map(|n| (n, one.clone())).to_vec();
+    assert_eq!(found(&fields), "R-REQ-01 R-REQ-01");
+    fields.push((64, Value::Decimal("1.5".into())));
+    assert_eq!(found(&fields), "R-REQ-01");
+    fields.push((511, one.clone()));
+    assert_eq!(found(&fields), "");
+    fields[3].1 = Value::Integer(1);
+    assert_eq!(found(&fields), "");
+    fields[3].1 = one;
+    assert_eq!(found(&fields), "R-NUM-01");
 }
 
 #[test]
@@ -381,7 +345,7 @@ fn oversized_and_unreadable_records_are_refused() {
             Err(refused) => format!("refused {}", codes(&refused.findings)),
         }
     };
-    assert_eq!(raw(2), "refused R-USCC-03");
+    assert_eq!(raw(2), "refused R-RAW-01");
     assert_eq!(raw(4), "refused R-RAW-01");
     assert_eq!(raw(19), "ok R-RAW-01");
     assert_eq!(raw(400), "ok R-FIELD-01");
@@ -526,10 +490,5 @@ proptest! {
             entry.head.put(&mut bytes);
             prop_assert_eq!(&Head::from_bytes(&bytes).expect("reads back"), &entry.head);
         }
-    }
-
-    #[test]
-    fn any_text_may_be_a_date(text in "[0-9年月日/. T:-]{0,24}") {
-        parse_date(&text);
     }
 }

@@ -167,7 +167,10 @@ struct Maker {
 impl Maker {
     fn new(code: &str, seed: u64) -> Option<Self> {
         let table = DivisionTable::builtin();
-        let city = table.city(code).filter(|city| city.districts.len() > 1)?;
+        let city = table
+            .city(code)
+            .ok()
+            .filter(|city| city.districts.len() > 1)?;
         let prefix = code.get(..4)?.trim_end_matches('0').to_owned();
         let below = (0..10_000_u32).map(|number| format!("{}{number:04}", &code[..2]));
         let abolished = below.filter(|below| below.starts_with(&prefix));

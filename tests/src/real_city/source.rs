@@ -255,6 +255,7 @@ impl Expected {
         let table = DivisionTable::builtin();
         let city = table
             .city(&plan.city)
+            .ok()
             .filter(|city| !city.districts.is_empty());
         let city = city.ok_or_else(|| RealCityError::NoCity(plan.city.clone()))?;
         std::fs::create_dir_all(folder).map_err(|source| RealCityError::System {

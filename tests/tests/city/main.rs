@@ -1,8 +1,9 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
-//! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep; and what an
-//! operator meets: a full disk, metrics, wrong settings.
+//! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep; a city that nobody
+//! prepared; and what an operator meets: a full disk, metrics, wrong settings.
 
+mod any_city;
 mod clock;
 mod desk;
 mod folders;
