@@ -463,7 +463,7 @@ impl<H: Host> Driver<H> {
             }
             Ok(Err(HostFault::Here(why))) => {
                 tracing::error!(peer = %self.name(), error = %why, "session ended: we cannot go on");
-                return self.close(reason::SHUTDOWN, "对端暂时无法处理，本机会自动重新连接");
+                return self.close(reason::SHUTDOWN, "本端暂时无法处理，稍后可重新连接");
             }
             Err(panic) => {
                 tracing::error!(peer = %self.name(), error = %panic, "session ended: host panicked");
