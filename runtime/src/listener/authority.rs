@@ -322,6 +322,19 @@ mod tests {
     }
 
     #[test]
+    fn a_look_makes_nothing_and_sees_what_is_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("authority.pem");
+        assert!(Authority::check(&path).is_ok(), "none is there yet");
+        assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+        Authority::load_or_make(&path, &names(&["a"]), NOW_S).expect("made");
+        assert!(Authority::check(&path).is_ok());
+        std::fs::write(&path, "no authority").expect("written");
+        let damaged = Authority::check(&path);
+        assert!(matches!(damaged, Err(HttpsError::Damaged { .. })));
+    }
+
+    #[test]
     fn a_damaged_file_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("authority.pem");

@@ -91,3 +91,29 @@ async fn a_stop_waits_for_answers_but_not_for_the_silent() {
     assert_eq!(late.read_u8().await.expect("answered"), b'z');
     served.await.expect("ended although one is silent");
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_answers_without_end() {
+    let local = "127.0.0.1:0".parse().expect("an address");
+    let gate = Gate::open("test", local, bounds(4), None)
+        .await
+        .expect("listening");
+    let (address, shutdown) = (gate.address(), Shutdown::new());
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = begun.clone();
+    let served = tokio::spawn(gate.serve(shutdown.clone(), move |arrival: Arrival| {
+        let count = count.clone();
+        async move {
+            let _answering = arrival.place.answering();
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+    }));
+    let mut client = TcpStream::connect(address).await.expect("connecting");
+    let is_answering = || begun.load(Ordering::Relaxed) == 1;
+    assert!(crate::worker::until(Duration::from_secs(10), is_answering).await);
+    shutdown.begin();
+    served.await.expect("ended");
+    let gone = client.read(&mut [0; 1]).await;
+    assert!(matches!(gone, Ok(0) | Err(_)), "its connection is closed");
+}

@@ -419,6 +419,14 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
         "必须启用 HTTPS",
     );
     check(
+        &swap(
+            format!("\"{console}\""),
+            format!("\"{console}\"\ntls = {{ certificate = \"none.pem\", key = \"none.key\" }}"),
+        ),
+        1,
+        "HTTPS 证书文件 none.key 无法读写",
+    );
+    check(
         &swap(city.status.to_string(), open(&city.status)),
         78,
         "status.listen 只能是本机回环地址",
