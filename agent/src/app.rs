@@ -429,7 +429,8 @@ impl Teller {
         }
     }
 
-    /// Reads the report every two seconds, for readiness and metrics, and tells it to the node.
+    /// Reads the report every two seconds, for readiness and metrics, and tells it to the node; link, disk and sources are as
+    /// they are when asked.
     fn keep(&self, metrics: &Metrics) {
         let shown = self.clone();
         metrics.collect(move |sheet| {
@@ -456,9 +457,8 @@ impl Teller {
     async fn answer(&self, request: &str) -> String {
         let request: serde_json::Value = match serde_json::from_str(request) {
             Ok(request) => request,
-            Err(error) => {
-                return serde_json::json!({ "error": format!("请求无法识别：{error}") })
-                    .to_string();
+            Err(_) => {
+                return serde_json::json!({ "error": "请求不是合法的 JSON" }).to_string();
             }
         };
         let answered = match request["command"].as_str() {
@@ -516,7 +516,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Between two times that the local database's log is brought home.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 /// Between two reports for readiness and metrics.
-const REPORT: Duration = Duration::from_secs(2);
+const REPORT: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(20);
 /// Refused rows in one answer of the control socket.
 pub const REJECTS_MAX: u64 = 500;

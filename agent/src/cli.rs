@@ -20,7 +20,6 @@ use crate::dry_run::{self, DryRunError};
 use crate::home::{Home, HomeError};
 use crate::join::{self, NoCode, NotAdmitted};
 use crate::mapping::MappingError;
-use crate::plain::plain;
 use crate::rejects;
 use crate::status::Report;
 use crate::watch::{SetUpError, WatchError};
@@ -130,6 +129,7 @@ pub fn main_with(args: Vec<String>) -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    runtime::descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -226,8 +226,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = Config::load(&common.config)?;
             let now_ms = Clock::system().now_us() / 1_000;
             say::line(format_args!("配置 {} ✓", common.config.display()))?;
-            let good =
-                check::check(&config, files_only, now_ms, |line| say::remark(plain(line))).await?;
+            let good = check::check(&config, files_only, now_ms, |line| {
+                say::remark(say::foreign(line));
+            })
+            .await?;
             if good {
                 say::line("下一步：zongheng-agent dry-run")?;
                 Ok(ExitCode::SUCCESS)
@@ -340,7 +342,7 @@ async fn dry_run(
     } else {
         for report in &reports {
             for line in report.text().lines() {
-                say::line(plain(line))?;
+                say::line(say::foreign(line))?;
             }
         }
         say::line("以上全部在本机完成，没有上送任何数据。下一步：zongheng-agent run")?;

@@ -231,7 +231,7 @@ impl Config {
         let status = self.status.listen;
         if !status.ip().is_loopback() {
             faults.push(format!(
-                "status.listen 只能是本机回环地址（如 127.0.0.1:{}），配置的是 {status}",
+                "status.listen 只能是本机回环地址（如 `127.0.0.1:{}`），配置的是 {status}",
                 status.port()
             ));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use runtime::say;
 use serde_json::{Value, json};
 use store::seat::{OpenSeatError, SeatError, SeatStore};
 use supervision::standard::Standards;
@@ -153,14 +154,18 @@ impl Report {
             self.source, self.read, self.refused
         );
         if let Some(note) = &self.note {
-            out.push_str(&format!("  … {note}\n"));
+            out.push_str(&format!("  … {}\n", say::foreign(note)));
         }
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|(code, r)| (std::cmp::Reverse(r.rows), code.as_str()));
         for (code, r) in reasons {
             out.push_str(&format!(
                 "  {code} {}：{} 行，例 {}（{}）。{}\n",
-                r.title, r.rows, r.example, r.message, r.fix
+                r.title,
+                r.rows,
+                say::foreign(&r.example),
+                say::foreign(&r.message),
+                r.fix
             ));
         }
         out

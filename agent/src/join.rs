@@ -22,7 +22,6 @@ use runtime::tls::{IdentityError, InstanceIdentity};
 use runtime::worker::Shutdown;
 
 use crate::home::{Home, HomeError};
-use crate::plain::plain;
 
 /// Why an agent was not admitted.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +163,7 @@ pub async fn join(
     let told = Mutex::new(told);
     // titles and words of the other side are among it
     let say = |text: &str| {
-        told.lock().unwrap_or_else(PoisonError::into_inner)(&plain(text));
+        told.lock().unwrap_or_else(PoisonError::into_inner)(&say::foreign(text));
     };
     let code = Code::parse(code)?;
     if code.kind != SeatKind::Department {
@@ -215,8 +214,8 @@ pub async fn join(
     match joined? {
         None | Some(Joined::Pending { .. }) => Err(NotAdmitted::Interrupted),
         Some(Joined::Refused(refused)) => Err(NotAdmitted::Refused {
-            reason: plain(&refused.reason).into_owned(),
-            contact: plain(&refused.contact).into_owned(),
+            reason: say::foreign(&refused.reason),
+            contact: say::foreign(&refused.contact),
         }),
         Some(Joined::Approved(approved, shown)) => {
             let own = approved.identity.identity();

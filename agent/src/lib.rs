@@ -13,7 +13,6 @@ pub mod dry_run;
 pub mod home;
 pub mod join;
 pub mod mapping;
-pub mod plain;
 pub mod rejects;
 pub mod schedule;
 pub mod seal;

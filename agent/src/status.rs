@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use protocol::frame::State;
 use protocol::name::Lane;
 use protocol::statement::SeatKind;
+use runtime::say;
 use serde_json::{Value, json};
 use store::seat::{QueueState, SeatError, SeatStore, Skipped, SourceReport};
 
-use crate::plain::plain;
 use crate::schedule::beijing;
 use crate::uplink::{CityWord, LinkState, LogView, NodeWord, ReceiptView, Stuck};
 use crate::watch::{Doing, Pause};
@@ -162,8 +162,9 @@ impl Report {
     /// As text for a terminal.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        // names of files and words of others are in it
         let mut line = |text: String| {
-            out.push_str(&plain(&text));
+            out.push_str(&say::foreign(&text));
             out.push('\n');
         };
         line(format!(
@@ -495,7 +496,7 @@ fn or_dash(text: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    plain(text)
+    say::visible(text.to_owned())
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -376,7 +376,10 @@ impl Watch {
         while let Some(pause) = self.wants_pause(pausing) {
             if pausing != Some(pause) {
                 // it fills again as soon as there is room, many times an hour
-                if let Some(times) = self.full.note("", self.clock.since_start()) {
+                if let Some(times) = self
+                    .full
+                    .note(&format!("{pause:?}"), self.clock.since_start())
+                {
                     tracing::warn!(source = self.config.name, ?pause, times, "capture pauses");
                 }
                 self.board

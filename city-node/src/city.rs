@@ -203,4 +203,28 @@ mod tests {
         check("370100", "", Ok("root.key 移至离线介质")).await;
         check("370100", "", Err("不再重复建立")).await;
     }
+
+    #[tokio::test]
+    async fn any_city_is_founded_and_knows_its_regions() {
+        for (city, name, regions) in [
+            ("140200", "大同市", 10),
+            ("210200", "大连市", 10),
+            ("310000", "上海市", 16),
+            ("330782", "义乌市", 0),
+            ("370100", "济南市", 12),
+            ("522300", "黔西南布依族苗族自治州", 8),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let home = Home::at(folder.path()).expect("a home");
+            let new = NewCity {
+                title: "测试市平台".to_owned(),
+                city: city.to_owned(),
+                organisation: String::new(),
+            };
+            City::found(&new, &home).await.expect(name);
+            let table = home.divisions().expect("a table");
+            let city = table.city(city).expect(name);
+            assert_eq!((city.name.as_str(), city.districts.len()), (name, regions));
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Who asks: session cookies, tokens of forms, and how often somebody may try.
 
+pub(crate) mod device;
+pub(crate) mod failures;
 pub(crate) mod limit;
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use node::command::account::{Account, Role};
@@ -15,7 +15,7 @@ use protocol::name::from_hex;
 use crate::Console;
 use crate::fault::Fault;
 
-/// Passwords hashed at once; further attempts wait.
+/// Passwords hashed at once for those who are known here, and as many for strangers; further attempts wait.
 pub(crate) const HASHING_MAX: usize = 2;
 
 /// The session behind a request, put there by `frame::visitor`.
@@ -44,6 +44,13 @@ impl Session {
         } else {
             Err(Fault::StaleForm)
         }
+    }
+
+    /// What this session counts as among those who try passwords of its account.
+    pub(crate) fn device(&self) -> device::Device {
+        let mut number = [0; 16];
+        number.copy_from_slice(&hash::sha256(&[b"session", &self.token]).0[..16]);
+        number
     }
 
     /// Refuses whoever may not decide on admissions.
@@ -155,13 +162,13 @@ impl Console {
         }))
     }
 
-    /// Hashes a password, or several, beside other work. The place among the few that do so at once belongs to the work and
-    /// not to whoever waits for it.
+    /// Hashes a password, or several, beside other work, for somebody who is signed in. The place among the few that do so at
+    /// once belongs to the work and not to whoever waits for it.
     pub(crate) async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let place = self.hashing.clone().acquire_owned().await;
+        let place = self.known_hashing.clone().acquire_owned().await;
         let place = place.map_err(|_| Fault::Slow)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -177,12 +184,6 @@ impl Console {
     pub(crate) fn sign_in_token(&self, visitor: &str) -> String {
         token(&self.secret, &format!("/sign-in\n{visitor}"))
     }
-}
-
-/// Where a request comes from.
-pub(crate) fn client(request: &Request) -> String {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    from.map(|from| from.0.ip().to_string()).unwrap_or_default()
 }
 
 /// The value of a cookie.

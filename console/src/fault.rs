@@ -92,8 +92,10 @@ impl Fault {
             ),
             Self::ForeignHost => (
                 "访问的主机名不对",
-                "控制台只接受以本机名称访问。".to_owned(),
-                vec!["请用 127.0.0.1 或 localhost 打开。"],
+                "控制台只接受以配置的名称访问。".to_owned(),
+                vec![
+                    "请用本节点配置（console.names）中列出的名称打开；在本机上可用 127.0.0.1 或 localhost。",
+                ],
             ),
             Self::Slow => (
                 "节点未能及时应答",

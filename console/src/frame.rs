@@ -1,6 +1,5 @@
 //! What surrounds every answer: who asks, the frame of the page, faults as pages, security headers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use node::command::actor::Way;
+use runtime::listener::name::Name;
+use runtime::say;
 use runtime::worker::caught;
 
 use crate::Console;
-use crate::auth::{Session, Visitor, client, cookie};
+use crate::auth::{Session, Visitor, cookie};
+use crate::client::{Arrived, Client};
 use crate::fault::{Fault, chain};
 use crate::page::FailurePage;
 use crate::text;
@@ -38,9 +40,28 @@ pub(crate) struct Frame {
     unsettled: u64,
     path: String,
     text: TextSize,
+    client: Client,
 }
 
 impl Frame {
+    /// Who asks.
+    pub(crate) fn client(&self) -> Client {
+        self.client
+    }
+
+    /// A cookie for the whole answer, which scripts do not see: kept back from plain HTTP if it was set over HTTPS.
+    pub(crate) fn cookie(
+        &self,
+        name: &str,
+        value: &str,
+        path: &str,
+        seconds: Option<u32>,
+    ) -> String {
+        let age = seconds.map_or_else(String::new, |s| format!("; Max-Age={s}"));
+        let secure = if self.client.secure { "; Secure" } else { "" };
+        format!("{name}={value}; Path={path}; HttpOnly; SameSite=Lax{age}{secure}")
+    }
+
     /// The frame for one entry of the menu.
     pub(crate) fn shell(&self, here: Here) -> Shell {
         let node = &self.console.node;
@@ -79,9 +100,11 @@ impl Frame {
         }
     }
 
-    /// Renders a page.
+    /// Renders a page. Names that others state can carry overrides of the direction of writing, to look like other names: what
+    /// would steer how the rest is shown becomes a sign that can be seen. Templates have nothing of the kind.
     pub(crate) fn html(&self, page: &impl Template) -> Result<Response, Fault> {
-        let mut response = Html(page.render()?).into_response();
+        let page = say::visible(page.render()?);
+        let mut response = Html(page).into_response();
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -119,11 +142,12 @@ pub(crate) async fn visitor(
         unsettled: 0,
         path: path_of(request.uri()),
         text,
+        client: known_client(&request, &console),
     };
     let way = if is_api { Way::Api } else { Way::Page };
-    let client = client(&request);
+    let address = frame.client.address.to_string();
     let answer = async {
-        let session = console.session(request.headers(), way, &client).await?;
+        let session = console.session(request.headers(), way, &address).await?;
         frame.session.clone_from(&session);
         if let Some(session) = session.as_ref().filter(|_| !is_api) {
             let department = session.account.role.department();
@@ -214,10 +238,21 @@ fn failed(frame: &Frame, fault: &Fault, is_api: bool) -> Response {
     }
 }
 
-/// Headers of every answer, and the refusal of foreign host names: a page of the web could make a browser ask us under its
-/// own name.
-pub(crate) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = if is_local(request.headers(), request.uri()) {
+/// Finds out who asks and under which name, refuses names that are not ours (a page of the web could make a browser ask us
+/// under its own), and gives every answer its headers.
+pub(crate) async fn headers(
+    State(console): State<Arc<Console>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let client = known_client(&request, &console);
+    let asked = host(request.headers(), request.uri());
+    let named = asked.filter(|name| console.is_named(name));
+    let https_name = client.secure
+        && matches!(&named, Some(Name::Host(_)))
+        && !named.as_ref().is_some_and(Name::is_local);
+    let mut response = if named.is_some() {
+        request.extensions_mut().insert(client);
         next.run(request).await
     } else {
         let failure = Fault::ForeignHost.failure(String::new());
@@ -248,27 +283,32 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     );
+    if https_name {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     response
 }
 
-fn is_local(headers: &HeaderMap, uri: &Uri) -> bool {
+/// The client of a request, as `headers` found it out or would.
+fn known_client(request: &Request, console: &Console) -> Client {
+    let known = request.extensions().get::<Client>().copied();
+    known.unwrap_or_else(|| {
+        let arrived = Arrived::beside(request.extensions());
+        Client::of(arrived, request.headers(), &console.options.trusted_proxies)
+    })
+}
+
+/// The name under which a request asks; nothing if it gives none, several, or one that cannot be one.
+fn host(headers: &HeaderMap, uri: &Uri) -> Option<Name> {
     let mut hosts = headers.get_all(header::HOST).iter();
-    let named = hosts.next().and_then(|h| h.to_str().ok());
+    let named = match hosts.next() {
+        Some(named) => Some(named.to_str().ok()?),
+        None => None,
+    };
     if hosts.next().is_some() {
-        return false;
+        return None;
     }
-    let Some(host) = named.or_else(|| uri.authority().map(|a| a.as_str())) else {
-        return false;
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .trim_matches(['[', ']'])
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    Name::of_host_header(named.or_else(|| uri.authority().map(|a| a.as_str()))?)
 }
 
 fn path_of(uri: &Uri) -> String {
@@ -280,25 +320,30 @@ fn path_of(uri: &Uri) -> String {
 mod tests {
     use super::*;
 
-    fn check(host: &str, expected: bool) {
+    fn check(hosts: &[&str], uri: &'static str, expected: Option<&str>) {
         let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().expect("a header"));
-        assert_eq!(
-            is_local(&headers, &Uri::from_static("/")),
-            expected,
-            "{host}"
-        );
+        for host in hosts {
+            headers.append(header::HOST, host.parse().expect("a header"));
+        }
+        let name = super::host(&headers, &Uri::from_static(uri)).map(|name| name.to_string());
+        assert_eq!(name.as_deref(), expected, "{hosts:?} {uri}");
     }
 
     #[test]
-    fn only_names_of_this_machine_are_answered() {
-        check("127.0.0.1:8080", true);
-        check("localhost", true);
-        check("LOCALHOST:1", true);
-        check("[::1]:8080", true);
-        check("evil.example", false);
-        check("127.0.0.1.evil.example:80", false);
-        check("10.0.0.1:8080", false);
-        assert!(!is_local(&HeaderMap::new(), &Uri::from_static("/")));
+    fn a_request_asks_under_one_name() {
+        check(&["127.0.0.1:8080"], "/", Some("127.0.0.1"));
+        check(&["LOCALHOST:1"], "/", Some("localhost"));
+        check(&["[::1]:8080"], "/", Some("::1"));
+        check(&["jg.example"], "/", Some("jg.example"));
+        check(
+            &["127.0.0.1.evil.example:80"],
+            "/",
+            Some("127.0.0.1.evil.example"),
+        );
+        check(&[], "http://jg.example/", Some("jg.example"));
+        check(&["a.example"], "http://jg.example/", Some("a.example"));
+        check(&[], "/", None);
+        check(&["a", "a"], "/", None);
+        check(&["a/b"], "/", None);
     }
 }

@@ -23,7 +23,7 @@ use crate::fault::Fault;
 use crate::text;
 
 /// A view as JSON with an entity tag over it; 304 if the asker has it already. The time of the figures is a header, so that
-/// figures that did not change have the same tag.
+/// figures that did not change have the same tag. Nobody on the way may keep it, as with pages: there are people in it.
 fn document(view: &impl Serialize, headers: &HeaderMap, now_us: i64) -> Result<Response, Fault> {
     let body = serde_json::to_vec(view).map_err(|error| Fault::Here {
         what: error.to_string(),
@@ -42,10 +42,7 @@ fn document(view: &impl Serialize, headers: &HeaderMap, now_us: i64) -> Result<R
             .into_response()
     };
     let all = response.headers_mut();
-    all.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
+    all.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in [
         (header::ETAG, tag),
         (

@@ -15,7 +15,7 @@ use crate::handle::{
 };
 
 /// Bytes of a request's body: forms of a few fields.
-const BODY_BYTES_MAX: usize = 16 << 10;
+pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
 
 pub(crate) fn router(console: Arc<Console>) -> Router {
     Router::new()
@@ -80,6 +80,9 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         ))
         // assets need no account and no look-up
         .route("/static/{name}", get(assets::file))
-        .layer(middleware::from_fn(frame::headers))
+        .layer(middleware::from_fn_with_state(
+            console.clone(),
+            frame::headers,
+        ))
         .with_state(console)
 }

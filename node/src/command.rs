@@ -7,4 +7,5 @@ pub mod control;
 pub mod join;
 pub mod revoke;
 pub mod rotate;
+pub mod session;
 pub mod view;

@@ -10,12 +10,21 @@ use runtime::telemetry::{self, LogForm};
 use serde::Deserialize;
 use store::{Engine, StoreConfig};
 
+mod console;
+
+pub use self::console::{ConsoleConfig, TlsConfig};
+
 const KNOWN: &[&str] = &[
     "node.folder",
     "node.disk_low",
     "link.listen",
     "link.public",
     "console.listen",
+    "console.names",
+    "console.tls",
+    "console.tls.certificate",
+    "console.tls.key",
+    "console.trusted_proxies",
     "status.listen",
     "store.engine",
     "store.url_file",
@@ -34,7 +43,7 @@ pub struct Config {
     /// Links to other installations.
     pub link: LinkConfig,
     /// The web console.
-    pub console: ListenConfig,
+    pub console: ConsoleConfig,
     /// Health and metrics.
     pub status: ListenConfig,
     /// The database.
@@ -172,7 +181,7 @@ impl Config {
             let listen = self.link.listen;
             return if listen.ip().is_unspecified() {
                 Err(format!(
-                    "link.listen 为 {listen}（所有网卡）时必须填写 link.public：对方连接本节点的地址和端口，如 \"10.0.0.10:{}\"；它写入接入码",
+                    "link.listen 为 {listen}（所有网卡）时必须填写 link.public：对方连接本节点的地址和端口，如 `10.0.0.10:{}`；它写入接入码",
                     listen.port()
                 ))
             } else {
@@ -181,7 +190,7 @@ impl Config {
         };
         let wrong = |why: &str| {
             Err(format!(
-                "link.public 不能是 \"{public}\"：{why}；请填写对方连接本节点的地址和端口，如 \"10.0.0.10:4433\""
+                "link.public 不能是 `{public}`：{why}；请填写对方连接本节点的地址和端口，如 `10.0.0.10:4433`"
             ))
         };
         let Some((host, port)) = public.rsplit_once(':') else {
@@ -192,7 +201,7 @@ impl Config {
             return wrong("端口应为 1 至 65535");
         }
         match bare.parse::<IpAddr>() {
-            Ok(ip) if ip.is_unspecified() => wrong("这是“所有网卡”，对方无法连接"),
+            Ok(ip) if ip.is_unspecified() => wrong("这是「所有网卡」，对方无法连接"),
             Ok(IpAddr::V6(_)) if bare == host => wrong("IPv6 地址须用方括号括起"),
             Ok(_) => Ok(public.clone()),
             Err(_)

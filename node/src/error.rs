@@ -10,7 +10,7 @@ pub enum StepError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What this node itself stored can no longer be read: its storage is damaged.
-    #[error("stored bytes at feed offset {offset} are damaged: {what}")]
+    #[error("本节点存储的第 {offset} 项数据已损坏（{what}）；请停止节点并从备份恢复")]
     Damaged {
         /// Feed offset.
         offset: u64,

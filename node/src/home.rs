@@ -173,6 +173,10 @@ impl Home {
     pub fn instance_file(&self) -> PathBuf {
         self.folder.join("instance.pem")
     }
+    /// Key and certificate of the local authority for HTTPS.
+    pub fn authority_file(&self) -> PathBuf {
+        self.folder.join("authority.pem")
+    }
     fn key_file(&self) -> PathBuf {
         self.folder.join("signing.key")
     }

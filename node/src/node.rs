@@ -103,6 +103,7 @@ struct Inner {
     pub(crate) receipts: Mutex<crate::receipts::Ledger>,
     applied_sequence: AtomicU64,
     sign_in_failures: AtomicU64,
+    write_trouble: Mutex<Option<String>>,
     apply_turns: Turns,
     fold_turns: Turns,
     verifying: crate::verify::Verifying,
@@ -300,6 +301,7 @@ impl Node {
             receipts: Mutex::new(ledger),
             applied_sequence: AtomicU64::new(0),
             sign_in_failures: AtomicU64::new(0),
+            write_trouble: Mutex::default(),
             apply_turns: Turns::default(),
             fold_turns: Turns::default(),
             verifying: crate::verify::Verifying::default(),
@@ -641,13 +643,32 @@ impl Node {
         self.0.parts.links.grown();
     }
 
+    /// Why this node cannot write, if it cannot: by the last attempt, or by whoever watches the disk.
+    pub fn write_trouble(&self) -> Option<String> {
+        self.store().write_trouble().or_else(|| {
+            self.0
+                .write_trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
+    pub(crate) fn note_write_trouble(&self, trouble: Option<&String>) {
+        *self
+            .0
+            .write_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble.cloned();
+    }
+
     /// Sign-ins that failed since the start.
     pub fn sign_in_failures(&self) -> u64 {
         self.0
             .sign_in_failures
             .load(std::sync::atomic::Ordering::Relaxed)
     }
-    pub(crate) fn count_sign_in_failure(&self) {
+    /// Counts a wrong password.
+    pub fn count_sign_in_failure(&self) {
         self.0
             .sign_in_failures
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);

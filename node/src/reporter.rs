@@ -116,6 +116,10 @@ impl Reporter {
         let room = self.0.disk.room();
         let short = room.as_ref().is_ok_and(Room::is_short);
         let write_trouble = self.write_trouble(short);
+        self.0
+            .host
+            .node()
+            .note_write_trouble(write_trouble.as_ref());
         Machine {
             folder: self.0.disk.folder().display().to_string(),
             room_warning: room

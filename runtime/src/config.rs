@@ -395,7 +395,7 @@ fn meant(expected: &str) -> String {
         "a boolean" => " true 或 false",
         "path string" | "a path" => "用引号括起的路径",
         "a string" | "a borrowed string" => "用引号括起的文字",
-        "a sequence" => "数组，如 [\"甲\", \"乙\"]",
+        "a sequence" => "数组，如 `[\"a\", \"b\"]`",
         "a map" => "表",
         _ if expected.starts_with("struct ") => "表",
         _ if [
@@ -417,7 +417,7 @@ fn meant(expected: &str) -> String {
     words.to_owned()
 }
 
-const ADDRESS: &str = "“IP:端口”，如 127.0.0.1:9090";
+const ADDRESS: &str = " `IP:端口`，如 `127.0.0.1:9090`";
 
 /// A length of time as written in a configuration: `500ms`, `30s`, `5m`, `2h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::descriptors;
+use crate::listener::name::Name;
+use crate::listener::{Arrival, Bounds, Gate, Stream};
 use crate::telemetry::Metrics;
 use crate::worker::{Shutdown, caught};
 
@@ -25,8 +26,8 @@ mod tests;
 
 /// Bytes of a request's head.
 pub const REQUEST_BYTES_MAX: usize = 8 << 10;
-/// Requests being answered at once; further ones wait in the listener's queue.
-pub const CONNECTIONS_MAX: usize = 32;
+/// Connections at once; beyond that the one that has waited longest for its request makes room.
+pub const CONNECTIONS_MAX: usize = 64;
 /// Within this a request must have arrived, and again its answer have been taken.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -148,10 +149,22 @@ impl Status {
         if !address.ip().is_loopback() {
             return Err(StatusError::NotLoopback { address });
         }
-        let listen = |source| StatusError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?;
-        tokio::spawn(accept(Arc::new(self), listener, shutdown));
+        let bounds = Bounds {
+            connections: descriptors::connections(CONNECTIONS_MAX),
+            // all of this machine is one party here
+            per_party: CONNECTIONS_MAX,
+            exempt: Vec::new(),
+            life: 4 * REQUEST_TIME_MAX,
+        };
+        let gate = Gate::open("status port", address, bounds, None)
+            .await
+            .map_err(|source| StatusError::Listen { address, source })?;
+        let bound = gate.address();
+        let status = Arc::new(self);
+        tokio::spawn(gate.serve(shutdown, move |arrival| {
+            let status = status.clone();
+            async move { serve_one(&status, arrival).await }
+        }));
         Ok(bound)
     }
 
@@ -216,40 +229,16 @@ pub fn json_text(text: &str) -> String {
     out
 }
 
-async fn accept(status: Arc<Status>, listener: TcpListener, shutdown: Shutdown) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accepted = async {
-            let place = places.clone().acquire_owned().await.ok()?;
-            Some((place, listener.accept().await))
-        };
-        let (place, stream) = tokio::select! {
-            () = shutdown.begun() => return,
-            accepted = accepted => match accepted {
-                Some((place, Ok((stream, _)))) => (place, stream),
-                Some((_, Err(error))) => {
-                    tracing::warn!(%error, "status port could not accept a connection");
-                    // out of file descriptors, most likely: do not spin
-                    shutdown.pause(Duration::from_millis(200)).await;
-                    continue;
-                }
-                None => return,
-            },
-        };
-        let status = status.clone();
-        tokio::spawn(async move {
-            serve_one(&status, stream).await;
-            drop(place);
-        });
-    }
-}
-
-async fn serve_one(status: &Status, mut stream: TcpStream) {
+async fn serve_one(status: &Status, arrival: Arrival) {
+    let Arrival {
+        mut stream, place, ..
+    } = arrival;
     let mut head = Vec::with_capacity(512);
     let (page, with_body) = match timeout(REQUEST_TIME_MAX, read_head(&mut stream, &mut head)).await
     {
         Ok(Ok(())) => match parse(&head) {
             Ok((request, with_body)) => {
+                let _answering = place.answering();
                 let page = timeout(REQUEST_TIME_MAX, status.answer(request)).await;
                 let late = |_| Page::complaint(503, "页面未能及时生成");
                 (page.unwrap_or_else(late), with_body)
@@ -289,7 +278,7 @@ async fn serve_one(status: &Status, mut stream: TcpStream) {
 }
 
 /// Reads up to the empty line. `Err(None)`: the client went away.
-async fn read_head(stream: &mut TcpStream, head: &mut Vec<u8>) -> Result<(), Option<Page>> {
+async fn read_head(stream: &mut Stream, head: &mut Vec<u8>) -> Result<(), Option<Page>> {
     let mut part = [0; 1024];
     loop {
         let read = stream.read(&mut part).await.map_err(|_| None)?;
@@ -332,7 +321,8 @@ fn parse(head: &[u8]) -> Result<(Request, bool), Page> {
         let (name, value) = line.split_once(':').ok_or_else(|| wrong("请求头有误"))?;
         if name.eq_ignore_ascii_case("host") {
             hosts += 1;
-            if !local_name(value.trim()) {
+            if !Name::of_host_header(value.trim()).is_some_and(|name| name.is_local()) {
+                // a page of the web could make a browser ask us under its own name
                 return Err(Page::complaint(421, "只接受以本机名称访问"));
             }
         }
@@ -346,19 +336,6 @@ fn parse(head: &[u8]) -> Result<(Request, bool), Page> {
         query: query.to_owned(),
     };
     Ok((request, with_body))
-}
-
-/// A page of the web could make a browser ask us under its own name; only our own names are answered.
-fn local_name(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
 }
 
 fn reason(status: u16) -> &'static str {

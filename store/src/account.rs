@@ -6,7 +6,7 @@ use crate::audit::put_act;
 use crate::engine::{Row, Tx, args, own};
 use crate::{AccountRow, AuditRow, LoginSessionRow, Store, StoreError};
 
-const ACCOUNT: &str = "SELECT name, title, role, password_hash, disabled, failed, locked_until_us, at_us FROM account";
+const ACCOUNT: &str = "SELECT name, title, role, password_hash, disabled, at_us FROM account";
 
 /// A change of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,44 +102,20 @@ impl Store {
             .collect()
     }
 
-    /// Counts a failed attempt, atomically; returns how many there are since the last success. From `failures_max` on each
-    /// locks the account until then.
-    pub async fn account_failed(
-        &self,
-        name: &str,
-        failures_max: u32,
-        locked_until_us: i64,
-    ) -> Result<u32, StoreError> {
-        if name.contains('\0') {
-            return Ok(0);
-        }
-        let mut tx = self.begin().await?;
-        tx.exec(
-            "UPDATE account SET locked_until_us = CASE WHEN failed + 1 >= $2 THEN $3 ELSE locked_until_us END, \
-             failed = failed + 1 WHERE name = $1",
-            args![name, failures_max, locked_until_us],
-        )
-        .await?;
-        let rows = tx
-            .rows("SELECT failed FROM account WHERE name = $1", args![name])
-            .await?;
-        tx.commit().await?;
-        rows.first().map_or(Ok(0), |row| row.small(0, "account"))
-    }
-
-    /// Opens a session for whoever has shown the password of this hash, with the act, and forgets the failed attempts.
-    /// Nothing is done, and `false` returned, if the account has been disabled or given another password since.
+    /// Opens a session for whoever has shown the password of this hash, with the act. Of the account's sessions the newest
+    /// stay, so many as `sessions_max`. Nothing is done, and `false` returned, if the account has been disabled or given
+    /// another password since.
     pub async fn sign_in(
         &self,
         session: &LoginSessionRow,
         password_hash: &str,
+        sessions_max: u32,
         act: &AuditRow,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin_act().await?;
         let held = tx
-            .exec(
-                "UPDATE account SET failed = 0, locked_until_us = 0 \
-                 WHERE name = $1 AND password_hash = $2 AND disabled = 0",
+            .int(
+                "SELECT COUNT(*) FROM account WHERE name = $1 AND password_hash = $2 AND disabled = 0",
                 args![session.account.as_str(), password_hash],
             )
             .await?;
@@ -162,6 +138,12 @@ impl Store {
                 session.idle_until_us,
                 session.until_us
             ],
+        )
+        .await?;
+        tx.exec(
+            "DELETE FROM login_session WHERE account = $1 AND token_hash NOT IN (SELECT token_hash FROM login_session \
+             WHERE account = $1 ORDER BY begun_us DESC, token_hash LIMIT $2)",
+            args![session.account.as_str(), sessions_max],
         )
         .await?;
         put_act(&mut tx, act).await?;
@@ -223,17 +205,6 @@ impl Store {
             })
             .transpose()
     }
-
-    /// How many sessions stand.
-    pub async fn login_sessions(&self, now_us: i64) -> Result<u64, StoreError> {
-        let count = self
-            .int(
-                "SELECT COUNT(*) FROM login_session WHERE idle_until_us > $1 AND until_us > $1",
-                args![now_us],
-            )
-            .await?;
-        Ok(count.cast_unsigned())
-    }
 }
 
 async fn change_account(
@@ -267,7 +238,7 @@ async fn change_account(
         }
         AccountChange::Password { password_hash } => {
             tx.exec(
-                "UPDATE account SET password_hash = $2, failed = 0, locked_until_us = 0, at_us = $3 WHERE name = $1",
+                "UPDATE account SET password_hash = $2, at_us = $3 WHERE name = $1",
                 args![name, password_hash.as_str(), now_us],
             )
             .await?
@@ -306,19 +277,18 @@ async fn change_account(
 }
 
 async fn put(tx: &mut Tx, name: &str, row: &AccountRow) -> Result<u64, StoreError> {
+    // the columns of a lock that former releases had stay empty
     tx.exec(
         "INSERT INTO account (name, title, role, password_hash, disabled, failed, locked_until_us, at_us) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
+         VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
          role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled, \
-         failed = excluded.failed, locked_until_us = excluded.locked_until_us, at_us = excluded.at_us",
+         at_us = excluded.at_us",
         args![
             name,
             row.title.as_str(),
             row.role.as_str(),
             row.password_hash.as_str(),
             row.disabled,
-            row.failed,
-            row.locked_until_us,
             row.at_us
         ],
     )
@@ -332,8 +302,6 @@ fn account(row: &Row) -> Result<AccountRow, StoreError> {
         role: row.text(2)?,
         password_hash: row.text(3)?,
         disabled: row.int(4)? == 1,
-        failed: row.small(5, "account")?,
-        locked_until_us: row.int(6)?,
-        at_us: row.int(7)?,
+        at_us: row.int(5)?,
     })
 }

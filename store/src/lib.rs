@@ -19,6 +19,7 @@ mod fold;
 mod held;
 mod intake;
 mod keeper;
+mod login;
 mod migrate;
 mod private;
 mod receipt;

@@ -943,10 +943,6 @@ pub struct AccountRow {
     pub password_hash: String,
     /// Whether it may not sign in.
     pub disabled: bool,
-    /// Failed attempts since the last success.
-    pub failed: u32,
-    /// No attempt is looked at before this time.
-    pub locked_until_us: i64,
     /// When it was last changed.
     pub at_us: i64,
 }

@@ -403,6 +403,7 @@ mod tests {
         let bounds = |text: &str| Asked::of(text).and_then(|a| a.code);
         assert_eq!(bounds("91a"), Some(("91A".into(), "91B".into())));
         assert_eq!(bounds("9z"), Some(("9Z".into(), "9[".into())));
+        assert_eq!(bounds("９１ａ"), Some(("91A".into(), "91B".into())));
         assert_eq!(bounds("91%"), None);
         assert_eq!(bounds("上海"), None);
         assert!(Asked::of("  ").is_none());

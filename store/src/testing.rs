@@ -242,6 +242,14 @@ impl Cluster {
         url
     }
 
+    /// Removes a database with its files, whoever is connected: before a [`SmallDisk`] goes, since the server would go on
+    /// writing there.
+    pub fn remove(&self, url: &str) {
+        let name = url.rsplit('/').find_map(|part| part.split_once("?host="));
+        let name = name.expect("one of this server's databases").0;
+        self.psql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    }
+
     /// Ends every connection to a store's database, as a restart of the server would.
     pub fn end_connections(&self) {
         self.psql(

@@ -157,10 +157,21 @@ class Histories:
         self.now = before
 
 
+def may_have_gone(code, to, before, now):
+    """Districts of one name lie in many cities: one goes to another prefecture only if its own went, if the other is new, or if
+    no other division had its name."""
+    if level(code) != 3 or code[:4] == to[:4] or "90" in (code[2:4], to[2:4]):
+        return True
+    old, new = code[:4] + "00", to[:4] + "00"
+    if old not in now or new not in before:
+        return True
+    return before[code][-1] != "区" or sum(name == before[code] for name in before.values()) == 1
+
+
 def stems(code, book, candidates):
     """The one candidate of the same level with the same name or stem: nearest first; none if several fit equally."""
     name, book_name = book[0][code], book[1]
-    same = [c for c in candidates if level(c) == level(code) and c != code]
+    same = [c for c in candidates if level(c) == level(code) and c != code and may_have_gone(code, c, *book)]
 
     def longer(c):
         """沙县 became 沙县区, 邳县 became 邳州市."""
@@ -175,7 +186,8 @@ def stems(code, book, candidates):
             if len(found) > 1:
                 return None
     # a second code of a division that goes on under its first
-    name_too = [c for c, n in book_name.items() if n == name and c[:2] == code[:2] and level(c) == level(code) and c != code]
+    near = [c for c in book_name if c[:4] == code[:4] or c[:2] == code[:2] and "90" in (code[2:4], c[2:4])]
+    name_too = [c for c in near if book_name[c] == name and level(c) == level(code) and c != code]
     return name_too[0] if len(name_too) == 1 and len(name) > 2 else None
 
 
@@ -200,7 +212,11 @@ def successors(history, told):
                 found[code, life] = [(one, lives_after.get(one, 0))]
                 why["name, late"] += 1
         for code in ended:
-            events_of = [new for when, new in by_event[code] if year_before - 1 <= when <= year + 1 and new in now]
+            events_of = [
+                new
+                for when, new in by_event[code]
+                if year_before - 1 <= when <= year + 1 and new in now and may_have_gone(code, new, before, now)
+            ]
             if code not in step and level(code) == 3 and events_of:
                 step[code] = sorted(set(events_of))
                 why["event"] += 1
@@ -214,7 +230,11 @@ def successors(history, told):
                 step[code] = to
                 why["counties"] += 1
         for code in ended:
-            events_of = [new for when, new in by_event[code] if year_before - 1 <= when <= year + 1 and new in now]
+            events_of = [
+                new
+                for when, new in by_event[code]
+                if year_before - 1 <= when <= year + 1 and new in now and may_have_gone(code, new, before, now)
+            ]
             if code not in step and events_of:
                 step[code] = sorted(set(events_of))
                 why["event"] += 1
@@ -268,6 +288,10 @@ def main(gb2260, quhua, pcc):
         if until and until > 2018:
             # lists are years apart here: the book of changes knows the year
             until = year_of.get(code, until)
+        elif until:
+            # a list may have come out late: where the book of changes is a year off, it is right
+            years = [told.get((code, to), until) for to in of_today(follow, history, code, history.life[code])]
+            until = next((year for year in years if abs(year - until) == 1), until)
         start = history.first.get(code)
         if start == books[-1][0]:
             # the last list is years younger than the one before

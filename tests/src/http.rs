@@ -127,9 +127,12 @@ impl Request {
         stream.set_read_timeout(Some(limit))?;
         stream.set_write_timeout(Some(limit))?;
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n",
+            "{} {} HTTP/1.1\r\nconnection: close\r\n",
             self.method, self.path
         );
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            head.push_str(&format!("host: {address}\r\n"));
+        }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use node::config::Config;
+use node::config::{Config, TlsConfig};
 use node::home::{Credentials, Home};
 use node::host::NodeHost;
 use node::node::Parts;
@@ -18,10 +18,12 @@ use runtime::door::{self, Clock, TestMarker};
 use runtime::files::{self, FolderLock, LockError};
 use runtime::link::endpoint::{Listener, Settings};
 use runtime::link::registry::Links;
-use runtime::status::Status;
+use runtime::listener::authority::Authority;
+use runtime::listener::https::{Https, HttpsError};
+use runtime::status::{Page, Status};
 use runtime::telemetry::Metrics;
 use runtime::tls::InstanceIdentity;
-use runtime::worker::Workers;
+use runtime::worker::{Bell, Step, Workers};
 use runtime::{control, say, worker};
 use store::{Store, StoreError};
 use supervision::division::{City, DivisionTable};
@@ -35,8 +37,11 @@ pub struct Running {
     host: NodeHost,
     /// Where it listens for links.
     pub link: SocketAddr,
-    /// Where its console is.
-    pub console: SocketAddr,
+    /// Its console's address as people type it.
+    pub origin: String,
+    /// What people are told of the local authority, if the console has its certificates.
+    pub authority: Option<String>,
+    site: console::Site,
     workers: Workers,
     _lock: FolderLock,
 }
@@ -54,16 +59,12 @@ impl Ready {
     /// Checks configuration, folder, keys and statements. Opens no port and no database, and changes nothing.
     pub fn to_start<P: Program>(config: &Config) -> Result<Self, Failure> {
         let mut faults = config.faults();
-        for (name, address) in [
-            ("console.listen", config.console.listen),
-            ("status.listen", config.status.listen),
-        ] {
-            if !address.ip().is_loopback() {
-                faults.push(format!(
-                    "{name} 只能是本机回环地址（如 127.0.0.1:{}），配置的是 {address}；对外提供请由本机的反向代理转发",
-                    address.port()
-                ));
-            }
+        let status = config.status.listen;
+        if !status.ip().is_loopback() {
+            faults.push(format!(
+                "status.listen 只能是本机回环地址（如 `127.0.0.1:{}`），配置的是 {status}；对外提供请由本机的反向代理转发",
+                status.port()
+            ));
         }
         if let Some(fault) = files::unusable(&config.node.folder) {
             faults.push(format!("node.folder：{fault}"));
@@ -101,6 +102,7 @@ impl Ready {
 /// already has these. Gives what is to be said of a good configuration.
 pub async fn check<P: Program>(config: &Config) -> Result<String, Failure> {
     let ready = Ready::to_start::<P>(config)?;
+    check_https(config, &ready.home)?;
     let _lock = match FolderLock::take(ready.home.folder()) {
         Ok(lock) => lock,
         Err(LockError::Held { holder, .. }) => {
@@ -315,16 +317,39 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
         workers.clone(),
         clock.clone(),
     ));
-    let console = serve_console(config, &node, host.links().clone(), &clock, &workers).await?;
+    let (https, authority) = https(config, &home, &clock)?;
+    let secure = https.is_some();
+    let (site, console) =
+        serve_console(config, &node, host.links().clone(), &clock, &workers, https).await?;
     let low = config.node.disk_low.map(|size| size.0);
     let disk = Disk::of(home.folder(), low);
     let reporter = Reporter::new(host.clone(), disk, workers.clone(), clock.clone());
     reporter.keep(&metrics);
     let check = reporter.clone();
-    let status = Status::new(metrics)
-        .check("node", move || check.check())
+    let mut status = Status::new(metrics).check("node", move || check.check());
+    if let Some(offered) = &authority {
+        let pem = offered.pem.clone();
+        status = status.page(AUTHORITY_PATH, move |_| {
+            let page = Page {
+                status: 200,
+                content_type: "application/x-x509-ca-cert",
+                body: pem.clone().into_bytes(),
+            };
+            async move { page }
+        });
+    }
+    let status = status
         .serve(config.status.listen, workers.shutdown())
         .await?;
+    let authority = authority.map(|offered| {
+        let file = Authority::public_file(&home.authority_file());
+        format!(
+            "本地证书机构证书：{}，本机下载 http://{status}{AUTHORITY_PATH}\n\
+             导入各浏览器前请核对其 SHA-256 指纹：{}",
+            file.display(),
+            offered.fingerprint
+        )
+    });
     let own = Arc::new(P::start(&Ground {
         home: &home,
         host: &host,
@@ -346,10 +371,71 @@ pub async fn start<P: Program>(config: &Config) -> Result<Running, Failure> {
     Ok(Running {
         host,
         link,
-        console,
+        origin: origin(config, console, secure),
+        authority,
+        site,
         workers,
         _lock: lock,
     })
+}
+
+/// Where the status port gives the certificate of the local authority.
+const AUTHORITY_PATH: &str = "/authority.crt";
+/// How often certificates and gathered failures are looked at.
+const KEEP_PAUSE: Duration = Duration::from_secs(60);
+
+/// What people are offered of the local authority.
+struct Offered {
+    fingerprint: String,
+    pem: String,
+}
+
+/// Whether [`https`] would do, as far as there is something to look at. Makes nothing.
+fn check_https(config: &Config, home: &Home) -> Result<(), HttpsError> {
+    match &config.console.tls {
+        None => Ok(()),
+        Some(TlsConfig::Given { certificate, key }) => {
+            let now_s = clock(config).now_us() / 1_000_000;
+            Https::given(certificate, key, &config.console.names, now_s).map(drop)
+        }
+        Some(TlsConfig::Local) => Authority::check(&home.authority_file()),
+    }
+}
+
+/// HTTPS as configured, and the local authority if that is what is used.
+fn https(
+    config: &Config,
+    home: &Home,
+    clock: &Clock,
+) -> Result<(Option<Https>, Option<Offered>), HttpsError> {
+    let now_s = clock.now_us() / 1_000_000;
+    Ok(match &config.console.tls {
+        None => (None, None),
+        Some(TlsConfig::Given { certificate, key }) => {
+            let https = Https::given(certificate, key, &config.console.names, now_s)?;
+            (Some(https), None)
+        }
+        Some(TlsConfig::Local) => {
+            let names = config.console.certified_names();
+            let authority = Authority::load_or_make(&home.authority_file(), &names, now_s)?;
+            let offered = Offered {
+                fingerprint: authority.fingerprint(),
+                pem: authority.pem().to_owned(),
+            };
+            (Some(Https::local(authority, now_s)?), Some(offered))
+        }
+    })
+}
+
+/// The console's address as people type it.
+fn origin(config: &Config, address: SocketAddr, secure: bool) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    let named = config.console.names.first().filter(|_| secure);
+    match named.map(ToString::to_string) {
+        Some(name) if name.contains(':') => format!("{scheme}://[{name}]:{}", address.port()),
+        Some(name) => format!("{scheme}://{name}:{}", address.port()),
+        None => format!("{scheme}://{address}"),
+    }
 }
 
 async fn serve_console(
@@ -358,31 +444,53 @@ async fn serve_console(
     links: Links,
     clock: &Clock,
     workers: &Workers,
-) -> Result<SocketAddr, Failure> {
-    let listener = console::listen(config.console.listen).await?;
-    let address = listener.local_addr()?;
-    let router = console::router(
+    https: Option<Https>,
+) -> Result<(console::Site, SocketAddr), Failure> {
+    let settings = &config.console;
+    let gate = console::listen(settings.listen, https.clone(), &settings.trusted_proxies).await?;
+    let address = gate.address();
+    let site = console::Site::new(
         node.clone(),
         console::ConsoleOptions {
             clock: clock.clone(),
             links,
+            names: settings.names.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            device_key: device_key(node.store()).await?,
         },
     );
-    let shutdown = workers.shutdown();
-    workers.once(async move {
-        let word = shutdown.clone();
-        let serving = console::serve(listener, router, async move { word.begun().await });
-        // whoever has sent half a request is not waited for
-        let served = worker::within(&shutdown, Duration::MAX, CONSOLE_GRACE, serving).await;
-        if let Some(Err(error)) = served {
-            tracing::error!(%error, "console ended");
-        }
+    workers.once(console::serve(gate, site.router(), workers.shutdown()));
+    let kept = site.clone();
+    workers.step("console", Bell::new(), KEEP_PAUSE, move || {
+        let kept = kept.clone();
+        async move { kept.keep().await.map(|()| Step::Idle) }
     });
-    Ok(address)
+    if let Some(https) = https {
+        let clock = clock.clone();
+        workers.step("https", Bell::new(), KEEP_PAUSE, move || {
+            let renewed = https.renew(clock.now_us() / 1_000_000);
+            async move {
+                if renewed? {
+                    tracing::info!("console shows another certificate");
+                }
+                Ok::<_, HttpsError>(Step::Idle)
+            }
+        });
+    }
+    Ok((site, address))
 }
 
-/// Once the program stops, requests that are being answered get this long.
-const CONSOLE_GRACE: Duration = Duration::from_millis(800);
+/// Signs the cookies by which browsers are known again; drawn at the first start and kept with the data.
+async fn device_key(store: &Store) -> Result<[u8; 32], Failure> {
+    const KEY: &str = "console-devices";
+    let known = store.meta_get(KEY).await?.and_then(|v| v.try_into().ok());
+    if let Some(key) = known {
+        return Ok(key);
+    }
+    let key: [u8; 32] = door::random();
+    store.meta_put(KEY, &key).await?;
+    Ok(key)
+}
 
 impl Running {
     /// Serves until a signal asks to stop.
@@ -397,6 +505,9 @@ impl Running {
         let left = self.workers.stop(Duration::from_secs(20)).await;
         if !left.is_empty() {
             tracing::warn!(?left, "workers did not end in time");
+        }
+        if let Err(error) = self.site.close().await {
+            tracing::error!(error = %worker::chain(&error), "failed sign-ins not written down");
         }
         self.host.node().store().close().await;
     }

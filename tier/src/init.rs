@@ -41,17 +41,17 @@ pub async fn init<P: Program>(
         password: &administrator.password,
         salt: door::random(),
     };
-    // nothing is founded and no code is used for an account, a database or divisions that will not do
+    // nothing is founded and no code is used for an account, divisions or a database that will not do
     account.check()?;
-    let home = Home::at(&config.node.folder)?;
-    let _lock = FolderLock::take(home.folder())?;
     let faults = config.faults();
     if !faults.is_empty() {
         return Err(ConfigError::Unfit { faults }.into());
     }
-    Store::check(&config.store(home.database())?).await?;
     let given = divisions.map(home::read_divisions).transpose()?;
     let rows = given.as_ref().map(|(bytes, _)| bytes.as_slice());
+    let home = Home::at(&config.node.folder)?;
+    let _lock = FolderLock::take(home.folder())?;
+    Store::check(&config.store(home.database())?).await?;
     let fresh = !home.is_taken();
     if fresh && rows.is_some() {
         home.write_divisions(rows)?;

@@ -287,3 +287,24 @@ fn a_source_is_behind_when_it_cannot_be_read_or_is_overdue_and_not_because_its_s
     };
     check(10, false, paused);
 }
+
+#[test]
+fn names_of_files_steer_neither_terminal_nor_page() {
+    let mut report = report();
+    let name = "a\u{1b}[2J\n一切正常\u{202e}vsc.<b>";
+    report.sources[0].0.note = Some(format!("文件 {name} 是空的，等待写入"));
+    trouble_of_source(&mut report, name);
+    let (text, html) = (report.text(), report.html());
+    assert!(
+        text.contains("a\\u001b[2J\\u000a一切正常\\u202evsc."),
+        "{text}"
+    );
+    assert!(!text.contains("\n一切正常"), "{text}");
+    assert!(
+        !text
+            .chars()
+            .chain(html.chars())
+            .any(|c| say::steers(c) && c != '\n')
+    );
+    assert!(html.contains("［U+202E］vsc.&lt;b&gt;"), "{html}");
+}

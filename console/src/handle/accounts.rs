@@ -260,12 +260,11 @@ async fn look(
     department: &str,
 ) -> Result<Accounts, Fault> {
     session.must_manage()?;
-    let now = console.now_us();
     let found = console.node.accounts().await?;
     Ok(Accounts {
         rows: found
             .iter()
-            .map(|a| account::line(&console.node, a, now))
+            .map(|a| account::line(&console.node, a))
             .collect(),
         form: AccountForm {
             token: session.form_token(ADDRESS),
@@ -290,7 +289,7 @@ async fn look_at(
     let (role, department) = chosen(found.role.as_ref());
     let token = |change: Change| session.form_token(&change.address(whose));
     Ok(AccountDetail {
-        line: account::line(&console.node, &found, console.now_us()),
+        line: account::line(&console.node, &found),
         disabled: found.disabled,
         form: AccountForm {
             token: token(Change::Role),

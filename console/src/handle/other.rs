@@ -20,15 +20,13 @@ pub(crate) struct Back {
 
 /// Remembers the size for a year and goes back.
 pub(crate) async fn text_size(
+    frame: Frame,
     size: Result<Path<String>, PathRejection>,
     back: Result<Query<Back>, QueryRejection>,
 ) -> Result<Response, Fault> {
     let size = TextSize::from_key(&size?.0);
     let mut response = Redirect::to(&local(&back?.0.back)).into_response();
-    let cookie = format!(
-        "{TEXT_COOKIE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000",
-        size.key()
-    );
+    let cookie = frame.cookie(TEXT_COOKIE, size.key(), "/", Some(31_536_000));
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

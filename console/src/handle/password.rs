@@ -1,10 +1,10 @@
-//! The own password. The former must be shown, and may be tried as rarely as at signing in.
+//! The own password. The former must be shown, and may be tried as rarely as at signing in; a session has a place of its own
+//! there, which strangers cannot use up.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use node::command::account::{AccountError, NewPassword};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::accounts::wrong;
 use crate::Console;
-use crate::auth::Session;
+use crate::auth::{Session, limit};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::page::PasswordPage;
@@ -47,7 +47,6 @@ pub(crate) async fn page(
 
 pub(crate) async fn change(
     State(console): State<Arc<Console>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
     session: Session,
     frame: Frame,
     given: Result<Form<Given>, FormRejection>,
@@ -66,7 +65,13 @@ pub(crate) async fn change(
         return again(wrong, StatusCode::UNPROCESSABLE_ENTITY);
     }
     let (own, now) = (&session.account.account, console.now_us());
-    if let Err(seconds) = console.attempts.take(own, from.ip(), now) {
+    let tries = limit::Attempt {
+        account: own,
+        exists: true,
+        from: frame.client().address,
+        device: Some(session.device()),
+    };
+    if let Err(seconds) = console.attempts.take(tries, now) {
         let wrong = format!("尝试过于频繁，请 {seconds} 秒后再试。");
         return again(&wrong, StatusCode::TOO_MANY_REQUESTS);
     }
@@ -86,7 +91,7 @@ pub(crate) async fn change(
             .await?;
         return again("原口令不正确。", StatusCode::UNPROCESSABLE_ENTITY);
     };
-    console.attempts.forget(own, from.ip());
+    console.attempts.succeeded(tries, now);
     let done = async {
         let (token, actor) = (&session.token, &session.actor);
         console

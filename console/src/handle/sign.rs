@@ -1,28 +1,31 @@
 //! Signing in and out.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use node::command::account::FAILURES_MAX;
+use node::command::account::{AccountError, Attempt, Checked};
 use protocol::hash::Hash;
 use serde::Deserialize;
 
 use crate::Console;
-use crate::auth::{Session, Visitor, cookie, same};
+use crate::auth::failures::Note;
+use crate::auth::limit::{self, Standing};
+use crate::auth::{Session, Visitor, cookie, device, same};
 use crate::fault::Fault;
 use crate::frame::Frame;
 use crate::page::SignInPage;
-use crate::text;
 use crate::view::shell::Here;
 
 /// Bytes of an address to go on to.
 const NEXT_BYTES_MAX: usize = 1_000;
 /// Seconds that the cookie of an open sign-in form lasts.
 const FORM_SECONDS: u32 = 3_600;
+/// How the audit names the account of attempts at names that are none.
+const NO_ACCOUNT: &str = "（无此账号）";
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
@@ -58,7 +61,6 @@ pub(crate) async fn form(
 
 pub(crate) async fn sign_in(
     State(console): State<Arc<Console>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
     frame: Frame,
     headers: HeaderMap,
     given: Result<Form<Given>, FormRejection>,
@@ -84,55 +86,119 @@ pub(crate) async fn sign_in(
         return again("登录页已过期，请重新填写后提交。", StatusCode::FORBIDDEN);
     }
     let now = console.now_us();
+    let from = frame.client().address;
     let attempt = console.node.attempt(&given.account).await?;
-    if let Some(until) = attempt.locked_until(now) {
-        return again(&locked(until), StatusCode::TOO_MANY_REQUESTS);
-    }
-    if let Err(seconds) = console.attempts.take(attempt.account(), from.ip(), now) {
-        // nothing is written down here: the attempts before are, and a flood must not fill the store
-        tracing::warn!(target: "audit", from = %from.ip(), "sign-in attempts too frequent");
-        let error = format!("登录尝试过于频繁，请 {seconds} 秒后再试。");
-        return again(&error, StatusCode::TOO_MANY_REQUESTS);
-    }
-    let place = console.hashing.acquire().await.map_err(|_| Fault::Slow)?;
-    let password = given.password.clone();
-    let checked = tokio::task::spawn_blocking(move || attempt.check(&password)).await;
-    drop(place);
-    match checked.map_err(|error| Fault::Here {
-        what: error.to_string(),
-    })? {
-        Ok(checked) => {
-            let token = runtime::door::random();
-            let account = console
-                .node
-                .sign_in(checked, &token, &from.ip().to_string(), now)
-                .await?;
-            console.attempts.forget(&account.account, from.ip());
-            let mut response = Redirect::to(&next).into_response();
-            let cookie = format!(
-                "{}={}; Path=/; HttpOnly; SameSite=Lax",
-                console.cookie,
-                Hash(token)
-            );
-            set_cookie(&mut response, &cookie);
-            Ok(response)
+    let account = attempt.account().to_owned();
+    let key = &console.options.device_key;
+    let tries = limit::Attempt {
+        account: &account,
+        exists: attempt.is_known(),
+        from,
+        device: device::of(&headers, &console.cookie, key, &account),
+    };
+    let standing = match console.attempts.take(tries, now) {
+        Ok(standing) => standing,
+        Err(seconds) => {
+            // nothing is written down here: the attempts before are, and a flood must not fill the store
+            let error = format!("登录尝试过于频繁，请 {seconds} 秒后再试。");
+            return again(&error, StatusCode::TOO_MANY_REQUESTS);
         }
-        Err(attempt) => {
-            let lock = console
-                .node
-                .sign_in_failed(&attempt, &from.ip().to_string(), now)
-                .await?;
-            match lock {
-                Some(until) => again(&locked(until), StatusCode::TOO_MANY_REQUESTS),
-                None => again("账号或口令不正确，或账号已停用。", StatusCode::UNAUTHORIZED),
+    };
+    let Some(checked) = check(
+        &console,
+        standing,
+        attempt,
+        given.password.clone(),
+        from,
+        now,
+    )
+    .await?
+    else {
+        return again("账号或口令不正确，或账号已停用。", StatusCode::UNAUTHORIZED);
+    };
+    let token = runtime::door::random();
+    let address = from.to_string();
+    console.node.sign_in(checked, &token, &address, now).await?;
+    console.attempts.succeeded(tries, now);
+    let mut response = Redirect::to(&next).into_response();
+    let session = frame.cookie(&console.cookie, &Hash(token).to_string(), "/", None);
+    set_cookie(&mut response, &session);
+    let browser = tries.device.unwrap_or_else(runtime::door::random);
+    let (name, value) = device::cookie_of(&console.cookie, key, &account, browser);
+    let remembered = frame.cookie(&name, &value, "/sign-in", Some(device::REMEMBERED_SECONDS));
+    set_cookie(&mut response, &remembered);
+    Ok(response)
+}
+
+/// Looks at a password beside other work, few at once. What has begun is finished and written down although its client has
+/// gone: the place among the few belongs to the work, not to who waits for it.
+async fn check(
+    console: &Arc<Console>,
+    standing: Standing,
+    attempt: Attempt,
+    password: String,
+    from: IpAddr,
+    now_us: i64,
+) -> Result<Option<Checked>, Fault> {
+    let places = match standing {
+        Standing::Known => &console.known_hashing,
+        Standing::Stranger => &console.strangers_hashing,
+    };
+    let place = places.clone().acquire_owned().await;
+    let place = place.map_err(|_| Fault::Slow)?;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let console = console.clone();
+    tokio::spawn(async move {
+        let hashed = tokio::task::spawn_blocking(move || {
+            let checked = attempt.check(&password);
+            drop(place);
+            checked
+        });
+        let failed = match hashed.await {
+            Ok(Ok(checked)) => {
+                // if nobody waits any more, nobody is signed in
+                let _ = tell.send(Ok(Some(checked)));
+                return;
             }
+            Ok(Err(attempt)) => attempt,
+            Err(error) => {
+                let _ = tell.send(Err(error.to_string()));
+                return;
+            }
+        };
+        console.node.count_sign_in_failure();
+        // told before it is written down, so that the time tells nothing about the account
+        let _ = tell.send(Ok(None));
+        let account = failed.is_known().then(|| failed.account());
+        let notes = console.failures.note(account, from, now_us);
+        if let Err(error) = console.write_failures(notes).await {
+            tracing::error!(error = %crate::fault::chain(&error), "failed sign-in not written down");
         }
+    });
+    let told = told.await.map_err(|_| Fault::Here {
+        what: "password was not checked".to_owned(),
+    })?;
+    told.map_err(|what| Fault::Here { what })
+}
+
+impl Console {
+    /// Writes wrong passwords down.
+    pub(crate) async fn write_failures(&self, notes: Vec<Note>) -> Result<(), AccountError> {
+        for note in notes {
+            let account = note.account.as_deref().unwrap_or(NO_ACCOUNT);
+            let from = note.from.to_string();
+            self.node
+                .sign_in_failed(account, &from, &note.detail, self.now_us())
+                .await?;
+        }
+        Ok(())
     }
 }
 
 pub(crate) async fn sign_out(
     State(console): State<Arc<Console>>,
     session: Session,
+    frame: Frame,
     given: Result<Form<Given>, FormRejection>,
 ) -> Result<Response, Fault> {
     session.check_form("/sign-out", &given?.0.csrf)?;
@@ -143,20 +209,9 @@ pub(crate) async fn sign_out(
     let mut response = Redirect::to("/sign-in").into_response();
     set_cookie(
         &mut response,
-        &format!(
-            "{}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0",
-            console.cookie
-        ),
+        &frame.cookie(&console.cookie, "", "/", Some(0)),
     );
     Ok(response)
-}
-
-/// What is said of a locked account.
-fn locked(until_us: i64) -> String {
-    format!(
-        "该账号因口令连续错误 {FAILURES_MAX} 次以上已被锁定，到 {} 自动解除。如是本人忘记口令，或您没有尝试过登录，请联系本节点管理员；管理员重设口令即可解锁。",
-        text::second(until_us)
-    )
 }
 
 fn show(
@@ -184,8 +239,7 @@ fn show(
         token: &token,
     };
     let mut response = frame.html(&page)?;
-    let cookie =
-        format!("{name}={visitor}; Path=/sign-in; HttpOnly; SameSite=Lax; Max-Age={FORM_SECONDS}");
+    let cookie = frame.cookie(&name, &visitor, "/sign-in", Some(FORM_SECONDS));
     set_cookie(&mut response, &cookie);
     Ok(response)
 }

@@ -9,7 +9,7 @@ use crate::view::account::{self, AccountForm, AccountLine, Choice};
 /// What the selection of a role says for accounts of a department.
 pub(crate) const DEPARTMENT: &str = "department";
 
-pub(crate) fn line(node: &Node, found: &AccountView, now: i64) -> AccountLine {
+pub(crate) fn line(node: &Node, found: &AccountView) -> AccountLine {
     let role = found.role.as_ref();
     AccountLine {
         href: format!("/accounts/{}", text::percent(&found.account)),
@@ -24,8 +24,6 @@ pub(crate) fn line(node: &Node, found: &AccountView, now: i64) -> AccountLine {
             account::DISABLED
         } else if role.is_none() {
             account::UNKNOWN
-        } else if found.locked_until_us > now {
-            account::LOCKED
         } else {
             account::USABLE
         },

@@ -22,6 +22,7 @@ pub(crate) fn view(
     };
     lay(node, &tree.top, place, department, tree, &mut parties);
     let states = [
+        State::Faulty,
         State::Lost,
         State::Lagging,
         State::Unverified,
@@ -57,6 +58,7 @@ pub(crate) fn view(
 /// The state of a key in an address.
 pub(crate) fn state(key: &str) -> Option<Mark> {
     [
+        health::FAULTY,
         health::LOST,
         health::LAGGING,
         health::UNVERIFIED,
@@ -70,6 +72,7 @@ fn mark(state: State) -> Mark {
     match state {
         State::Normal => health::NORMAL,
         State::Lagging => health::LAGGING,
+        State::Faulty => health::FAULTY,
         State::Lost => health::LOST,
         State::Unverified => health::UNVERIFIED,
     }
@@ -178,7 +181,7 @@ fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
             if *batches > 0 {
                 words.push(format!("待上级确认 {} 批", text::count(*batches)));
             }
-            words.join(",")
+            words.join("，")
         }
         Why::Stopped { reason } | Why::Waiting { reason } => reason.clone(),
         Why::Unwell {
@@ -186,6 +189,9 @@ fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
             relayed: false,
         } => reason.clone(),
         Why::Unwell { reason, .. } => format!("{reason}（由其所属节点转报）"),
+        Why::CannotWrite { reason } => {
+            format!("数据库无法写入（{reason}）；请检查其所在磁盘，恢复后自动继续")
+        }
         Why::Relayed if tree.top.own => "经区县节点转报".to_owned(),
         Why::Relayed => "经市级转来".to_owned(),
     }

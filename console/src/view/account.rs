@@ -86,12 +86,6 @@ pub const USABLE: Mark = Mark {
     word: "可登录",
     shape: "✓",
 };
-/// Locked for a while after wrong passwords.
-pub const LOCKED: Mark = Mark {
-    code: "warn",
-    word: "暂时锁定",
-    shape: "◔",
-};
 /// May not sign in.
 pub const DISABLED: Mark = Mark {
     code: "bad",

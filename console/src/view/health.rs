@@ -16,6 +16,12 @@ pub const LAGGING: Mark = Mark {
     word: "滞后",
     shape: "◔",
 };
+/// Something of it stands still.
+pub const FAULTY: Mark = Mark {
+    code: "faulty",
+    word: "故障",
+    shape: "!",
+};
 /// No contact.
 pub const LOST: Mark = Mark {
     code: "lost",

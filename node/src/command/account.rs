@@ -10,6 +10,7 @@ use protocol::hash;
 use store::{AccountRow, LoginSessionRow, StoreError};
 
 use super::actor::{Action, Actor, Way};
+use super::session::SESSIONS_MAX;
 use crate::node::Node;
 
 mod change;
@@ -26,10 +27,6 @@ pub const ACCOUNT_BYTES_MAX: usize = 64;
 pub const IDLE_US: i64 = 2 * 3_600 * 1_000_000;
 /// A session ends so long after it began, used or not.
 pub const SESSION_US: i64 = 12 * 3_600 * 1_000_000;
-/// Wrong passwords in a row from which on each locks the account.
-pub const FAILURES_MAX: u32 = 10;
-/// For so long an account is locked; kept in the store, so that a restart does not open it.
-pub const LOCKED_US: i64 = 15 * 60 * 1_000_000;
 /// Use of a session is written down at most so often.
 const TOUCH_US: i64 = 60 * 1_000_000;
 
@@ -220,10 +217,9 @@ impl Attempt {
         &self.account
     }
 
-    /// Until when no password is looked at, if the account is locked.
-    pub fn locked_until(&self, now_us: i64) -> Option<i64> {
-        let until = self.row.as_ref()?.locked_until_us;
-        (until > now_us).then_some(until)
+    /// Whether there is such an account. For what is written down and counted only: nobody is told.
+    pub fn is_known(&self) -> bool {
+        self.row.is_some()
     }
 }
 
@@ -233,7 +229,7 @@ impl Node {
         Ok(!self.store().accounts().await?.is_empty())
     }
 
-    /// Looks an account up; [`Attempt::check`] follows, then [`Node::sign_in`] or [`Node::sign_in_failed`].
+    /// Looks an account up; [`Attempt::check`] follows, then [`Node::sign_in`] if it was right.
     pub async fn attempt(&self, account: &str) -> Result<Attempt, AccountError> {
         let account = account.trim().to_ascii_lowercase();
         let plausible =
@@ -266,44 +262,28 @@ impl Node {
         };
         let actor = Actor::signed_in(&checked.account, Way::Page, address);
         let act = actor.act(Action::SignIn, "", "", now_us);
-        if self.store().sign_in(&row, &checked.hash, &act).await? {
+        let opened = self
+            .store()
+            .sign_in(&row, &checked.hash, SESSIONS_MAX, &act)
+            .await?;
+        if opened {
             Ok(checked.account)
         } else {
             Err(AccountError::Changed)
         }
     }
 
-    /// Writes down that a password was wrong. Gives the time until which that has locked the account, if it has.
+    /// Writes down wrong passwords of whoever said to be this account.
     pub async fn sign_in_failed(
         &self,
-        attempt: &Attempt,
+        account: &str,
         address: &str,
+        detail: &str,
         now_us: i64,
-    ) -> Result<Option<i64>, AccountError> {
-        self.count_sign_in_failure();
-        let shown: String = attempt
-            .account
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(ACCOUNT_BYTES_MAX)
-            .collect();
-        let actor = Actor::stranger(&shown, address);
-        let failed = actor.act(Action::SignInFailed, "", "", now_us);
-        self.store().audit_append(&failed).await?;
-        if attempt.row.is_none() {
-            return Ok(None);
-        }
-        let until = now_us + LOCKED_US;
-        let failed = self
-            .store()
-            .account_failed(&attempt.account, FAILURES_MAX, until)
-            .await?;
-        if failed < FAILURES_MAX {
-            return Ok(None);
-        }
-        let locked = actor.act(Action::AccountLocked, "", "", now_us);
-        self.store().audit_append(&locked).await?;
-        Ok(Some(until))
+    ) -> Result<(), AccountError> {
+        let actor = Actor::stranger(account, address);
+        let failed = actor.act(Action::SignInFailed, "", detail, now_us);
+        Ok(self.store().audit_append(&failed).await?)
     }
 
     /// The session of a token, if it stands; keeps it alive.
@@ -395,8 +375,6 @@ mod tests {
             role: role.to_owned(),
             password_hash: hash_password(password, &[7; 16]).expect("hashes"),
             disabled,
-            failed: 0,
-            locked_until_us: 0,
             at_us: 0,
         };
         Attempt {

@@ -2,6 +2,7 @@
 //! with what it does, in one transaction.
 
 use runtime::control::Caller;
+use runtime::say::steers;
 use store::AuditRow;
 
 use super::account::Account;
@@ -93,10 +94,8 @@ macro_rules! actions {
 actions! {
     /// A session was opened.
     SignIn = "sign-in", "登录";
-    /// A password was wrong.
+    /// A password was wrong, or several: the detail says how many more.
     SignInFailed = "sign-in.failed", "登录失败";
-    /// An account was locked for a while.
-    AccountLocked = "account.locked", "账号锁定";
     /// A session was left.
     SignOut = "sign-out", "退出";
     /// A dossier was looked at.
@@ -263,11 +262,6 @@ fn kept(text: &str) -> String {
         out.push(c);
     }
     out
-}
-
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

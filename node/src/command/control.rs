@@ -3,7 +3,7 @@
 use protocol::hash::Hash;
 use runtime::control::Caller;
 use runtime::door::{Clock, random};
-use runtime::say::span;
+use runtime::say::{foreign, span};
 use runtime::worker::chain;
 use serde_json::{Value, json};
 use store::PeerState;
@@ -143,13 +143,13 @@ impl Desk {
             "account.disable" => {
                 node.disable_account(text("account"), actor, now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "account.enable" => {
                 node.enable_account(text("account"), actor, now)
                     .await
-                    .map_err(|e| e.to_string())?;
+                    .map_err(|e| chain(&e))?;
                 Ok(json!({ "ok": true }))
             }
             "accounts" => self.accounts().await,
@@ -178,7 +178,7 @@ impl Desk {
         let organisations = self.host.node().organisations();
         let accounts = self.host.node().accounts().await;
         let accounts: Vec<Value> = accounts
-            .map_err(|e| e.to_string())?
+            .map_err(|e| chain(&e))?
             .iter()
             .map(|a| {
                 let role = a.role.as_ref();
@@ -249,14 +249,16 @@ impl Desk {
                 (false, Some(at)) => format!("离线，{}前联系过", span((now_us - at) / 1_000_000)),
                 (false, None) => "从未连接".to_owned(),
             };
-            text += &format!(
-                "{}  {state}  {seen}  {}  {}{}  指纹 {}{reason}\n",
+            let line = format!(
+                "{}  {state}  {seen}  {}  {}{}  指纹 {}{reason}",
                 row.seat,
                 row.jurisdiction,
                 row.title,
                 organisation(&row.organisation),
                 row.fingerprint
             );
+            text += &foreign(&line);
+            text.push('\n');
             peers.push(json!({
                 "seat": row.seat.to_string(), "state": state, "title": row.title,
                 "organisation": row.organisation, "jurisdiction": row.jurisdiction,

@@ -29,7 +29,10 @@ const UNCONFIRMED_BATCHES: u64 = 64;
 /// How a party is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// No contact, or its log was stopped.
+    /// In contact or not, something of it stands still: a log of it was stopped, this node cannot write, or it says itself
+    /// that it is not well.
+    Faulty,
+    /// No contact.
     Lost,
     /// In contact, but behind.
     Lagging,
@@ -80,6 +83,11 @@ pub enum Why {
         reason: String,
         /// Whether its node says so.
         relayed: bool,
+    },
+    /// This node cannot write.
+    CannotWrite {
+        /// Why, for people.
+        reason: String,
     },
     /// Relayed by its parent, which is in order; or, at a district, by the city.
     Relayed,
@@ -442,12 +450,15 @@ impl Node {
         let direct = known.is_peer || is_parent;
         let (state, why) = match (&known.stopped, contact) {
             (Some(reason), _) => (
-                State::Lost,
+                State::Faulty,
                 Why::Stopped {
                     reason: reason.clone(),
                 },
             ),
-            _ if own => (State::Normal, Why::Nothing),
+            _ if own => match self.write_trouble() {
+                Some(reason) => (State::Faulty, Why::CannotWrite { reason }),
+                None => (State::Normal, Why::Nothing),
+            },
             (None, Some(at)) if direct && !known.connected && now_us - at > SILENT_US => {
                 (State::Lost, Why::Silent { since_us: at })
             }
@@ -464,7 +475,7 @@ impl Node {
                     },
                 ),
                 (None, Some(reason)) => (
-                    State::Lagging,
+                    State::Faulty,
                     Why::Unwell {
                         reason,
                         relayed: known.heard.as_ref().is_some_and(|h| h.health.relayed),

@@ -398,7 +398,7 @@ impl Report {
             );
         }
         if let Some(above) = self.above()
-            && above.state != Some(State::Normal)
+            && above.state == Some(State::Lost)
         {
             let since = match &above.why {
                 Why::Silent { since_us } => format!(

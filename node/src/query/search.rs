@@ -1,8 +1,10 @@
 //! Finding entities: by code, registration number, part of a name, former name.
 
+use std::borrow::Cow;
+
 use store::search::{COUNT_MAX, PAGE_MAX};
 use store::{EntityRow, SearchQuery};
-use supervision::identifier::normalise_name;
+use supervision::identifier::{Identifier, classify, normalise, normalise_name};
 
 use super::QueryError;
 use crate::node::Node;
@@ -99,6 +101,7 @@ impl Node {
             return Ok(answer);
         }
         answer.asked = Asked::Words(words.to_owned());
+        let words = &*sought(words);
         let mut query = SearchQuery {
             text: words.to_owned(),
             limit: PAGE_MAX,
@@ -129,6 +132,20 @@ impl Node {
     }
 }
 
+/// What is looked for: an identifier, however people copied it (full width, hyphens, spaces, a label in front), in the form
+/// in which it is kept; everything else as it is.
+fn sought(words: &str) -> Cow<'_, str> {
+    match classify(words) {
+        Identifier::Uscc(_)
+        | Identifier::RegistrationNumber(_)
+        | Identifier::OrganisationCode(_)
+        | Identifier::TaxNumber(_) => normalise(words),
+        Identifier::Absent | Identifier::OtherNumber(_) | Identifier::Faulty(_) => {
+            Cow::Borrowed(words)
+        }
+    }
+}
+
 fn hit(words: &str, row: EntityRow) -> Hit {
     let part = normalise_name(words);
     let begins = |code: &str| !code.is_empty() && normalise_name(code).starts_with(part.as_ref());
@@ -155,5 +172,30 @@ fn hit(words: &str, row: EntityRow) -> Hit {
         region: row.region,
         state: row.state,
         matched,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_looked_for_in_the_form_in_which_it_is_kept() {
+        let check = |words: &str, expected: &str| assert_eq!(sought(words), expected, "{words}");
+        for words in [
+            "91310115MA1K3BTP2B",
+            "９１３１０１１５ＭＡ１Ｋ３ＢＴＰ２Ｂ",
+            "91310115ma1k3btp2b",
+            "9131 0115 MA1K 3BTP 2B",
+            "统一社会信用代码：91310115MA1K3BTP2B",
+        ] {
+            check(words, "91310115MA1K3BTP2B");
+        }
+        check("ＭＡ１Ｋ３ＢＴＰ－２", "MA1K3BTP2");
+        check("3101 4100 0157 096", "310141000157096");
+        // beginnings of codes and names stay as they are, and the store looks for either width
+        for words in ["９１３７", "9131-", "泉城 食品", "N/A", "A-1"] {
+            check(words, words);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Accounts and what is written down of people: refusals of changes, sessions that end, looks that come again, newcomers,
 //! commands on the same machine.
 
+use std::path::Path;
+
 use node::Node;
 use node::command::account::{AccountError, Attempt, Checked, NewAccount, NewPassword, Role};
 use node::command::actor::{Action, Actor, Way};
@@ -9,10 +11,14 @@ use node::command::control;
 use node::command::view::AGAIN_US;
 use node::host::NodeHost;
 use node::query::audit::{Act, ActFilter};
+use node::reporter::Reporter;
 use runtime::admission::{Answer, Applicant, Desk as _, Request};
 use runtime::control::Caller;
+use runtime::disk::Disk;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
+use runtime::telemetry::Metrics;
+use runtime::worker::Workers;
 use serde_json::{Value, json};
 
 use crate::World;
@@ -279,8 +285,12 @@ async fn a_command_is_written_down_with_the_user_who_gave_it() {
     let world = World::new().await;
     let node = &world.east;
     let host = NodeHost::new(node.clone(), Links::new(), Clock::manual(NOW).0);
-    let public = "127.0.0.1:7000".to_owned();
-    let desk = control::Desk::new(host, public, Clock::manual(NOW).0);
+    let clock = Clock::manual(NOW).0;
+    let disk = Disk::of(Path::new("."), None);
+    let workers = Workers::new(Metrics::new());
+    let reporter = Reporter::new(host.clone(), disk, workers, clock.clone());
+    let public = Ok("127.0.0.1:7000".to_owned());
+    let desk = control::Desk::new(host, public, reporter, clock);
     let caller = Caller {
         uid: 1000,
         user: Some("ops".to_owned()),

@@ -431,3 +431,32 @@ async fn a_full_disk_loses_nothing_and_heals_by_itself() {
     assert_eq!(position, kept.to_be_bytes());
     store.close().await;
 }
+
+/// A database of the first release counts what it holds when it is opened.
+#[tokio::test]
+async fn an_older_database_counts_what_it_holds() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SeatStore::open(folder.path()).await.expect("open");
+    let source = store.source("登记").await.expect("source");
+    let mut page = capture(source.id, 1);
+    (page.rows_new, page.records_more) = (3, 2);
+    store.commit_capture(&page).await.expect("commit");
+    let counted = |report: &SourceReport| (report.rows_known, report.records_stated);
+    let before = store.source_reports().await.expect("reports");
+    assert_eq!(counted(&before[0]), (3, 2));
+    // as the first release left it
+    let mut tx = store.begin().await.expect("begun");
+    for sql in [
+        "ALTER TABLE source DROP COLUMN rows_known",
+        "ALTER TABLE source DROP COLUMN records_stated",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await.expect(sql);
+    }
+    tx.commit().await.expect("committed");
+    store.close().await;
+    drop(store);
+    let store = SeatStore::open(folder.path()).await.expect("open again");
+    let after = store.source_reports().await.expect("reports");
+    assert_eq!(counted(&after[0]), (3, 2));
+}

@@ -371,39 +371,50 @@ pub async fn a_peer_with_renewed_keys_is_pinned_anew(store: Store) {
     assert_eq!(store.peer(seat(2)).await.unwrap(), Some(expected));
 }
 
-pub async fn wrong_passwords_are_counted(store: Store) {
+pub async fn accounts_are_found_by_their_name(store: Store) {
     let account = account("wang", "operator");
     let put = AccountChange::Put(account.clone());
     change(&store, "wang", &put, AccountOutcome::Done).await;
-    for (failures, locked_until_us) in [(1, 0), (2, 30), (3, 40)] {
-        let until = 20 + 10 * i64::from(failures) - 10;
-        assert_eq!(
-            store.account_failed("wang", 2, until).await.unwrap(),
-            failures
-        );
-        let failed = AccountRow {
-            failed: failures,
-            locked_until_us,
-            ..account.clone()
-        };
-        assert_eq!(store.account_get("wang").await.unwrap(), Some(failed));
-    }
-    assert_eq!(store.account_failed("nobody", 2, 40).await.unwrap(), 0);
-    let session = session(1, "wang", 10);
-    let hash = &account.password_hash;
-    assert!(
-        store
-            .sign_in(&session, hash, &act("sign-in"))
-            .await
-            .unwrap()
-    );
     assert_eq!(
         store.account_get("wang").await.unwrap(),
-        Some(account.clone()),
-        "a success forgets them"
+        Some(account.clone())
     );
     assert_eq!(store.account_get("wang\0").await.unwrap(), None);
     assert_eq!(store.accounts().await.unwrap(), [account]);
+}
+
+pub async fn the_oldest_sessions_go_first(store: Store) {
+    for name in ["wang", "li"] {
+        let put = AccountChange::Put(account(name, "operator"));
+        change(&store, name, &put, AccountOutcome::Done).await;
+    }
+    for n in 1..=5 {
+        for (n, name, most) in [(n, "wang", 2), (10 + n, "li", 9)] {
+            let row = LoginSessionRow {
+                begun_us: i64::from(n % 10),
+                idle_until_us: 100 * i64::from(n % 10),
+                until_us: 1_000,
+                ..session(n, name, 0)
+            };
+            let opened = store.sign_in(&row, HASH, most, &act("sign-in")).await;
+            assert!(opened.unwrap());
+        }
+    }
+    let held = async || {
+        let mut held = Vec::new();
+        for n in 1..=15 {
+            if store.login_session_get([n; 32], 0).await.unwrap().is_some() {
+                held.push(n);
+            }
+        }
+        held
+    };
+    assert_eq!(held().await, [4, 5, 11, 12, 13, 14, 15]);
+    assert_eq!(store.login_sessions(400).await.unwrap(), 2);
+    store.login_sessions_expire(400).await.unwrap();
+    assert_eq!(held().await, [5, 15]);
+    store.login_sessions_expire(1_000).await.unwrap();
+    assert_eq!(held().await, [0_u8; 0]);
 }
 
 pub async fn a_session_lasts_until_its_limits(store: Store) {
@@ -411,7 +422,10 @@ pub async fn a_session_lasts_until_its_limits(store: Store) {
     let put = AccountChange::Put(account.clone());
     change(&store, "wang", &put, AccountOutcome::Done).await;
     let sign_in = async |row: &LoginSessionRow, hash: &str| {
-        store.sign_in(row, hash, &act("sign-in")).await.unwrap()
+        store
+            .sign_in(row, hash, MANY, &act("sign-in"))
+            .await
+            .unwrap()
     };
     let hash = account.password_hash.as_str();
     assert!(sign_in(&session(1, "wang", 10), hash).await);
@@ -467,7 +481,8 @@ pub async fn a_change_of_an_account_ends_the_sessions_that_it_should(store: Stor
         change(&store, "wang", &put, done).await;
         for n in [1, 2] {
             let row = session(n, "wang", 90);
-            assert!(store.sign_in(&row, HASH, &act("sign-in")).await.unwrap());
+            let opened = store.sign_in(&row, HASH, MANY, &act("sign-in")).await;
+            assert!(opened.unwrap());
         }
         change(&store, "wang", &case, outcome).await;
         for (n, stands) in [(1, left[0]), (2, left[1])] {
@@ -482,7 +497,10 @@ pub async fn a_change_of_an_account_ends_the_sessions_that_it_should(store: Stor
     );
     change(&store, "wang", &AccountChange::Disable, done).await;
     let row = session(5, "wang", 90);
-    let signed_in = store.sign_in(&row, HASH, &act("sign-in")).await.unwrap();
+    let signed_in = store
+        .sign_in(&row, HASH, MANY, &act("sign-in"))
+        .await
+        .unwrap();
     assert!(!signed_in, "a disabled account opens no session");
 }
 
@@ -531,6 +549,7 @@ pub async fn the_last_of_the_role_that_must_stay_stays(store: Store) {
 }
 
 const HASH: &str = "$argon2id$…";
+const MANY: u32 = 20;
 
 fn account(name: &str, role: &str) -> AccountRow {
     AccountRow {
@@ -539,8 +558,6 @@ fn account(name: &str, role: &str) -> AccountRow {
         role: role.into(),
         password_hash: HASH.into(),
         disabled: false,
-        failed: 0,
-        locked_until_us: 0,
         at_us: 1,
     }
 }

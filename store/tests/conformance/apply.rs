@@ -294,12 +294,12 @@ pub async fn refusals_open_and_close(store: Store) {
     store.apply(group).await.unwrap();
     // the same bad row read again is no new refusal: it has been open since the first time, with what is wrong now
     let again = RefusalRow {
-        reasons: "date_future".into(),
+        message: "日期在将来".into(),
         ..refusal(4, 900)
     };
     store.apply(open(vec![again])).await.unwrap();
     let kept = store.refusal([4; 16]).await.unwrap().unwrap();
-    assert_eq!((kept.at_us, kept.reasons.as_str()), (14, "date_future"));
+    assert_eq!((kept.at_us, kept.message.as_str()), (14, "日期在将来"));
     assert_eq!(
         list(
             &RefusalFilter {

@@ -111,8 +111,6 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
         role: "clerk".into(),
         password_hash: "h".into(),
         disabled: false,
-        failed: 0,
-        locked_until_us: 0,
         at_us: 3,
     };
     let peer = PeerRow {
@@ -165,7 +163,7 @@ fn doing<'a>(store: &'a Store, name: &'a str, act: &'a AuditRow) -> Doing<'a> {
                     idle_until_us: 90,
                     until_us: 90,
                 };
-                return store.sign_in(&session, "h", act).await.map(drop);
+                return store.sign_in(&session, "h", 20, act).await.map(drop);
             }
             "sign-out" => return store.sign_out([1; 32], act).await,
             "invite" => {
@@ -255,8 +253,6 @@ async fn people(store: &Store) {
             role: "clerk".into(),
             password_hash: "h".into(),
             disabled: name == "disabled",
-            failed: 2,
-            locked_until_us: 0,
             at_us: 1,
         };
         let open = AccountChange::Open(row);
@@ -269,7 +265,12 @@ async fn people(store: &Store) {
         idle_until_us: 90,
         until_us: 90,
     };
-    assert!(store.sign_in(&session, "h", &act("sign-in")).await.unwrap());
+    assert!(
+        store
+            .sign_in(&session, "h", 20, &act("sign-in"))
+            .await
+            .unwrap()
+    );
     for n in [5, 6, 7, 9] {
         let row = invitation(n);
         let put = store
@@ -361,7 +362,12 @@ pub async fn no_act_is_done_without_its_row(store: Store) {
                 idle_until_us: 90,
                 until_us: 90,
             };
-            assert!(store.sign_in(&session, "h", &act("back")).await.unwrap());
+            assert!(
+                store
+                    .sign_in(&session, "h", 20, &act("back"))
+                    .await
+                    .unwrap()
+            );
         }
     }
     assert_eq!(store.audit_check().await.unwrap().fault, None);

@@ -115,7 +115,8 @@ pub async fn nothing_in_a_search_text_is_special(store: Store) {
         "上海(集团)有限公司",
         "X{1,2}Y",
     ];
-    let rows: Vec<_> = (1..).zip(names).map(|(n, name)| entity(n, name)).collect();
+    let mut rows: Vec<_> = (1..).zip(names).map(|(n, name)| entity(n, name)).collect();
+    rows[4].uscc = "91370102MA3C000011".into();
     store
         .fold(FoldGroup {
             entities: rows,
@@ -141,6 +142,9 @@ pub async fn nothing_in_a_search_text_is_special(store: Store) {
         ("", vec![]),
         ("有限", vec![1, 4]),
         ("上海(集团)有限公司", vec![4]),
+        ("９１３７０１０２ＭＡ３Ｃ００００１１", vec![5]),
+        ("９１３７", vec![5]),
+        ("9137 0102ma", vec![5]),
     ];
     for (text, expected) in check {
         assert_eq!(found(&store, text, None, 50).await, expected, "{text:?}");

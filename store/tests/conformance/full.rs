@@ -109,15 +109,14 @@ pub async fn a_full_disk_under_postgres_heals_by_itself(cluster: &Cluster) {
         println!("no right to mount a file system: PostgreSQL's full disk was not tested");
         return;
     };
-    let engine = Engine::Postgres {
-        url: cluster.database_in(disk.path()),
-    };
+    let url = cluster.database_in(disk.path());
+    let engine = Engine::Postgres { url: url.clone() };
     let store = Store::open(&StoreConfig { engine }).await.unwrap();
     heals(&store, async || disk.grow(90)).await;
     store.close().await;
     drop(store);
-    // the server has files open there; it is gone before the disk is
-    cluster.end_connections();
+    // the server has files there; they are gone before the disk is
+    cluster.remove(&url);
 }
 
 pub async fn connections_that_end_cost_no_writer_a_failure(cluster: &Cluster) {

@@ -118,6 +118,10 @@ fn codes_lead_to_districts() {
     // a suburb that was dealt out among its neighbours
     check("330200", &[("330204", "330212"), ("330227", "330212")]);
     check("130900", &[("130904", "Split")]);
+    // districts of one name lie in many cities: none goes to another one for its name
+    check("130100", &[("130103", "Split"), ("130502", "Foreign")]);
+    check("130500", &[("130502", "130502"), ("130103", "Foreign")]);
+    check("230100", &[("230105", "230104")]);
 }
 
 #[test]

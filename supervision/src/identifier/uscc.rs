@@ -196,7 +196,8 @@ impl fmt::Display for CheckAdvice {
 }
 
 fn check_character(code: &[u8; LENGTH]) -> u8 {
-    let sum: u32 = code[..LENGTH - 1]
+    // there is no weight for the check character itself
+    let sum: u32 = code
         .iter()
         .zip(WEIGHTS)
         .map(|(c, w)| u32::from(VALUES[usize::from(*c)]) * w)
@@ -289,8 +290,8 @@ fn reread(mut code: [u8; LENGTH]) -> Option<Uscc> {
             b'Z' => b'2',
             b'S' => b'5',
             b'V' => b'U',
-            other if other.is_ascii() && VALUES[usize::from(other)] != NONE => other,
-            _ => return None,
+            // whatever else is no character of a code does not fit below
+            other => other,
         };
     }
     (is_plausible(&code) && check_character(&code) == code[LENGTH - 1]).then_some(Uscc(code))

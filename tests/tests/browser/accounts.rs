@@ -1,10 +1,11 @@
 //! Accounts over plain HTTP: signing in and out, what wrong passwords lead to, and the trace that a look at a dossier leaves.
 
-use node::command::account::FAILURES_MAX;
+use node::command::session::SESSIONS_MAX;
+use runtime::listener::prefix::Prefix;
 use store::AuditFilter;
-use tests::http::Request;
+use tests::http::{Answer, Request};
 
-use crate::world::{CITY_TITLE, ID_NUMBER, PASSWORD, SUBJECT, World, cookie, hidden};
+use crate::world::{CITY_TITLE, ID_NUMBER, NAME, PASSWORD, SUBJECT, World, cookie, hidden};
 
 fn dossier() -> String {
     format!("/entities/{}", tests::http::percent(SUBJECT))
@@ -88,26 +89,156 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_wrong_passwords_lock_an_account_for_a_while() {
+async fn an_account_cannot_be_closed_from_outside() {
     let mut world = World::new().await;
-    for n in 1..FAILURES_MAX {
-        // what slows guessing down lives in memory
-        if n % 5 == 0 {
+    world.proxies = vec![Prefix::parse("127.0.0.1").expect("a prefix")];
+    world.restart_serving().await;
+    let from = |n: u32| format!("192.0.2.{n}");
+    let own = world
+        .try_sign_in_from("clerk", PASSWORD, "", Some(&from(1)))
+        .await;
+    assert_eq!(own.status, 303);
+    let browser = cookie(&own);
+    // what is known by its cookie is known after a restart too
+    world.restart_serving().await;
+    let mut refused = 0;
+    for n in 100..113 {
+        for _ in 0..6 {
+            let guess = world
+                .try_sign_in_from("clerk", "guess", "", Some(&from(n)))
+                .await;
+            refused += u32::from(guess.status == 429);
+            assert!([401, 429].contains(&guess.status));
+        }
+    }
+    assert!(refused >= 18, "guessing is slowed down: {refused}");
+    let stranger = world
+        .try_sign_in_from("clerk", PASSWORD, "", Some(&from(2)))
+        .await;
+    assert_eq!(stranger.status, 429, "sixty wrong ones from elsewhere");
+    for address in [from(1), from(100), from(3)] {
+        let own = world
+            .try_sign_in_from("clerk", PASSWORD, &browser, Some(&address))
+            .await;
+        assert_eq!(own.status, 303, "{address}");
+    }
+    let admin = world
+        .try_sign_in_from("admin", PASSWORD, "", Some(&from(2)))
+        .await;
+    assert_eq!(admin.status, 303, "others are not held up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_are_no_accounts_hear_the_same_and_fill_nothing() {
+    let world = World::new().await;
+    let mut heard = Vec::new();
+    for account in ["clerk", "ghost"] {
+        let mut words = Vec::new();
+        for _ in 0..8 {
+            let answer = world.try_sign_in(account, "guess").await;
+            let text = answer.text();
+            let said = text.split("role=\"alert\"").nth(1).unwrap_or_default();
+            let said: String = said
+                .chars()
+                .take(80)
+                .filter(|c| !c.is_ascii_digit())
+                .collect();
+            words.push((answer.status, said));
+        }
+        heard.push(words);
+    }
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0][7].0, 429);
+    for n in 0..15 {
+        world.try_sign_in(&format!("ghost{n}"), "guess").await;
+    }
+    world.site().close().await.expect("written down");
+    let acts = world
+        .node
+        .store()
+        .audit_page(&AuditFilter::default(), None, 100)
+        .await
+        .expect("acts");
+    let failed: Vec<_> = acts
+        .iter()
+        .filter(|a| a.action == "sign-in.failed")
+        .collect();
+    let of = |account: &str| {
+        let rows = failed.iter().filter(|a| a.account == account);
+        rows.map(|a| a.detail.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("clerk"), ["此后又有 4 次，来自 1 个地址", ""]);
+    assert_eq!(of("（无此账号）"), ["此后又有 19 次，来自 1 个地址", ""]);
+    assert_eq!(failed.len(), 4, "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_oldest_of_many_sessions_ends() {
+    let world = World::new().await;
+    let first = world.sign_in("clerk").await;
+    let second = world.sign_in("clerk").await;
+    for _ in 1..SESSIONS_MAX {
+        world.sign_in("clerk").await;
+    }
+    assert_eq!(world.get(&first, "/").await.status, 303, "it has ended");
+    assert_eq!(world.get(&second, "/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_addresses_and_encryption_are_believed_of_trusted_proxies_only() {
+    let mut world = World::new().await;
+    let ask = async |world: &World, host: &str| {
+        let request = Request::get("/sign-in")
+            .header("host", host)
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-for", "192.0.2.7");
+        world.ask(request).await
+    };
+    let secure = |answer: &Answer| {
+        let set = answer.header("set-cookie").expect("a cookie");
+        let hsts = answer.header("strict-transport-security");
+        (set.contains("; Secure"), hsts.is_some())
+    };
+    for believed in [false, true] {
+        if believed {
+            world.proxies = vec![Prefix::parse("127.0.0.0/8").expect("a prefix")];
             world.restart_serving().await;
         }
-        assert_eq!(world.try_sign_in("clerk", "guess").await.status, 401, "{n}");
+        let named = ask(&world, &format!("{NAME}:443")).await;
+        assert_eq!((named.status, secure(&named)), (200, (believed, believed)));
+        let local = ask(&world, "localhost").await;
+        assert_eq!((local.status, secure(&local)), (200, (believed, false)));
+        for foreign in ["evil.example", "x.jg.example", "10.0.0.1"] {
+            assert_eq!(ask(&world, foreign).await.status, 421, "{foreign}");
+        }
     }
-    world.restart_serving().await;
-    let locked = world.try_sign_in("clerk", "guess").await;
-    assert_eq!(locked.status, 429);
-    assert!(locked.text().contains("已被锁定，到 20"));
-    world.restart_serving().await;
-    let right = world.try_sign_in("clerk", PASSWORD).await;
-    assert_eq!(right.status, 429, "a restart does not open it");
-    assert!(right.text().contains("管理员重设口令即可解锁"));
-    world.sign_in("admin").await;
-    world.give_password("clerk").await;
-    world.sign_in("clerk").await;
+    let answer = world
+        .try_sign_in_from("clerk", PASSWORD, "", Some("1.1.1.1, 192.0.2.7"))
+        .await;
+    assert_eq!(answer.status, 303);
+    let all = AuditFilter::default();
+    let acts = world.node.store().audit_page(&all, None, 1).await;
+    assert_eq!(acts.expect("acts")[0].client, "192.0.2.7");
+    let cookie = cookie(&answer);
+    for path in [
+        "/api/v1/entities?q=%E5%85%AC%E5%8F%B8",
+        "/api/v1/nodes",
+        &format!("/api/v1{}", dossier()),
+    ] {
+        let answer = world.get(&cookie, path).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_long_is_refused() {
+    let world = World::new().await;
+    let long = "x".repeat(20_000);
+    let answer = world
+        .ask(Request::post_form("/sign-in", &[("account", &long)]))
+        .await;
+    assert_eq!(answer.status, 413);
+    assert!(answer.text().contains("未作任何改动"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

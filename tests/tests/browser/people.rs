@@ -2,6 +2,7 @@
 //! look at what is about somebody is written down.
 
 use node::query::audit::{Act, ActFilter};
+use runtime::listener::prefix::Prefix;
 use tests::http::{Answer, Request, percent};
 
 use crate::world::{CODE, PASSWORD, SUBJECT, TAX_CODE, World, cookie, hidden};
@@ -168,6 +169,31 @@ async fn everybody_changes_the_own_password() {
         change("guess", OTHER, OTHER).await;
     }
     assert_eq!(change(OTHER, PASSWORD, PASSWORD).await.status, 429);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_keeps_others_from_changing_their_password() {
+    let mut world = World::new().await;
+    world.proxies = vec![Prefix::parse("127.0.0.1").expect("a prefix")];
+    world.restart_serving().await;
+    let clerk = world.sign_in("clerk").await;
+    // nobody is known by an address after a restart
+    world.restart_serving().await;
+    for n in 1..=13 {
+        let from = format!("192.0.2.{n}");
+        for _ in 0..5 {
+            world
+                .try_sign_in_from("clerk", "guess", "", Some(&from))
+                .await;
+        }
+    }
+    let stranger = world
+        .try_sign_in_from("clerk", PASSWORD, "", Some("192.0.2.99"))
+        .await;
+    assert_eq!(stranger.status, 429);
+    let fields = [("former", PASSWORD), ("password", OTHER), ("again", OTHER)];
+    let changed = submit(&world, &clerk, "/password", "/password", &fields).await;
+    assert_eq!(changed.header("location"), Some("/password?done=1"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

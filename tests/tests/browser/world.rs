@@ -6,7 +6,7 @@ mod source;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use console::ConsoleOptions;
+use console::{ConsoleOptions, Site};
 use node::command::account::{NewAccount, Role};
 use node::command::actor::Actor;
 use node::intake::{Arrival, Peer};
@@ -23,6 +23,9 @@ use protocol::statement::SeatKind;
 use protocol::value::Value;
 use runtime::door::Clock;
 use runtime::link::registry::Links;
+use runtime::listener::name::Name;
+use runtime::listener::prefix::Prefix;
+use runtime::worker::Shutdown;
 use store::{
     AuditRow, Decision, Engine, InvitationPut, InvitationRow, OrganisationRow, PeerRow, PeerState,
     RequestPut, RequestRow, Store, StoreConfig,
@@ -33,7 +36,6 @@ use supervision::standard::Standards;
 use supervision::standard::refusal::refusal_entry;
 use tempfile::TempDir;
 use tests::http::{Answer, Request};
-use tokio::sync::oneshot;
 
 use source::{Source, Who, identity, key, life, peer, reference, root, seat, today};
 
@@ -62,6 +64,8 @@ pub const SUBJECT: &str = "uscc:91110000600037341L";
 pub const ID_NUMBER: &str = "370102197001010017";
 /// Entities beside it.
 pub const OTHERS: usize = 60;
+/// A name under which the console is served beside those of this machine.
+pub const NAME: &str = "jg.example";
 pub const CITY_TITLE: &str = "济南市监管平台";
 
 pub struct World {
@@ -70,7 +74,10 @@ pub struct World {
     pub bureau: Source,
     district: Envelope,
     clock: Clock,
-    stop: Option<oneshot::Sender<()>>,
+    /// Reverse proxies that the console believes.
+    pub proxies: Vec<Prefix>,
+    site: Option<Site>,
+    stop: Option<Shutdown>,
     _folder: TempDir,
 }
 
@@ -142,6 +149,8 @@ impl World {
             bureau,
             district,
             clock,
+            proxies: Vec::new(),
+            site: None,
             stop: None,
             _folder: folder,
         };
@@ -453,29 +462,28 @@ impl World {
         put.expect("account");
     }
 
-    /// The administrator gives an account a password anew.
-    pub async fn give_password(&self, account: &str) {
-        self.account(account, "李明", Role::Clerk).await;
-    }
-
     async fn serve(&mut self) {
-        let listener = console::listen(self.address).await.expect("a free port");
-        self.address = listener.local_addr().expect("an address");
+        let gate = console::listen(self.address, None, &[])
+            .await
+            .expect("a free port");
+        self.address = gate.address();
         let options = ConsoleOptions {
             clock: self.clock.clone(),
             links: Links::new(),
+            names: vec![Name::parse(NAME).expect("a name")],
+            trusted_proxies: self.proxies.clone(),
+            device_key: [9; 32],
         };
-        let router = console::router(self.node.clone(), options);
-        let (stop, stopped) = oneshot::channel::<()>();
-        self.stop = Some(stop);
-        tokio::spawn(async move {
-            let ended = async move {
-                let _ = stopped.await;
-            };
-            console::serve(listener, router, ended)
-                .await
-                .expect("served");
-        });
+        self.site = Some(Site::new(self.node.clone(), options));
+        let router = self.site().router();
+        let stop = Shutdown::new();
+        self.stop = Some(stop.clone());
+        tokio::spawn(console::serve(gate, router, stop));
+    }
+
+    /// The console that serves.
+    pub fn site(&self) -> &Site {
+        self.site.as_ref().expect("serving")
     }
 
     /// The console as after a restart: what it kept in memory is gone, the store is what it was.
@@ -487,7 +495,9 @@ impl World {
 
     /// The console stops answering.
     pub fn stop_serving(&mut self) {
-        drop(self.stop.take());
+        if let Some(stop) = self.stop.take() {
+            stop.begin();
+        }
     }
 
     pub fn origin(&self) -> String {
@@ -509,6 +519,17 @@ impl World {
     }
 
     pub async fn try_sign_in(&self, account: &str, password: &str) -> Answer {
+        self.try_sign_in_from(account, password, "", None).await
+    }
+
+    /// The same from a browser that has these cookies, behind a proxy that says for whom it asks.
+    pub async fn try_sign_in_from(
+        &self,
+        account: &str,
+        password: &str,
+        cookies: &str,
+        client: Option<&str>,
+    ) -> Answer {
         let form = self.ask(Request::get("/sign-in")).await;
         let token = hidden(&form.text(), "csrf");
         let fields = [
@@ -517,8 +538,12 @@ impl World {
             ("password", password),
             ("next", "/"),
         ];
-        self.ask(Request::post_form("/sign-in", &fields).header("cookie", &cookie(&form)))
-            .await
+        let cookies = [&cookie(&form), cookies].join("; ");
+        let mut request = Request::post_form("/sign-in", &fields).header("cookie", &cookies);
+        if let Some(client) = client {
+            request = request.header("x-forwarded-for", client);
+        }
+        self.ask(request).await
     }
 
     /// A page as the account of this cookie sees it.

@@ -10,6 +10,7 @@ mod folders;
 mod hostile;
 mod journey;
 mod limits;
+mod listeners;
 mod operator;
 mod pipe;
 mod sources;

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use demo::agent_site::AgentSite;
+use demo::agent_site::{AgentSite, PAGE_ROWS, SourceSite};
 use demo::process::{STATUS, ask};
 use demo::site::{NodeSite, Ports};
 use serde_json::Value;
+use sqlx::Connection as _;
 use tests::http::Request;
 use tests::process::{Finished, Program, temporary_folder};
 use tests::real_city::party::{node_site, run};
+use tests::real_city::source::COLUMNS;
 
 use crate::desk::Desk;
 use crate::host;
@@ -414,7 +416,15 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
     check(
         &swap(console.clone(), open(&city.console)),
         78,
-        "console.listen 只能是本机回环地址",
+        "必须启用 HTTPS",
+    );
+    check(
+        &swap(
+            format!("\"{console}\""),
+            format!("\"{console}\"\ntls = {{ certificate = \"none.pem\", key = \"none.key\" }}"),
+        ),
+        1,
+        "HTTPS 证书文件 none.key 无法读写",
     );
     check(
         &swap(city.status.to_string(), open(&city.status)),
@@ -434,7 +444,7 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
     check(
         &swap(console.clone(), "127.0.0.1".into()),
         78,
-        "应为“IP:端口”",
+        "应为 `IP:端口`",
     );
     check(
         &swap("listen".into(), "listne".into()),
@@ -471,4 +481,105 @@ async fn what_run_refuses_a_check_refuses_in_the_same_words() {
     drop(holder);
     let (code, words) = said(Program::City, &city.command("check-config"));
     assert!(code == Some(0) && words.contains("检查通过"), "{words}");
+}
+
+#[tokio::test]
+async fn what_an_agent_could_not_do_its_check_refuses() {
+    let folder = temporary_folder().expect("a folder");
+    let ports = Ports::default();
+    let path = folder.path().join("bureau.db");
+    let mut legacy = tests::legacy::Legacy::create(&path)
+        .await
+        .expect("a database");
+    legacy
+        .insert(&[row(1, "济南泉一有限公司")])
+        .await
+        .expect("a row");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut writer = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .expect("opened");
+    for sql in [
+        format!("CREATE VIEW V AS SELECT * FROM {}", tests::legacy::TABLE),
+        // as the business system writes it
+        format!(
+            "UPDATE {} SET GXSJ = datetime('now', '+8 hours')",
+            tests::legacy::TABLE
+        ),
+    ] {
+        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .execute(&mut writer)
+            .await;
+        done.expect("a statement");
+    }
+    writer.close().await.expect("closed");
+    let source = SourceSite {
+        name: "登记库",
+        path: &path,
+        table: Some(tests::legacy::TABLE),
+        key: "NBXH",
+        updated: Some("GXSJ"),
+        columns: &COLUMNS,
+        page_rows: PAGE_ROWS,
+    };
+    let agent = AgentSite::write(&folder.path().join("agent"), &source, &ports).expect("on disk");
+    let mapping = agent.folder.join("mapping.toml");
+    let good = fs::read_to_string(agent.config()).expect("a configuration");
+    let mapped = fs::read_to_string(&mapping).expect("a mapping");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("written");
+    let check = |from: &str, to: &str, part: &str| {
+        assert!(
+            from.is_empty() || good.contains(from) || mapped.contains(from),
+            "{from}"
+        );
+        fs::write(agent.config(), good.replacen(from, to, 1)).expect("written");
+        fs::write(&mapping, mapped.replacen(from, to, 1)).expect("written");
+        let (code, words) = said(Program::Agent, &agent.command("check-config"));
+        let expected = if part.contains("下一步：zongheng-agent dry-run") {
+            0
+        } else {
+            78
+        };
+        assert_eq!(code, Some(expected), "{to}: {words}");
+        assert!(words.contains(part), "{to}: {words}");
+        (code, words)
+    };
+    check("", "", "下一步：zongheng-agent dry-run");
+    let table = format!("table = \"{}\"", tests::legacy::TABLE);
+    let key = "key = [\"NBXH\"]\n";
+    assert!(good.contains(&table) && good.contains(key), "{good}");
+    let viewed = good.replacen(&table, "table = \"V\"", 1);
+    check(&good, &viewed.replacen(key, "", 1), "是视图");
+    check(&good, &viewed, "下一步：zongheng-agent dry-run");
+    check(
+        "[fields.name]",
+        "[fields.former_names]",
+        "请加 [fields.name]",
+    );
+    check("\"datetime\"", "\"iso\"", "可用的 format");
+    check("\"+08:00\"", "\"+00:00\"", "utc_offset");
+    for (from, to, part) in [
+        (
+            "level = \"info\"",
+            "level = \"verbose\"".to_owned(),
+            "debug",
+        ),
+        ("127.0.0.1", "0.0.0.0".to_owned(), "回环地址"),
+        (
+            "folder = \"data\"",
+            format!("folder = \"{}\"", file.display()),
+            "是一个文件，不是目录",
+        ),
+        (
+            "folder = \"data\"",
+            "folder = \"/proc/here\"".to_owned(),
+            "不可写",
+        ),
+    ] {
+        check(from, &to, part);
+        let (code, words) = said(Program::Agent, &agent.command("run"));
+        assert_eq!(code, Some(78), "{words}");
+        assert!(words.contains(part), "{words}");
+    }
 }

@@ -10,3 +10,4 @@ mod punctuation;
 mod rooms;
 mod samples;
 mod tree;
+mod twins;

@@ -5,14 +5,16 @@
 use crate::tree::{File, files, hold};
 
 /// A foreign crate and the paths below which it may be named.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("sqlx", &["store/", "agent/src/connector", "deploy/demo/"]),
     ("quinn", &["runtime/"]),
     ("rustls", &["runtime/"]),
+    ("tokio_rustls", &["runtime/"]),
     ("rcgen", &["runtime/"]),
     ("rustix", &["runtime/"]),
     ("askama", &["console/"]),
     ("axum", &["console/"]),
+    ("hyper", &["console/"]),
     ("ring", &["protocol/", "runtime/"]),
     ("x25519_dalek", &["protocol/"]),
     // frames are written by hand; tests hold them against it
@@ -20,14 +22,16 @@ const CRATES: [(&str, &[&str]); 10] = [
 ];
 
 /// Manifests that may list a foreign crate, by room. What is not named here is free.
-const MANIFESTS: [(&str, &[&str]); 11] = [
+const MANIFESTS: [(&str, &[&str]); 13] = [
     ("sqlx", &["store", "agent", "tests", "deploy/demo"]),
     ("quinn", &["runtime"]),
-    ("rustls", &["runtime"]),
+    ("rustls", &["runtime", "tests"]),
+    ("tokio-rustls", &["runtime"]),
     ("rcgen", &["runtime"]),
     ("rustix", &["runtime"]),
     ("askama", &["console"]),
     ("axum", &["console"]),
+    ("hyper", &["console"]),
     ("ring", &["protocol", "runtime"]),
     ("x25519-dalek", &["protocol"]),
     ("bincode", &["protocol"]),

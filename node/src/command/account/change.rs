@@ -73,8 +73,6 @@ pub struct AccountView {
     pub role: Option<Role>,
     /// Whether it may not sign in.
     pub disabled: bool,
-    /// Until when it is locked after wrong passwords; 0 for not at all.
-    pub locked_until_us: i64,
     /// When it was last changed.
     pub at_us: i64,
 }
@@ -218,7 +216,6 @@ impl Node {
             account: row.name,
             name: row.title,
             disabled: row.disabled,
-            locked_until_us: row.locked_until_us,
             at_us: row.at_us,
         };
         Ok(rows.into_iter().map(view).collect())
@@ -245,8 +242,6 @@ impl Node {
             role: role.key(),
             password_hash: password.hash.clone(),
             disabled: false,
-            failed: 0,
-            locked_until_us: 0,
             at_us: now_us,
         })
     }

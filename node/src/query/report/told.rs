@@ -1,7 +1,7 @@
 //! A node's word about itself, told: in Chinese for a terminal, as JSON, as metrics.
 
 use runtime::release;
-use runtime::say::{size, span};
+use runtime::say::{foreign, size, span};
 use runtime::telemetry::Sheet;
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ impl Report {
             let width = 8usize.saturating_sub(head.chars().count() * 2);
             out += head;
             out += &" ".repeat(width + 2);
-            out += &text;
+            // titles of others are in it
+            out += &foreign(&text);
             out.push('\n');
         };
         let tier = match self.tier {
@@ -39,7 +40,7 @@ impl Report {
             "状态",
             match troubles.len() {
                 0 => "正常".to_owned(),
-                n => format!("有 {n} 项需要处理，见“下一步”"),
+                n => format!("有 {n} 项需要处理，见「下一步」"),
             },
         );
         let stages = self.tree.stages;
