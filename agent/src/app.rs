@@ -520,3 +520,6 @@ const REPORT: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(20);
 /// Refused rows in one answer of the control socket.
 pub const REJECTS_MAX: u64 = 500;
+
+#[cfg(test)]
+mod tests;

@@ -502,10 +502,10 @@ where
     Ok(all)
 }
 
-/// What a step of the pipeline could not do: damage is told apart from everything else.
-fn as_damage(error: StepError) -> Result<String, Ended> {
+/// What a step of the pipeline could not do: damage, which is named where bytes are checked, or something else.
+fn as_damage(error: StepError) -> Result<(), Ended> {
     match error {
         StepError::Store(error) if !error.is_damage() => Err(error.into()),
-        error => Ok(chain(&error)),
+        StepError::Store(_) | StepError::Damaged { .. } => Ok(()),
     }
 }

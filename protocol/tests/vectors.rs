@@ -81,11 +81,19 @@ fn vectors_are_what_this_release_makes() {
 fn no_file_is_without_its_maker() {
     let mut kept: Vec<String> = std::fs::read_dir(folder())
         .expect("the folder of vectors")
-        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .map(|file| {
+            file.expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
         .collect();
     kept.sort();
-    let mut made: Vec<String> = make::files().iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut made: Vec<String> = make::files()
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
     made.sort();
     assert_eq!(kept, made);
 }

@@ -250,7 +250,10 @@ fn read_skipped(row: &Row) -> Result<SkippedRow, StoreError> {
     })
 }
 
-/// Returns how many were not kept: one origin may have so many logs held and no more.
+/// Logs that one peer may have brought and that are held, whatever origins it names: who has not stated a thing costs nothing.
+pub const HELD_LOGS_PER_PEER_MAX: usize = 4_096;
+
+/// Returns how many were not kept: one origin may have so many logs held and no more, and so may one peer.
 pub(crate) async fn put_held(tx: &mut Tx, held: Vec<HeldRow>) -> Result<u64, StoreError> {
     let mut over = 0;
     for row in held {
@@ -260,7 +263,15 @@ pub(crate) async fn put_held(tx: &mut Tx, held: Vec<HeldRow>) -> Result<u64, Sto
                 args![row.seat, row.lane, row.opening],
             )
             .await?;
-        if others >= limits::HELD_LOGS_PER_ORIGIN_MAX as i64 {
+        let brought = tx
+            .int(
+                "SELECT COUNT(*) FROM held WHERE from_peer = $1 AND NOT (seat = $2 AND lane = $3 AND opening = $4)",
+                args![row.from_peer, row.seat, row.lane, row.opening],
+            )
+            .await?;
+        if others >= limits::HELD_LOGS_PER_ORIGIN_MAX as i64
+            || brought >= HELD_LOGS_PER_PEER_MAX as i64
+        {
             over += 1;
             continue;
         }

@@ -492,8 +492,24 @@ async fn known(
     rows.iter().map(|row| row.reference(0)).collect()
 }
 
+/// Wants of single statements that are open at a time; what is beyond is wanted when it comes up again.
+pub const STATEMENT_WANTS_MAX: usize = 4_096;
+/// First byte of the scope of such a want.
+const STATEMENT_SCOPE: u8 = 3;
+
 pub(crate) async fn put_wants(tx: &mut Tx, wants: Vec<WantRow>) -> Result<(), StoreError> {
     for row in wants {
+        if row.scope.first() == Some(&STATEMENT_SCOPE) {
+            let open = tx
+                .int(
+                    "SELECT COUNT(*) FROM want WHERE scope >= $1 AND scope < $2",
+                    args![vec![STATEMENT_SCOPE], vec![STATEMENT_SCOPE + 1]],
+                )
+                .await?;
+            if open >= STATEMENT_WANTS_MAX as i64 {
+                continue;
+            }
+        }
         tx.exec(
             "INSERT INTO want (id, scope, want, resume, tries, next_us, at_us) \
              VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM want), $1, $2, $3, $4, $5, $6) \

@@ -49,6 +49,8 @@ pub use audit::{AuditCheck, AuditFault, AuditFilter, AuditRow};
 pub use engine::postgres::PostgresStore;
 pub use engine::sqlite::SqliteStore;
 pub use error::{OpenError, StoreError};
+pub use held::HELD_LOGS_PER_PEER_MAX;
+pub use intake::STATEMENT_WANTS_MAX;
 pub use row::*;
 
 /// Where a node keeps its data.

@@ -1,6 +1,7 @@
 //! Whose word an item is, and what follows from that: taken up, refused, kept as evidence, held, kept unread (D50 to D54).
 
 use protocol::blame::{self, Blame, Unread};
+use protocol::codec;
 use protocol::directory::{HeaderStanding, StatementFault};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Item, Routed, Want};
@@ -366,7 +367,7 @@ impl Node {
         }
         work.group.events.push(EventRow {
             class,
-            bytes: Item::Routed(routed).to_bytes(),
+            bytes: codec::encode_routed(&routed),
             regions: Vec::new(),
         });
         Ok(())

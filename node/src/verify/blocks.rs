@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use protocol::directory::Directory;
 use protocol::hash::Hash;
-use protocol::slice::{self, Parts, VerifiedHeader};
+use protocol::slice::{self, Parts, SliceFault, VerifiedHeader};
 use store::verify::{BlockPlace, LogRef, StoredBlock};
 
 use super::{Ended, Part, RESTORE, Run};
@@ -97,7 +97,11 @@ impl Run<'_> {
 fn body(under: &Under, block: &StoredBlock) -> Result<(Parts, u64), String> {
     let damaged = |what: &dyn std::fmt::Display| format!("内容已损坏（{what}）");
     let body = slice::unpack(&block.body).map_err(|what| damaged(&what))?;
-    let slice = slice::verify(under.header.clone(), body).map_err(|fault| fault.to_string())?;
+    let slice = slice::verify(under.header.clone(), body).map_err(|fault| match fault {
+        // it was verified when it came: whoever brought it is not to blame
+        SliceFault::Relay(what) => format!("内容与批头不符，已损坏（{what}）"),
+        fault @ SliceFault::Origin(_) => fault.to_string(),
+    })?;
     let opened = slice.opened().len();
     if block.entries != opened as i64 {
         return Err(format!("登记为 {} 条，实有 {opened} 条", block.entries));

@@ -35,6 +35,7 @@ impl Run<'_> {
             let compared = self.compare(&subjects).await?;
             part.checked(compared.stored);
             suspects.extend(compared.wrong.into_iter().map(|wrong| wrong.subject));
+            suspects.extend(compared.unreadable);
         }
         let mut after = None;
         loop {
@@ -56,10 +57,12 @@ impl Run<'_> {
     async fn look_again(&self, suspects: Vec<u64>, part: &mut Part) -> Result<(), Ended> {
         let node = self.node;
         let turn = node.fold_turn().await;
-        let mut wrong = Vec::new();
+        let (mut wrong, mut unreadable) = (Vec::new(), 0);
         for subjects in suspects.chunks(PAGE) {
             self.went(0)?;
-            wrong.extend(self.compare(subjects).await?.wrong);
+            let compared = self.compare(subjects).await?;
+            wrong.extend(compared.wrong);
+            unreadable += compared.unreadable.len();
         }
         let heads = node.store().feed_heads();
         let mut pending: HashSet<u64> = HashSet::new();
@@ -87,6 +90,11 @@ impl Run<'_> {
         if wrong.len() < before {
             part.note(format!("{} 个主体尚待更新，未作比对", before - wrong.len()));
         }
+        if unreadable > 0 {
+            part.note(format!(
+                "{unreadable} 个主体所依据的批次内容已损坏（见内容字节），未能核对"
+            ));
+        }
         for one in wrong {
             part.fault(one.text, one.what, VIEWS);
         }
@@ -96,7 +104,7 @@ impl Run<'_> {
     async fn compare(&self, subjects: &[u64]) -> Result<Compared, Ended> {
         let store = self.node.store();
         let mut due = HashMap::with_capacity(subjects.len());
-        let mut unreadable = HashMap::new();
+        let mut unreadable = HashSet::new();
         self.shown(subjects, &mut due, &mut unreadable).await?;
         let mut stored: HashMap<u64, StoredEntity> = HashMap::new();
         for entity in store.stored_entities(subjects).await? {
@@ -108,13 +116,9 @@ impl Run<'_> {
         }
         let count = stored.len() as u64;
         let mut wrong = Vec::new();
-        for subject in subjects {
+        for subject in subjects.iter().filter(|s| !unreadable.contains(*s)) {
             let (due, stored) = (due.get(subject), stored.get(subject));
-            let unsettled = unsettled.get(subject);
-            let what = match unreadable.remove(subject) {
-                Some(why) => Some(format!("所依据的内容无法读出（{why}）")),
-                None => difference(due, stored, unsettled),
-            };
+            let what = difference(due, stored, unsettled.get(subject));
             let row = due
                 .map(|seen| &seen.row)
                 .or(stored.map(|entity| &entity.row));
@@ -129,6 +133,7 @@ impl Run<'_> {
         }
         Ok(Compared {
             wrong,
+            unreadable,
             stored: count,
         })
     }
@@ -138,7 +143,7 @@ impl Run<'_> {
         &self,
         subjects: &[u64],
         due: &mut HashMap<u64, Seen>,
-        unreadable: &mut HashMap<u64, String>,
+        unreadable: &mut HashSet<u64>,
     ) -> Result<(), Ended> {
         match self.node.shown_of(subjects, Vec::new(), self.now_us).await {
             Ok(seen) => {
@@ -146,10 +151,10 @@ impl Run<'_> {
                 Ok(())
             }
             Err(error) => {
-                let why = as_damage(error)?;
+                as_damage(error)?;
                 let (left, right) = subjects.split_at(subjects.len() / 2);
                 if left.is_empty() {
-                    unreadable.extend(right.iter().map(|subject| (*subject, why.clone())));
+                    unreadable.extend(right);
                     return Ok(());
                 }
                 Box::pin(self.shown(left, due, unreadable)).await?;
@@ -162,6 +167,8 @@ impl Run<'_> {
 /// What a comparison came to.
 struct Compared {
     wrong: Vec<Wrong>,
+    /// Subjects whose blocks cannot be read.
+    unreadable: HashSet<u64>,
     /// Entities that there are.
     stored: u64,
 }

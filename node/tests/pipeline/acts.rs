@@ -130,11 +130,11 @@ async fn carry_out(action: Action, node: &Node) -> String {
             seat()
         }
         Action::AdmissionRequest => {
-            assert!(matches!(come(node).await, Answer::Pending(_)));
+            assert!(matches!(come(node).await, Answer::Pending { .. }));
             seat()
         }
         Action::Approve => {
-            let approved = node.approve(&seat(), actor, NOW).await;
+            let approved = node.approve(&seat(), "", actor, NOW).await;
             approved.expect("approved");
             seat()
         }

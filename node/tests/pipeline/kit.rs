@@ -6,14 +6,15 @@ use node::intake::{Arrival, Peer, TakeInFault};
 use node::node::Parts;
 use node::{Node, Tier};
 use protocol::batch::{Draft, LogState, seal};
-use protocol::directory::{Directory, EpochOpening, Identity, Root, SeatKind};
-use protocol::entry::{Head, Hint};
+use protocol::directory::Directory;
+use protocol::entry::{Head, Hint, PLATFORM, Provenance};
 use protocol::envelope::{Envelope, kind};
-use protocol::frame::{Interest, Item};
-use protocol::hash::Hash;
-use protocol::name::{Epoch, FeedId, HybridTime, InstanceId, Lane, SeatId};
-use protocol::sign::{SigningKey, Suite};
+use protocol::frame::{Cursor, Interest, Item, Token};
+use protocol::hash::Ref;
+use protocol::name::{FeedId, HybridTime, Incarnation, InstanceId, Lane, SeatId};
+use protocol::sign::{Keys, SigningKey, Sigs};
 use protocol::slice;
+use protocol::statement::{BindsFrom, EpochOpening, Identity, Root, SeatKind, possession_hash};
 use protocol::value::{CivilDate, Value};
 use runtime::link::registry::Links;
 use store::{Engine, Store, StoreConfig};
@@ -25,6 +26,7 @@ use supervision::standard::{Context, Standards};
 pub const CITY: &str = "370100";
 pub const EAST: &str = "370102";
 pub const WEST: &str = "370104";
+pub const CITY_SEAT: SeatId = SeatId([10; 16]);
 
 /// The authority of a sample city: root, city, two districts.
 pub struct Authority {
@@ -37,68 +39,80 @@ pub fn key(n: u8) -> SigningKey {
     SigningKey::from_seed(&[n; 32])
 }
 
-fn identity(
-    seat: SeatId,
-    kind_: SeatKind,
+pub fn reference(envelope: &Envelope) -> Ref {
+    envelope.reference().expect("of the suite that is read")
+}
+
+/// The first identity of a seat under a key: what it is and where, and by whom it is issued.
+pub fn identity(
+    (seat, kind_): (SeatId, SeatKind),
     region: &str,
+    node: SeatId,
     key_: &SigningKey,
-    issuer: SeatId,
-    by: &SigningKey,
-) -> Envelope {
-    let identity = Identity {
+    issuer: Ref,
+) -> Identity {
+    let is_node = kind_.is_node();
+    Identity {
         seat,
         serial: 1,
         kind: kind_,
-        title: format!("seat {seat}"),
-        department: if kind_ == SeatKind::Department {
-            "市场监管局".into()
-        } else {
-            String::new()
+        organisation: match is_node {
+            true => format!("{region}.zx"),
+            false => format!("{region}.scjg"),
         },
+        title: format!("seat {seat}"),
         jurisdiction: region.into(),
-        key: key_.public(),
-        suite: Suite::Sha256Ed25519,
-        permitted_types: vec!["registration".into(), "refusal".into()],
-        admits: kind_ != SeatKind::Department,
+        node,
+        keys: Keys::of(key_.public(), Some(key_.public().0)),
+        possession: Sigs::default(),
+        consent: Sigs::default(),
+        reason: String::new(),
+        permitted: match is_node {
+            true => Vec::new(),
+            false => vec!["refusal".into(), "registration".into()],
+        },
+        admits: is_node,
+        binds_from: [BindsFrom::default(); 3],
         issuer,
+    }
+}
+
+/// The identity with its possession, signed by its issuer.
+pub fn issued(identity: Identity, authority: Ref, own: &SigningKey, by: &SigningKey) -> Envelope {
+    let hash = possession_hash(&identity.seat, &authority, &identity.keys);
+    let identity = Identity {
+        possession: Sigs::of(own.sign(&hash)),
+        ..identity
     };
     Envelope::signed(kind::IDENTITY, 1, identity.to_bytes(), by)
 }
 
 pub fn authority() -> Authority {
     let root_key = key(1);
-    let root = Root {
-        version: 1,
-        former: Hash::ZERO,
-        threshold: 1,
-        keys: vec![root_key.public()],
-    };
+    let root = Root::of(1, Ref::ZERO, 1, &[root_key.public()]);
     let root = Envelope::signed(kind::ROOT, 1, root.to_bytes(), &root_key);
-    let seat = SeatId([10; 16]);
+    let authority = reference(&root);
     let city = identity(
-        seat,
-        SeatKind::City,
+        (CITY_SEAT, SeatKind::City),
         CITY,
+        CITY_SEAT,
         &key(2),
-        SeatId::default(),
-        &root_key,
+        authority,
     );
+    let city = issued(city, authority, &key(2), &root_key);
     let districts = [(11u8, 3u8, EAST), (12, 4, WEST)]
         .map(|(s, k, region)| {
-            let id = identity(
-                SeatId([s; 16]),
-                SeatKind::District,
-                region,
-                &key(k),
-                seat,
-                &key(2),
-            );
-            (SeatId([s; 16]), [k; 32], id, region.to_owned())
+            let seat = SeatId([s; 16]);
+            let own = key(k);
+            let of = (seat, SeatKind::District);
+            let identity = identity(of, region, seat, &own, reference(&city));
+            let envelope = issued(identity, authority, &own, &key(2));
+            (seat, [k; 32], envelope, region.to_owned())
         })
         .to_vec();
     Authority {
         root,
-        city: (seat, [2; 32], city),
+        city: (CITY_SEAT, [2; 32], city),
         districts,
     }
 }
@@ -120,6 +134,19 @@ impl Authority {
         )
         .await
     }
+
+    /// The identity statement of a node.
+    pub fn of(&self, seat: SeatId) -> &Envelope {
+        match seat == self.city.0 {
+            true => &self.city.2,
+            false => self
+                .districts
+                .iter()
+                .find(|(district, ..)| *district == seat)
+                .map(|(.., envelope, _)| envelope)
+                .expect("a node of the sample city"),
+        }
+    }
 }
 
 async fn open(
@@ -129,7 +156,8 @@ async fn open(
     seed: &[u8; 32],
     chain: Vec<Envelope>,
 ) -> Node {
-    let mut directory = Directory::trusting(&chain[0], &chain[0].hash().0).expect("root");
+    let authority = reference(&chain[0]);
+    let mut directory = Directory::trusting(&chain[0], &authority.hash.0).expect("root");
     for envelope in &chain[1..] {
         directory.admit(envelope).expect("chain");
     }
@@ -151,7 +179,10 @@ async fn open(
         key: SigningKey::from_seed(seed),
         directory,
         instance: InstanceId([seed[0]; 16]),
-        feed: FeedId([seed[0]; 16]),
+        incarnation: Incarnation {
+            counter: 1,
+            feed: FeedId([seed[0]; 16]),
+        },
         judge: Judge::new(standards.clone(), table, city.clone()),
         city,
         standards,
@@ -171,37 +202,34 @@ pub struct Source {
     pub opening: Envelope,
     key: SigningKey,
     log: LogState,
-    identity_hash: Hash,
+    identity_ref: Ref,
     standards: Standards,
 }
 
 impl Source {
+    /// A source that a node of the sample city has admitted.
     pub fn new(n: u8, region: &str, issuer: SeatId, issuer_key: &SigningKey) -> Self {
+        let authority = authority();
         let seat = SeatId([n; 16]);
         let key_ = key(n);
-        let identity = identity(
-            seat,
-            SeatKind::Department,
-            region,
-            &key_,
-            issuer,
-            issuer_key,
-        );
+        let of = (seat, SeatKind::Department);
+        let by = reference(authority.of(issuer));
+        let identity = identity(of, region, issuer, &key_, by);
+        let identity = issued(identity, reference(&authority.root), &key_, issuer_key);
         let statement = EpochOpening {
             seat,
-            epoch: Epoch {
-                counter: 1,
-                nonce: [n; 16],
-            },
-            identity: identity.hash(),
+            counter: 1,
+            nonce: [n; 16],
+            identity: reference(&identity),
             instance: InstanceId([n; 16]),
-            last_known: [(0, Hash::ZERO); 3],
+            last_known: Vec::new(),
+            void: Vec::new(),
         };
         let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key_);
-        let log = LogState::start(&statement, opening.hash(), Lane::Records);
+        let log = LogState::start(&statement, reference(&opening), Lane::Records);
         Self {
             seat,
-            identity_hash: identity.hash(),
+            identity_ref: reference(&identity),
             identity,
             opening,
             key: key_,
@@ -215,7 +243,11 @@ impl Source {
         Peer {
             identity,
             seats: vec![self.seat],
-            feed: FeedId(self.seat.0),
+            incarnation: Incarnation {
+                counter: 1,
+                feed: FeedId(self.seat.0),
+            },
+            release: String::new(),
         }
     }
 
@@ -224,6 +256,11 @@ impl Source {
             Item::Envelope(self.identity.to_bytes()),
             Item::Envelope(self.opening.to_bytes()),
         ]
+    }
+
+    /// How far it has sealed.
+    pub fn log(&self) -> &LogState {
+        &self.log
     }
 
     /// A registration by its canonical field names.
@@ -251,15 +288,11 @@ impl Source {
     }
 
     pub fn draft(&self, entry: MappedEntry, hint: Hint) -> Draft {
-        let head = Head {
-            hint,
-            source_position: b"QYJBXX:rowid=1".to_vec(),
-            ..entry.head
-        };
-        let mut bytes = Vec::new();
-        head.put(&mut bytes);
-        let mut sections = vec![(0, bytes)];
+        let head = Head { hint, ..entry.head };
+        let mut sections = vec![(0, head.to_bytes())];
         sections.extend(entry.sections);
+        let whence = Provenance::at(b"QYJBXX:rowid=1").to_section();
+        sections.extend(whence.expect("fits").map(|bytes| (PLATFORM, bytes)));
         Draft::new(&sections)
     }
 
@@ -270,7 +303,7 @@ impl Source {
             drafts,
             HybridTime(1),
             &[7; 32],
-            self.identity_hash,
+            self.identity_ref,
             &self.key,
         )
         .expect("sealed");
@@ -295,18 +328,29 @@ pub async fn hand_over(
     class: u8,
     through: u64,
 ) -> Result<(), TakeInFault> {
-    node.take_in(
-        peer,
-        items,
-        Arrival::Feed {
-            class,
-            through,
-            interest_version: 1,
-        },
-        2,
-    )
-    .await
-    .map(|_| ())
+    let first = (through + 1).saturating_sub(items.len() as u64);
+    let items = (first..).zip(items).collect();
+    take_in(node, peer, items, class, through).await
+}
+
+/// Hands over items of a feed at their offsets.
+pub async fn take_in(
+    node: &Node,
+    peer: &Peer,
+    items: Vec<(u64, Item)>,
+    class: u8,
+    through: u64,
+) -> Result<(), TakeInFault> {
+    let through = Cursor {
+        offset: through,
+        token: Token([through as u8; 16]),
+    };
+    let arrival = Arrival::Feed {
+        class,
+        through,
+        interest: 1,
+    };
+    node.take_in(peer, items, arrival, 2).await.map(|_| ())
 }
 
 /// Applies and folds until nothing is left.
@@ -321,7 +365,7 @@ pub fn peer_row(identity: &Identity, state: store::PeerState) -> store::PeerRow 
         seat: identity.seat,
         kind: identity.kind as u8,
         title: identity.title.clone(),
-        department: identity.department.clone(),
+        organisation: identity.organisation.clone(),
         jurisdiction: identity.jurisdiction.clone(),
         tls_key: [0; 32],
         state,
@@ -337,7 +381,8 @@ pub fn as_peer(node: &Node) -> Peer {
     Peer {
         identity: node.identity().clone(),
         seats: vec![node.seat()],
-        feed: node.feed(),
+        incarnation: node.incarnation(),
+        release: String::new(),
     }
 }
 
@@ -347,13 +392,14 @@ pub async fn sync(from: &Node, to: &Node, cursors: &mut [u64; 3]) {
     let interest = Interest {
         version: 1,
         full: !down,
+        city_wide: down,
         regions: if down {
             vec![to.region().to_owned()]
         } else {
             vec![]
         },
+        organisations: vec![],
         seats: vec![],
-        city_wide: down,
     };
     let (reader, sender) = (as_peer(to), as_peer(from));
     for (class, cursor) in cursors.iter_mut().enumerate() {
@@ -363,8 +409,9 @@ pub async fn sync(from: &Node, to: &Node, cursors: &mut [u64; 3]) {
                 .await
                 .expect("page");
             if page.through > *cursor {
-                let items = page.items.into_iter().map(|(_, item)| item).collect();
-                hand_over(to, &sender, items, class as u8, page.through)
+                let items = page.items.into_iter();
+                let items = items.map(|(offset, _, item)| (offset, item)).collect();
+                take_in(to, &sender, items, class as u8, page.through)
                     .await
                     .expect("taken in");
                 *cursor = page.through;
@@ -378,14 +425,15 @@ pub async fn sync(from: &Node, to: &Node, cursors: &mut [u64; 3]) {
         let want = protocol::codec::decode_want(&row.want).expect("want");
         let mut resume = row.resume;
         loop {
-            let (items, next) = from
+            let answer = from
                 .want_page(&reader, &want, &resume)
                 .await
                 .expect("want page");
+            let items = answer.items.into_iter().map(|item| (0, item)).collect();
             to.take_in(&sender, items, Arrival::Want, 4)
                 .await
                 .expect("want taken in");
-            match next {
+            match answer.next {
                 Some(next) => resume = next,
                 None => break,
             }

@@ -12,7 +12,12 @@ use node::command::view::AGAIN_US;
 use node::host::NodeHost;
 use node::query::audit::{Act, ActFilter};
 use node::reporter::Reporter;
-use runtime::admission::{Answer, Applicant, Desk as _, Request};
+use protocol::admission::code::{AUTHORITY_BYTES, Code, ISSUER_BYTES};
+use protocol::admission::exchange::Ask;
+use protocol::admission::newcomer::{Wishes, request};
+use protocol::sign::Keys;
+use protocol::statement::SeatKind;
+use runtime::admission::{Answer, Applicant, Desk as _};
 use runtime::control::Caller;
 use runtime::disk::Disk;
 use runtime::door::Clock;
@@ -83,8 +88,8 @@ fn invite(pre_approved: bool) -> Invite {
     Invite {
         kind: "department".to_owned(),
         title: "区税务局 征管库".to_owned(),
-        department: "区税务局".to_owned(),
-        types: vec!["registration".to_owned()],
+        organisation: "370102.swj".to_owned(),
+        types: vec!["refusal".to_owned(), "registration".to_owned()],
         pre_approved,
         hours: 1,
         address: "127.0.0.1:7000".to_owned(),
@@ -105,20 +110,46 @@ pub async fn join(node: &Node, pre_approved: bool) -> Answer {
 }
 
 pub async fn come(node: &Node) -> Answer {
-    let request = Request {
-        secret: SECRET,
-        seat: Default::default(),
-        key: key(40).public(),
-        title: String::new(),
-        department: String::new(),
-        types: Vec::new(),
-    };
+    come_with(node, 40).await
+}
+
+/// Somebody uses the code with keys of his own.
+pub async fn come_with(node: &Node, own: u8) -> Answer {
     let from = Applicant {
         remote: "192.0.2.7:4433".parse().expect("an address"),
-        peer_key: [6; 32],
+        peer_key: [own; 32],
+        exporter: [9; 32],
+    };
+    let code = Code {
+        kind: SeatKind::Department,
+        expires_s: u32::MAX,
+        secret: SECRET,
+        authority: [0; AUTHORITY_BYTES],
+        issuer: [0; ISSUER_BYTES],
+        address: "127.0.0.1:7000".to_owned(),
     };
     let desk = Desk::new(node.clone(), Clock::manual(NOW).0);
-    desk.judge(from, request).await
+    let ask = Ask {
+        secret: SECRET,
+        kind: SeatKind::Department as u8,
+    };
+    let offer = match desk.offer(from, ask).await {
+        Ok(offer) => offer,
+        Err(refused) => return Answer::Refused(refused),
+    };
+    let directory = node.directory().clone();
+    let keys = Keys::of(key(own).public(), Some(key(own).public().0));
+    let request = request(
+        &code,
+        &offer,
+        &directory,
+        &from.exporter,
+        &keys,
+        &key(own),
+        None,
+        &Wishes::default(),
+    );
+    desk.judge(from, offer, request).await
 }
 
 pub async fn newest(node: &Node) -> Act {

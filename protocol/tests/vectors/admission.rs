@@ -181,25 +181,40 @@ fn mistyped(code: &Code, good: &str) -> Vec<Json> {
         ("zeros", "ZH2-00000-00000-00000".into()),
         ("37 groups", format!("ZH2{}", "-00000".repeat(37))),
         ("the letter U", with(&|g| g[2].replace_range(1..2, "U"))),
-        ("a letter that is none", with(&|g| g[4].replace_range(0..1, "*"))),
-        ("a group of four letters", with(&|g| {
-            g[3].pop();
-        })),
+        (
+            "a letter that is none",
+            with(&|g| g[4].replace_range(0..1, "*")),
+        ),
+        (
+            "a group of four letters",
+            with(&|g| {
+                g[3].pop();
+            }),
+        ),
         ("a group of six letters", with(&|g| g[5].push('0'))),
-        ("a group is missing", with(&|g| {
-            g.remove(4);
-        })),
+        (
+            "a group is missing",
+            with(&|g| {
+                g.remove(4);
+            }),
+        ),
         ("a group too many", with(&|g| g.insert(4, "00000".into()))),
         ("the first group", with(&|g| g[0] = other(&g[0]))),
         ("a group", with(&|g| g[6] = other(&g[6]))),
-        ("the last group of the content", with(&|g| g[n - 3] = other(&g[n - 3]))),
+        (
+            "the last group of the content",
+            with(&|g| g[n - 3] = other(&g[n - 3])),
+        ),
         ("the first check", with(&|g| g[n - 2] = other(&g[n - 2]))),
         ("the second check", with(&|g| g[n - 1] = other(&g[n - 1]))),
         ("two groups swapped", with(&|g| g.swap(2, 9))),
-        ("two groups", with(&|g| {
-            g[1] = other(&g[1]);
-            g[6] = other(&g[6]);
-        })),
+        (
+            "two groups",
+            with(&|g| {
+                g[1] = other(&g[1]);
+                g[6] = other(&g[6]);
+            }),
+        ),
         ("kind 1", of(&|b| b[1] = 1)),
         ("kind 0", of(&|b| b[1] = 0)),
         ("kind 4", of(&|b| b[1] = 4)),
@@ -213,7 +228,10 @@ fn mistyped(code: &Code, good: &str) -> Vec<Json> {
         ("an address with a space", with_address("a b:1")),
         ("an address that is not ASCII", with_address("节点:1")),
         ("no address", with_address("")),
-        ("an address of 65 bytes", with_address(&format!("{}:1", "a".repeat(63)))),
+        (
+            "an address of 65 bytes",
+            with_address(&format!("{}:1", "a".repeat(63))),
+        ),
     ];
     let mut texts = std::collections::BTreeSet::new();
     cases
@@ -409,20 +427,26 @@ pub fn exchange_file() -> Json {
         server("offer", FromServer::Offer(offer())),
         server("offer to a seat that is known", FromServer::Offer(renewed)),
         newcomer("request", FromNewcomer::Request(request(&city))),
-        newcomer("request with new keys", FromNewcomer::Request(renewal(&city))),
+        newcomer(
+            "request with new keys",
+            FromNewcomer::Request(renewal(&city)),
+        ),
         server("approved", FromServer::Approved(approved)),
         server("pending", FromServer::Pending(pending)),
         server("refused", FromServer::Refused(refusal)),
     ];
     Json::Object(vec![
         ("frames", Json::List(frames)),
-        ("later_greetings", list([later], |bytes| {
-            object([
-                ("unjudged_envelope", hex(&bytes[2..])),
-                ("bytes", hex(&bytes[..2])),
-                ("version", number(3u8)),
-            ])
-        })),
+        (
+            "later_greetings",
+            list([later], |bytes| {
+                object([
+                    ("unjudged_envelope", hex(&bytes[2..])),
+                    ("bytes", hex(&bytes[..2])),
+                    ("version", number(3u8)),
+                ])
+            }),
+        ),
         ("proofs", Json::List(proofs(&city))),
         ("requests", Json::List(requests(&city))),
         refused::listed(refused(&city)),
@@ -461,12 +485,24 @@ fn proofs(city: &City) -> Vec<Json> {
     let cases = [
         ("it holds", proof(city), good.clone()),
         ("in another order it holds, too", backwards, good.clone()),
-        ("another authority", proof(city), code(&Ref::of(Hash([9; 32])), &DISTRICT)),
+        (
+            "another authority",
+            proof(city),
+            code(&Ref::of(Hash([9; 32])), &DISTRICT),
+        ),
         ("no root version", without(0), good.clone()),
-        ("another seat than the issuer's", proof(city), code(&authority, &SeatId([7; 16]))),
+        (
+            "another seat than the issuer's",
+            proof(city),
+            code(&authority, &SeatId([7; 16])),
+        ),
         ("its chain is not whole", without(1), good.clone()),
         ("no identity", without(2), good.clone()),
-        ("it admits nobody", department, code(&authority, &DEPARTMENT)),
+        (
+            "it admits nobody",
+            department,
+            code(&authority, &DEPARTMENT),
+        ),
         ("presence on another connection", bent, good),
     ];
     cases
@@ -481,7 +517,11 @@ fn proofs(city: &City) -> Vec<Json> {
                 Err(newcomer::NotProven::Presence) => "presence",
             };
             let bytes = FromServer::Proof(proof).to_bytes();
-            let member = if word == "holds" { "proof" } else { "unjudged_envelope" };
+            let member = if word == "holds" {
+                "proof"
+            } else {
+                "unjudged_envelope"
+            };
             object([
                 ("what", text(what)),
                 ("authority_text", text(hex_text(&code.authority))),
@@ -527,22 +567,72 @@ fn requests(city: &City) -> Vec<Json> {
     let cases: Vec<(&str, Request, Invitation, bool)> = vec![
         ("a new seat", good.clone(), fresh.clone(), false),
         ("the same keys again", good.clone(), bound(&good.keys), true),
-        ("used by another key", good.clone(), bound(&renewed.keys), false),
-        ("new keys with consent", renewed.clone(), fresh.clone(), true),
-        ("new keys without consent", changed(&|r| r.consent = Sigs::default()), fresh.clone(), true),
+        (
+            "used by another key",
+            good.clone(),
+            bound(&renewed.keys),
+            false,
+        ),
+        (
+            "new keys with consent",
+            renewed.clone(),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "new keys without consent",
+            changed(&|r| r.consent = Sigs::default()),
+            fresh.clone(),
+            true,
+        ),
         ("consent of nobody", renewed.clone(), fresh.clone(), false),
-        ("consent by another key", changed(&|r| r.consent = r.possession.clone()), fresh.clone(), true),
-        ("another secret", changed(&|r| r.secret[0] ^= 1), fresh.clone(), true),
-        ("another seat", changed(&|r| r.seat = DISTRICT), fresh.clone(), true),
-        ("no possession", changed(&|r| r.possession = Sigs::default()), fresh.clone(), true),
-        ("possession by another key", changed(&|r| r.possession = r.consent.clone()), fresh.clone(), true),
-        ("presence on another connection", changed(&|r| {
-            r.presence = presence::sign(&DEPARTMENT, &[0x34; 32], &sample::key(20));
-        }), fresh.clone(), true),
-        ("a node without a seal key", good, Invitation {
-            kind: SeatKind::District,
-            ..fresh
-        }, false),
+        (
+            "consent by another key",
+            changed(&|r| r.consent = r.possession.clone()),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "another secret",
+            changed(&|r| r.secret[0] ^= 1),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "another seat",
+            changed(&|r| r.seat = DISTRICT),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "no possession",
+            changed(&|r| r.possession = Sigs::default()),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "possession by another key",
+            changed(&|r| r.possession = r.consent.clone()),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "presence on another connection",
+            changed(&|r| {
+                r.presence = presence::sign(&DEPARTMENT, &[0x34; 32], &sample::key(20));
+            }),
+            fresh.clone(),
+            true,
+        ),
+        (
+            "a node without a seal key",
+            good,
+            Invitation {
+                kind: SeatKind::District,
+                ..fresh
+            },
+            false,
+        ),
     ];
     cases
         .into_iter()
@@ -561,11 +651,17 @@ fn requests(city: &City) -> Vec<Json> {
                 Ok(FormerKeys::Silent) => (0, "not agreed"),
                 Err(code) => (code, "none"),
             };
-            let used_by = invitation.key_hash.map_or("nobody".to_owned(), |h| h.to_string());
+            let used_by = invitation
+                .key_hash
+                .map_or("nobody".to_owned(), |h| h.to_string());
             let former = known.then(|| hex_of_keys(&former.identity().keys));
+            let wishes = (text(&request.title), list(&request.types, text));
             object([
                 ("what", text(what)),
-                ("authority_text", text(hex_text(&city.directory.authority().to_bytes()))),
+                (
+                    "authority_text",
+                    text(hex_text(&city.directory.authority().to_bytes())),
+                ),
                 ("exporter_text", text(hex_text(&EXPORTER))),
                 ("secret_hash_text", text(invitation.secret_hash.to_string())),
                 ("kind", number(invitation.kind as u8)),
@@ -573,9 +669,15 @@ fn requests(city: &City) -> Vec<Json> {
                 ("used_by_text", text(used_by)),
                 ("former_text", text(former.unwrap_or_default())),
                 (
-                    if code == 0 { "request" } else { "unjudged_envelope" },
+                    if code == 0 {
+                        "request"
+                    } else {
+                        "unjudged_envelope"
+                    },
                     hex(FromNewcomer::Request(request).to_bytes()),
                 ),
+                ("title", wishes.0),
+                ("types", wishes.1),
                 ("code", number(code)),
                 ("consent", text(consent)),
             ])
@@ -615,7 +717,10 @@ fn refused_newcomers(city: &City) -> Vec<Refused> {
         let mut request = request(city);
         request.title = "x".repeat(200);
         let mut bytes = write(&request);
-        let at = bytes.windows(4).position(|w| w == b"xxxx").expect("the title");
+        let at = bytes
+            .windows(4)
+            .position(|w| w == b"xxxx")
+            .expect("the title");
         bytes[at - 1] = 201;
         bytes.insert(at, b'x');
         bytes
@@ -629,7 +734,11 @@ fn refused_newcomers(city: &City) -> Vec<Refused> {
             ("a greeting with a byte more", "more", vec![1, 2, 0]),
             ("a greeting without version", "end", vec![1]),
             ("an ask without kind", "end", [&[3][..], &[1; 10]].concat()),
-            ("an ask with a byte more", "more", [&[3][..], &[1; 12]].concat()),
+            (
+                "an ask with a byte more",
+                "more",
+                [&[3][..], &[1; 12]].concat(),
+            ),
             ("no key", "bound", edited(keys, &[0])),
             ("a key of use 3", "form", edited(keys + 2, &[3])),
             ("a key of small order", "key", edited(keys + 4, &[0; 32])),
@@ -646,14 +755,28 @@ fn refused_newcomers(city: &City) -> Vec<Refused> {
 
 fn refused_servers(city: &City) -> Vec<Refused> {
     let edits: [Edit<Offer>; 8] = [
-        ("an offer of the zero seat", "zero", |o| o.seat = SeatId::default()),
-        ("an offer of the zero node", "zero", |o| o.node = SeatId::default()),
-        ("an offer without organisation", "form", |o| o.organisation.clear()),
+        ("an offer of the zero seat", "zero", |o| {
+            o.seat = SeatId::default()
+        }),
+        ("an offer of the zero node", "zero", |o| {
+            o.node = SeatId::default()
+        }),
+        ("an offer without organisation", "form", |o| {
+            o.organisation.clear()
+        }),
         ("an offer without title", "bound", |o| o.title.clear()),
-        ("an offer of a title of 201 bytes", "bound", |o| o.title = "x".repeat(201)),
-        ("an offer without jurisdiction", "form", |o| o.jurisdiction.clear()),
-        ("an offer of half a former identity", "zero", |o| o.former.suite = 1),
-        ("an offer of a title with U+0000", "text", |o| o.title = "a\0".into()),
+        ("an offer of a title of 201 bytes", "bound", |o| {
+            o.title = "x".repeat(201)
+        }),
+        ("an offer without jurisdiction", "form", |o| {
+            o.jurisdiction.clear()
+        }),
+        ("an offer of half a former identity", "zero", |o| {
+            o.former.suite = 1
+        }),
+        ("an offer of a title with U+0000", "text", |o| {
+            o.title = "a\0".into()
+        }),
     ];
     let write = |o: &Offer| FromServer::Offer(o.clone()).to_bytes();
     let mut out = refused::edits("from a server", &offer(), write, &edits);

@@ -43,7 +43,11 @@ const CUTS: [(&str, &[u32], u16); 4] = [
         0b0111,
     ),
     ("one entry, only its head", &[4], 1),
-    ("every entry, section 1 withheld", &[0, 1, 2, 3, 4, 5, 6, 7], 0xfffd),
+    (
+        "every entry, section 1 withheld",
+        &[0, 1, 2, 3, 4, 5, 6, 7],
+        0xfffd,
+    ),
 ];
 
 pub fn batches() -> Json {
@@ -72,7 +76,10 @@ pub fn batches() -> Json {
             ("envelope", hex(sealed.header.to_bytes())),
             ("reference", hex(sealed.reference.to_bytes())),
             ("reads", header_shown(header.header())),
-            ("groups", list(header.header().groups.iter().zip(0u16..), group)),
+            (
+                "groups",
+                list(header.header().groups.iter().zip(0u16..), group),
+            ),
             ("body", hex(&sealed.body)),
         ])
     };
@@ -136,9 +143,12 @@ fn merges(city: &City) -> Json {
         object([
             ("one", hex(a)),
             ("other", hex(b)),
-            ("erased", list(erased, |(i, mask)| {
-                Json::List(vec![number(*i), number(*mask)])
-            })),
+            (
+                "erased",
+                list(erased, |(i, mask)| {
+                    Json::List(vec![number(*i), number(*mask)])
+                }),
+            ),
             ("merged", hex(merged)),
         ])
     })
@@ -159,7 +169,9 @@ fn refused_headers(city: &City) -> Vec<Refused> {
     let edits: [Edit<Header>; 22] = [
         ("counter 0", "bound", |h| h.counter = 0),
         ("sequence 0", "bound", |h| h.sequence = 0),
-        ("a sequence too great", "bound", |h| h.sequence = limits::POSITION_MAX + 1),
+        ("a sequence too great", "bound", |h| {
+            h.sequence = limits::POSITION_MAX + 1
+        }),
         ("no opening", "zero", |h| h.opening = Ref::ZERO),
         ("no previous", "zero", |h| h.previous = Ref::ZERO),
         ("no identity", "zero", |h| h.identity = Ref::ZERO),
@@ -213,8 +225,12 @@ fn refused_headers(city: &City) -> Vec<Refused> {
             rooted(h);
         }),
         ("another root", "tree", |h| h.root = Hash([7; 32])),
-        ("another root of a group", "tree", |h| h.groups[1].root = Hash([7; 32])),
-        ("another count of a group", "contradiction", |h| h.groups[1].count += 1),
+        ("another root of a group", "tree", |h| {
+            h.groups[1].root = Hash([7; 32])
+        }),
+        ("another count of a group", "contradiction", |h| {
+            h.groups[1].count += 1
+        }),
     ];
     let (header, _) = first(city);
     let mut out = refused::edits("header", &header, Header::to_bytes, &edits);
@@ -228,7 +244,11 @@ fn refused_headers(city: &City) -> Vec<Refused> {
         vec![
             ("lane 3", "form", lane),
             ("an opening that is half a reference", "zero", half),
-            ("cut before its identity is named", "end", header.to_bytes()[..150].to_vec()),
+            (
+                "cut before its identity is named",
+                "end",
+                header.to_bytes()[..150].to_vec(),
+            ),
         ],
     ));
     out
@@ -247,7 +267,9 @@ pub fn forged(city: &City, what: &str) -> (Envelope, Vec<u8>) {
     let groups: Vec<(Hint, Vec<Draft>)> = match what {
         "a head of another group" => vec![(division(), vec![registration(1)])],
         "entries out of order" => vec![(Hint::Unknown, vec![registration(2), registration(1)])],
-        "an entry twice in a group" => vec![(Hint::Unknown, vec![registration(1), registration(1)])],
+        "an entry twice in a group" => {
+            vec![(Hint::Unknown, vec![registration(1), registration(1)])]
+        }
         "an entry twice in the batch" => vec![
             (Hint::Unknown, vec![registration(1)]),
             (division(), vec![sample::registration(1, division())]),
@@ -286,7 +308,10 @@ fn refused_bodies(city: &City) -> Vec<Refused> {
     // format, number of groups, position, form; then members and proof of a part
     let (count, members) = (part[6..10].to_vec(), &part[10..]);
     assert_eq!(&part[..6], [1, 0, 2, 0, 0, 1], "a part of the first group");
-    assert_eq!((count.as_slice(), &members[..4]), (&[0, 0, 0, 1][..], &[0, 0, 0, 1][..]));
+    assert_eq!(
+        (count.as_slice(), &members[..4]),
+        (&[0, 0, 0, 1][..], &[0, 0, 0, 1][..])
+    );
     let opening_at = 6 + 4;
     let other_salt = {
         let mut at = edited(&body, opening_at, &[]);
@@ -312,9 +337,19 @@ fn refused_bodies(city: &City) -> Vec<Refused> {
         let end = opened[0].at.end;
         edited(&body, end - 1, &[body[end - 1] ^ 1])
     };
+    let groups = |all: &[&[u32]]| {
+        let mut out = vec![1, 0, all.len() as u8];
+        for positions in all {
+            let one = slice::cut(&header, &body, positions, |_| 1).expect("can be cut");
+            out.extend(&one[3..]);
+        }
+        out
+    };
     let all_as_part = {
         let opened = slice::opened(&header, &body).expect("the sample's");
-        let mut out = vec![1, 0, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let mut out = vec![
+            1, 0, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
+        ];
         for o in &opened[..2] {
             let bytes = &body[o.at.clone()];
             out.extend((bytes.len() as u32).to_be_bytes());
@@ -330,19 +365,48 @@ fn refused_bodies(city: &City) -> Vec<Refused> {
             ("no group", "bound", vec![1, 0, 0]),
             ("a group too few", "end", edited(&body, 1, &[0, 4])),
             ("a group too many", "more", edited(&body, 1, &[0, 2])),
-            ("a group that is not in the table", "bound", edited(&body, 3, &[0, 9])),
-            ("groups out of order", "order", edited(&part, 3, &[0, 2])),
-            ("a form of groups that is none", "form", edited(&body, 5, &[2])),
-            ("a part of nothing", "bound", edited(&part, 6, &[0, 0, 0, 0])),
+            (
+                "a group that is not in the table",
+                "bound",
+                edited(&body, 3, &[0, 9]),
+            ),
+            ("groups out of order", "order", groups(&[&[3, 6], &[1]])),
+            ("a group twice", "order", groups(&[&[1], &[1]])),
+            (
+                "a form of groups that is none",
+                "form",
+                edited(&body, 5, &[2]),
+            ),
+            (
+                "a part of nothing",
+                "bound",
+                edited(&part, 6, &[0, 0, 0, 0]),
+            ),
             ("all of a group as a part", "bound", all_as_part),
-            ("a member beyond the group", "bound", edited(&part, 10, &[0, 0, 0, 2])),
-            ("more hashes than leaves", "bound", edited(&part, 14, &[0, 0, 0, 3])),
+            (
+                "a member beyond the group",
+                "bound",
+                edited(&part, 10, &[0, 0, 0, 2]),
+            ),
+            (
+                "more hashes than leaves",
+                "bound",
+                edited(&part, 14, &[0, 0, 0, 3]),
+            ),
             ("another member", "tree", edited(&part, 10, &[0, 0, 0, 0])),
-            ("another hash in the proof", "tree", edited(&part, 18, &[7; 32])),
+            (
+                "another hash in the proof",
+                "tree",
+                edited(&part, 18, &[7; 32]),
+            ),
             ("another leaf salt", "tree", other_salt),
             ("other content", "tree", lied),
             ("entries in each other's place", "tree", swapped),
-            ("an opening of another form", "form", edited(&body, opening_at, &[2])),
+            (
+                "an opening of another form",
+                "form",
+                edited(&body, opening_at, &[2]),
+            ),
             ("a byte too few", "end", body[..body.len() - 1].to_vec()),
             ("a byte too many", "more", [&body[..], &[0]].concat()),
         ],

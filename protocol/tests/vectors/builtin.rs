@@ -37,13 +37,19 @@ fn entry(record_type: &'static str, key: Vec<Value>, sections: Vec<(u8, Fields)>
 
 pub fn builtin_entries() -> Json {
     Json::Object(vec![
-        ("types", list(builtin::TYPES, |rule| {
-            object([
-                ("record_type", text(rule.record_type)),
-                ("lane", number(rule.lane as u8)),
-                ("stated_by", text(format!("{:?}", rule.stated_by).to_lowercase())),
-            ])
-        })),
+        (
+            "types",
+            list(builtin::TYPES, |rule| {
+                object([
+                    ("record_type", text(rule.record_type)),
+                    ("lane", number(rule.lane as u8)),
+                    (
+                        "stated_by",
+                        text(format!("{:?}", rule.stated_by).to_lowercase()),
+                    ),
+                ])
+            }),
+        ),
         ("entries", list(all(), |e| shown(&e))),
     ])
 }
@@ -242,7 +248,11 @@ fn case_entries() -> Vec<Entry> {
         ..e
     };
     let trigger = Key::columns(&[words("91310115MA1K000001")]);
-    let trigger: String = trigger.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let trigger: String = trigger
+        .as_bytes()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     vec![
         about(entry(
             builtin::LINK,
@@ -295,7 +305,10 @@ fn case_entries() -> Vec<Entry> {
                     (9, words("310115.scjg")),
                     (10, words("310115.scjg 310115.sj")),
                     (11, words("310115")),
-                    (12, words("claim due=2026-03-02 calendar=3 state=running left=5")),
+                    (
+                        12,
+                        words("claim due=2026-03-02 calendar=3 state=running left=5"),
+                    ),
                     (14, words("cn.case.notice")),
                     (15, Value::Integer(1)),
                     (16, words(&hash::sha256(&[b"rules"]).to_string())),

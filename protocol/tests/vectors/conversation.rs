@@ -55,9 +55,12 @@ fn item_shown(item: &Item) -> Json {
         ],
         Item::Sums(s) => vec![
             ("region", text(&s.region)),
-            ("buckets", list(&s.buckets, |(count, sum)| {
-                Json::List(vec![number(*count), hex(sum)])
-            })),
+            (
+                "buckets",
+                list(&s.buckets, |(count, sum)| {
+                    Json::List(vec![number(*count), hex(sum)])
+                }),
+            ),
         ],
         Item::Piece(p) => vec![
             ("root", hex(p.root.0)),
@@ -158,9 +161,12 @@ fn health(h: &Health) -> Json {
         ("since", text(h.since.to_string())),
         ("state", number(h.state.number())),
         ("reasons", list(&h.reasons, |r| number(r.number()))),
-        ("figures", list(&h.figures, |(figure, value)| {
-            Json::List(vec![number(figure.number()), text(value.to_string())])
-        })),
+        (
+            "figures",
+            list(&h.figures, |(figure, value)| {
+                Json::List(vec![number(figure.number()), text(value.to_string())])
+            }),
+        ),
         ("release", text(&h.release)),
         ("relayed", flag(h.relayed)),
     ])
@@ -187,9 +193,12 @@ fn frame_shown(frame: &Frame) -> Json {
         Frame::Hello(h) => hello_shown(h),
         Frame::Resume(r) => vec![
             ("incarnation", incarnation(&r.incarnation)),
-            ("cursors", list(r.cursors, |c| {
-                Json::List(vec![Json::Number(c.offset), hex(c.token.0)])
-            })),
+            (
+                "cursors",
+                list(r.cursors, |c| {
+                    Json::List(vec![Json::Number(c.offset), hex(c.token.0)])
+                }),
+            ),
             ("interest", interest(&r.interest)),
             ("window", Json::Number(r.window)),
             ("words", envelopes(&r.words)),
@@ -343,7 +352,11 @@ impl Parts {
         };
         Resume {
             incarnation: INCARNATION,
-            cursors: [Cursor::default(), cursor(251, 2), cursor(limits::POSITION_MAX, 3)],
+            cursors: [
+                Cursor::default(),
+                cursor(251, 2),
+                cursor(limits::POSITION_MAX, 3),
+            ],
             interest: Interest {
                 version: 3,
                 full: false,
@@ -466,11 +479,26 @@ fn frames(parts: &Parts) -> Vec<(&'static str, Frame)> {
     vec![
         ("hello", Frame::Hello(parts.hello.clone())),
         ("resume", Frame::Resume(parts.resume())),
-        ("feed with an envelope", step(0, 0, Some(parts.envelope.clone()))),
-        ("feed with a slice", step(2, 70_000, Some(parts.slice.clone()))),
-        ("feed with a routing event", step(2, 70_001, Some(Item::Routed(routed())))),
-        ("feed with a checkpoint", step(1, 70_002, Some(Item::Checkpoint(checkpoint())))),
-        ("feed with an unread item", step(0, 70_003, Some(unread.clone()))),
+        (
+            "feed with an envelope",
+            step(0, 0, Some(parts.envelope.clone())),
+        ),
+        (
+            "feed with a slice",
+            step(2, 70_000, Some(parts.slice.clone())),
+        ),
+        (
+            "feed with a routing event",
+            step(2, 70_001, Some(Item::Routed(routed()))),
+        ),
+        (
+            "feed with a checkpoint",
+            step(1, 70_002, Some(Item::Checkpoint(checkpoint()))),
+        ),
+        (
+            "feed with an unread item",
+            step(0, 70_003, Some(unread.clone())),
+        ),
         ("feed without item", step(1, 5_000_000_000, None)),
         (
             "ack",
@@ -503,10 +531,22 @@ fn frames(parts: &Parts) -> Vec<(&'static str, Frame)> {
                 place: Vec::new(),
             }),
         ),
-        ("page", page(PageCode::Given, vec![parts.slice.clone(), unread], &[8])),
-        ("last page", page(PageCode::Given, vec![Item::Piece(piece())], &[])),
-        ("page of what is not held", page(PageCode::NotHeld, vec![], &[])),
-        ("page of a later code", page(PageCode::Other(9), vec![parts.envelope.clone()], &[])),
+        (
+            "page",
+            page(PageCode::Given, vec![parts.slice.clone(), unread], &[8]),
+        ),
+        (
+            "last page",
+            page(PageCode::Given, vec![Item::Piece(piece())], &[]),
+        ),
+        (
+            "page of what is not held",
+            page(PageCode::NotHeld, vec![], &[]),
+        ),
+        (
+            "page of a later code",
+            page(PageCode::Other(9), vec![parts.envelope.clone()], &[]),
+        ),
         (
             "goodbye",
             Frame::Goodbye(Goodbye::new(GoodbyeCode::Shutdown, "停机维护")),
@@ -664,7 +704,10 @@ pub fn frames_file() -> Json {
         bytes.extend([1, 2, 3]);
         assert_eq!(codec::decode(&bytes), Ok(frame.clone()), "{what}");
         object([
-            ("what", text(format!("{what}, with members of a later release"))),
+            (
+                "what",
+                text(format!("{what}, with members of a later release")),
+            ),
             ("reads", frame_shown(&frame)),
             ("bytes", hex(&bytes[..bytes.len() - 3])),
             ("later", hex([1, 2, 3])),
@@ -755,25 +798,57 @@ fn refused_greetings(parts: &Parts) -> Vec<Refused> {
         vec![
             ("nothing", "end", vec![]),
             ("shorter than its framing", "end", vec![1, 0, 0, 0]),
-            ("a length beyond the bytes", "end", whole[..whole.len() - 1].to_vec()),
+            (
+                "a length beyond the bytes",
+                "end",
+                whole[..whole.len() - 1].to_vec(),
+            ),
             ("bytes behind its length", "more", longer),
-            ("a length above the greatest", "bound", vec![1, 0xff, 0xff, 0xff, 0xff]),
-            ("a hello without its last byte", "end", cut(Frame::Hello(parts.hello.clone()), 1)),
+            (
+                "a length above the greatest",
+                "bound",
+                vec![1, 0xff, 0xff, 0xff, 0xff],
+            ),
+            (
+                "a hello without its last byte",
+                "end",
+                cut(Frame::Hello(parts.hello.clone()), 1),
+            ),
             ("an empty hello", "end", framed(1, &[])),
             ("a hello of no seat", "bound", hello(|h| h.seats.clear())),
-            ("a hello of 65 seats", "bound", hello(|h| {
-                let one = h.seats[0].clone();
-                h.seats = (0..65)
-                    .map(|n| Presence {
-                        seat: SeatId([n + 1; 16]),
-                        ..one.clone()
-                    })
-                    .collect();
-            })),
-            ("a seat twice", "order", hello(|h| h.seats.push(h.seats[0].clone()))),
-            ("a release of 256 bytes", "bound", hello(|h| h.release = "x".repeat(256))),
-            ("a release with U+0000", "text", hello(|h| h.release = "\0".into())),
-            ("an incarnation too great", "bound", hello(|h| h.incarnation.counter = u64::MAX)),
+            (
+                "a hello of 65 seats",
+                "bound",
+                hello(|h| {
+                    let one = h.seats[0].clone();
+                    h.seats = (0..65)
+                        .map(|n| Presence {
+                            seat: SeatId([n + 1; 16]),
+                            ..one.clone()
+                        })
+                        .collect();
+                }),
+            ),
+            (
+                "a seat twice",
+                "order",
+                hello(|h| h.seats.push(h.seats[0].clone())),
+            ),
+            (
+                "a release of 256 bytes",
+                "bound",
+                hello(|h| h.release = "x".repeat(256)),
+            ),
+            (
+                "a release with U+0000",
+                "text",
+                hello(|h| h.release = "\0".into()),
+            ),
+            (
+                "an incarnation too great",
+                "bound",
+                hello(|h| h.incarnation.counter = u64::MAX),
+            ),
             ("a signature of suite 0", "form", {
                 // behind numbers, instance, incarnation, release, counts and the seat
                 let at = 2 + 16 + 24 + 8 + parts.hello.release.len() + 8 + 16 + 8;
@@ -794,46 +869,90 @@ fn refused_greetings(parts: &Parts) -> Vec<Refused> {
                 .concat();
                 framed(1, &body)
             }),
-            ("a token at cursor 0", "contradiction", resume(|r| r.cursors[0].token = Token([1; 16]))),
-            ("a cursor too great", "bound", resume(|r| {
-                r.cursors[1].offset = limits::POSITION_MAX + 1;
-            })),
-            ("nine words", "bound", resume(|r| r.words = vec![r.words[0].clone(); 9])),
-            ("a word that is a statement", "form", resume(|r| {
-                r.words[0] = vec![1, 2, 0, 1];
-            })),
+            (
+                "a token at cursor 0",
+                "contradiction",
+                resume(|r| r.cursors[0].token = Token([1; 16])),
+            ),
+            (
+                "a cursor too great",
+                "bound",
+                resume(|r| {
+                    r.cursors[1].offset = limits::POSITION_MAX + 1;
+                }),
+            ),
+            (
+                "nine words",
+                "bound",
+                resume(|r| r.words = vec![r.words[0].clone(); 9]),
+            ),
+            (
+                "a word that is a statement",
+                "form",
+                resume(|r| {
+                    r.words[0] = vec![1, 2, 0, 1];
+                }),
+            ),
             ("an empty word", "form", resume(|r| r.words[0].clear())),
-            ("1,025 terms", "bound", resume(|r| {
-                r.interest.regions = vec!["a".into(); 1_023];
-            })),
-            ("a region of 65 bytes", "bound", resume(|r| {
-                r.interest.regions[0] = "x".repeat(65);
-            })),
-            ("an organisation of 82 bytes", "bound", resume(|r| {
-                r.interest.organisations[0] = "x".repeat(82);
-            })),
+            (
+                "1,025 terms",
+                "bound",
+                resume(|r| {
+                    r.interest.regions = vec!["a".into(); 1_023];
+                }),
+            ),
+            (
+                "a region of 65 bytes",
+                "bound",
+                resume(|r| {
+                    r.interest.regions[0] = "x".repeat(65);
+                }),
+            ),
+            (
+                "an organisation of 82 bytes",
+                "bound",
+                resume(|r| {
+                    r.interest.organisations[0] = "x".repeat(82);
+                }),
+            ),
             ("a flag 2", "form", {
                 // behind incarnation, cursors and the interest's version
                 edited(Frame::Resume(parts.resume()), 24 + 72 + 4, &[2])
             }),
-            ("an ack of class 3", "bound", bytes_of(Frame::Ack(Ack {
-                class: 3,
-                offset: 1,
-                window: 1,
-            }))),
-            ("an ack too far", "bound", bytes_of(Frame::Ack(Ack {
-                class: 0,
-                offset: too_far,
-                window: 1,
-            }))),
+            (
+                "an ack of class 3",
+                "bound",
+                bytes_of(Frame::Ack(Ack {
+                    class: 3,
+                    offset: 1,
+                    window: 1,
+                })),
+            ),
+            (
+                "an ack too far",
+                "bound",
+                bytes_of(Frame::Ack(Ack {
+                    class: 0,
+                    offset: too_far,
+                    window: 1,
+                })),
+            ),
             ("no receipt", "bound", bytes_of(Frame::Receipts(vec![]))),
             ("257 receipts", "bound", {
                 let mut body = 257u64.to_be_bytes().to_vec();
                 body.extend([0; 8]);
                 framed(5, &body)
             }),
-            ("a receipt that is a header", "form", bytes_of(Frame::Receipts(vec![vec![1, 9, 0, 1]]))),
-            ("a count beyond the bytes", "end", framed(5, &2u64.to_be_bytes())),
+            (
+                "a receipt that is a header",
+                "form",
+                bytes_of(Frame::Receipts(vec![vec![1, 9, 0, 1]])),
+            ),
+            (
+                "a count beyond the bytes",
+                "end",
+                framed(5, &2u64.to_be_bytes()),
+            ),
         ],
     )
 }
@@ -854,9 +973,21 @@ fn refused_steps(parts: &Parts) -> Vec<Refused> {
         "frame",
         vec![
             ("a step of class 3", "bound", step(|f| f.class = 3)),
-            ("a step that follows too far", "bound", step(|f| f.after = limits::POSITION_MAX + 1)),
-            ("a step too far", "bound", step(|f| f.offset = limits::POSITION_MAX + 1)),
-            ("a directory too far", "bound", step(|f| f.directory = limits::POSITION_MAX + 1)),
+            (
+                "a step that follows too far",
+                "bound",
+                step(|f| f.after = limits::POSITION_MAX + 1),
+            ),
+            (
+                "a step too far",
+                "bound",
+                step(|f| f.offset = limits::POSITION_MAX + 1),
+            ),
+            (
+                "a directory too far",
+                "bound",
+                step(|f| f.directory = limits::POSITION_MAX + 1),
+            ),
             ("no item with a body", "contradiction", {
                 let mut body = bytes_of(Frame::Feed(feed(1, 7, None)))[5..].to_vec();
                 let at = body.len() - 1;
@@ -873,7 +1004,11 @@ fn refused_steps(parts: &Parts) -> Vec<Refused> {
     out.extend(refused::of(
         "frame",
         vec![
-            ("an envelope in class 1", "form", with(1, parts.envelope.clone())),
+            (
+                "an envelope in class 1",
+                "form",
+                with(1, parts.envelope.clone()),
+            ),
             ("a possession", "form", kind(3)),
             ("a header as an envelope", "form", kind(9)),
             ("a receipt as an envelope", "form", kind(10)),
@@ -882,14 +1017,28 @@ fn refused_steps(parts: &Parts) -> Vec<Refused> {
             ("an empty envelope", "form", with(0, Item::Envelope(vec![]))),
             ("sums in a feed", "form", with(2, Item::Sums(sums()))),
             ("a piece in a feed", "form", with(2, Item::Piece(piece()))),
-            ("a routing event of nobody", "bound", with(2, Item::Routed(Routed {
-                subjects: vec![],
-                ..routed()
-            }))),
-            ("a subject of 521 bytes", "bound", with(2, Item::Routed(Routed {
-                subjects: vec!["x".repeat(521)],
-                ..routed()
-            }))),
+            (
+                "a routing event of nobody",
+                "bound",
+                with(
+                    2,
+                    Item::Routed(Routed {
+                        subjects: vec![],
+                        ..routed()
+                    }),
+                ),
+            ),
+            (
+                "a subject of 521 bytes",
+                "bound",
+                with(
+                    2,
+                    Item::Routed(Routed {
+                        subjects: vec!["x".repeat(521)],
+                        ..routed()
+                    }),
+                ),
+            ),
             ("a slice that is cut", "end", {
                 let mut body = bytes_of(Frame::Feed(feed(2, 7, None)))[5..].to_vec();
                 body.truncate(body.len() - 5);
@@ -962,20 +1111,40 @@ fn refused_questions(parts: &Parts) -> Vec<Refused> {
         "frame",
         vec![
             ("a place of 1,025 bytes", "bound", want(1_025)),
-            ("a page built too far", "bound", page(|p| p.built_at = limits::POSITION_MAX + 1)),
-            ("a page that gives nothing and goes on", "contradiction", page(|p| {
-                p.code = PageCode::NotHeld;
-                p.next = Some(vec![1]);
-            })),
-            ("a page that gives nothing with an item", "contradiction", page(|p| {
-                p.code = PageCode::NotUnderstood;
-                p.items = vec![Item::Unread {
-                    number: 9,
-                    body: vec![],
-                }];
-            })),
-            ("a routing event in a page", "form", page_of(Item::Routed(routed()))),
-            ("a checkpoint in a page", "form", page_of(Item::Checkpoint(checkpoint()))),
+            (
+                "a page built too far",
+                "bound",
+                page(|p| p.built_at = limits::POSITION_MAX + 1),
+            ),
+            (
+                "a page that gives nothing and goes on",
+                "contradiction",
+                page(|p| {
+                    p.code = PageCode::NotHeld;
+                    p.next = Some(vec![1]);
+                }),
+            ),
+            (
+                "a page that gives nothing with an item",
+                "contradiction",
+                page(|p| {
+                    p.code = PageCode::NotUnderstood;
+                    p.items = vec![Item::Unread {
+                        number: 9,
+                        body: vec![],
+                    }];
+                }),
+            ),
+            (
+                "a routing event in a page",
+                "form",
+                page_of(Item::Routed(routed())),
+            ),
+            (
+                "a checkpoint in a page",
+                "form",
+                page_of(Item::Checkpoint(checkpoint())),
+            ),
             ("no item in a page", "form", {
                 let mut body = bytes_of(Frame::WantPage(WantPage {
                     number: 2,
@@ -1000,23 +1169,66 @@ fn refused_questions(parts: &Parts) -> Vec<Refused> {
             ("a goodbye that is cut", "end", {
                 cut(Frame::Goodbye(Goodbye::new(GoodbyeCode::Shutdown, "x")), 1)
             }),
-            ("logs taken in too far", "bound", entry(|e| e.taken_in = limits::POSITION_MAX + 1)),
-            ("logs applied too far", "bound", entry(|e| e.applied = limits::POSITION_MAX + 1)),
-            ("logs of half an opening", "zero", entry(|e| e.opening.suite = 1)),
-            ("logs that are cut", "end", cut(Frame::Logs(Logs {
-                end: LogsEnd::Complete,
-                entries: vec![parts.entry()],
-            }), 1)),
-            ("health of 257 seats", "bound", framed(10, &257u64.to_be_bytes())),
+            (
+                "logs taken in too far",
+                "bound",
+                entry(|e| e.taken_in = limits::POSITION_MAX + 1),
+            ),
+            (
+                "logs applied too far",
+                "bound",
+                entry(|e| e.applied = limits::POSITION_MAX + 1),
+            ),
+            (
+                "logs of half an opening",
+                "zero",
+                entry(|e| e.opening.suite = 1),
+            ),
+            (
+                "logs that are cut",
+                "end",
+                cut(
+                    Frame::Logs(Logs {
+                        end: LogsEnd::Complete,
+                        entries: vec![parts.entry()],
+                    }),
+                    1,
+                ),
+            ),
+            (
+                "health of 257 seats",
+                "bound",
+                framed(10, &257u64.to_be_bytes()),
+            ),
             ("health relayed 2", "form", relayed),
-            ("a digest too far", "bound", bytes_of(Frame::Statements(Statements::Digest(Digest {
-                cursor: limits::POSITION_MAX + 1,
-                ..Digest::default()
-            })))),
-            ("references out of order", "order", references(true, vec![stray(2), stray(1)])),
-            ("a reference twice", "order", references(true, vec![stray(1), stray(1)])),
-            ("a reference to nothing", "zero", references(true, vec![Ref::ZERO])),
-            ("a page of nothing that is not the last", "contradiction", references(false, vec![])),
+            (
+                "a digest too far",
+                "bound",
+                bytes_of(Frame::Statements(Statements::Digest(Digest {
+                    cursor: limits::POSITION_MAX + 1,
+                    ..Digest::default()
+                }))),
+            ),
+            (
+                "references out of order",
+                "order",
+                references(true, vec![stray(2), stray(1)]),
+            ),
+            (
+                "a reference twice",
+                "order",
+                references(true, vec![stray(1), stray(1)]),
+            ),
+            (
+                "a reference to nothing",
+                "zero",
+                references(true, vec![Ref::ZERO]),
+            ),
+            (
+                "a page of nothing that is not the last",
+                "contradiction",
+                references(false, vec![]),
+            ),
             ("4,097 references", "bound", {
                 let body = [&[3, 0, 1][..], &4_097u64.to_be_bytes()].concat();
                 framed(11, &body)
@@ -1056,31 +1268,71 @@ fn refused_wants() -> Vec<Refused> {
         "want",
         vec![
             ("nothing", "end", vec![]),
-            ("of no subject", "bound", bytes(Want::Subject(String::new()))),
-            ("of a subject of 521 bytes", "bound", bytes(Want::Subject("x".repeat(521)))),
-            ("of a subject with U+0000", "text", bytes(Want::Subject("\0".into()))),
+            (
+                "of no subject",
+                "bound",
+                bytes(Want::Subject(String::new())),
+            ),
+            (
+                "of a subject of 521 bytes",
+                "bound",
+                bytes(Want::Subject("x".repeat(521))),
+            ),
+            (
+                "of a subject with U+0000",
+                "text",
+                bytes(Want::Subject("\0".into())),
+            ),
             ("a range backwards", "bound", range(9, 3)),
-            ("a range from too far", "bound", range(limits::POSITION_MAX + 1, 0)),
-            ("a range too far", "bound", range(1, limits::POSITION_MAX + 1)),
-            ("a range of no log", "zero", bytes(Want::Range {
-                seat: DEPARTMENT,
-                lane: 2,
-                opening: Ref::ZERO,
-                from: 1,
-                to: 0,
-            })),
+            (
+                "a range from too far",
+                "bound",
+                range(limits::POSITION_MAX + 1, 0),
+            ),
+            (
+                "a range too far",
+                "bound",
+                range(1, limits::POSITION_MAX + 1),
+            ),
+            (
+                "a range of no log",
+                "zero",
+                bytes(Want::Range {
+                    seat: DEPARTMENT,
+                    lane: 2,
+                    opening: Ref::ZERO,
+                    from: 1,
+                    to: 0,
+                }),
+            ),
             ("of no statement", "bound", bytes(Want::Statements(vec![]))),
-            ("of 257 statements", "bound", [&[3][..], &257u64.to_be_bytes()].concat()),
-            ("of a statement that is none", "zero", bytes(Want::Statements(vec![Ref::ZERO]))),
+            (
+                "of 257 statements",
+                "bound",
+                [&[3][..], &257u64.to_be_bytes()].concat(),
+            ),
+            (
+                "of a statement that is none",
+                "zero",
+                bytes(Want::Statements(vec![Ref::ZERO])),
+            ),
             ("of an attachment of suite 0", "form", attachment(0, 0, 1)),
             ("of no piece", "bound", attachment(1, 3, 3)),
             ("of 65 pieces", "bound", attachment(1, 0, 65)),
-            ("of a bucket of a long region", "bound", bytes(Want::Bucket {
-                region: "x".repeat(65),
-                bucket: 1,
-            })),
+            (
+                "of a bucket of a long region",
+                "bound",
+                bytes(Want::Bucket {
+                    region: "x".repeat(65),
+                    bucket: 1,
+                }),
+            ),
             ("of header 0", "bound", header(0)),
-            ("of a header too far", "bound", header(limits::POSITION_MAX + 1)),
+            (
+                "of a header too far",
+                "bound",
+                header(limits::POSITION_MAX + 1),
+            ),
             ("a header that is cut", "end", header(1)[..30].to_vec()),
         ],
     )
@@ -1098,11 +1350,23 @@ fn refused_items(parts: &Parts) -> Vec<Refused> {
         vec![
             ("nothing", "end", vec![]),
             ("number 0", "form", vec![0, 0, 0, 0, 0]),
-            ("a length beyond the bytes", "end", whole[..whole.len() - 1].to_vec()),
-            ("bytes behind its length", "more", [&whole[..], &[0]].concat()),
+            (
+                "a length beyond the bytes",
+                "end",
+                whole[..whole.len() - 1].to_vec(),
+            ),
+            (
+                "bytes behind its length",
+                "more",
+                [&whole[..], &[0]].concat(),
+            ),
             ("a piece of suite 0", "form", piece(|p| p.suite = 0)),
             ("an empty piece", "bound", piece(|p| p.bytes.clear())),
-            ("a piece with seven hashes", "bound", piece(|p| p.proof = vec![Hash([1; 32]); 7])),
+            (
+                "a piece with seven hashes",
+                "bound",
+                piece(|p| p.proof = vec![Hash([1; 32]); 7]),
+            ),
             ("a checkpoint too far", "bound", {
                 Item::Checkpoint(Checkpoint {
                     cursors: [0, limits::POSITION_MAX + 1, 0],

@@ -96,40 +96,100 @@ pub fn values() -> Json {
         ("null with a byte more", "more", vec![1, 0]),
         ("text without content", "bound", vec![4, 0, 0, 0, 0]),
         ("text with U+0000", "text", vec![4, 0, 0, 0, 1, 0]),
-        ("text that is not UTF-8", "text", vec![4, 0, 0, 0, 2, 0xc4, 0xcf]),
-        ("surrogate in UTF-8", "text", vec![4, 0, 0, 0, 3, 0xed, 0xa0, 0x80]),
-        ("UTF-8 that is not the shortest", "text", vec![4, 0, 0, 0, 2, 0xc0, 0xaf]),
-        ("text shorter than its length", "end", vec![4, 0, 0, 0, 2, b'a']),
-        ("length beyond the bytes", "end", vec![3, 0xff, 0xff, 0xff, 0xff, 1]),
-        ("integer of seven bytes", "end", vec![5, 0, 0, 0, 0, 0, 0, 0]),
+        (
+            "text that is not UTF-8",
+            "text",
+            vec![4, 0, 0, 0, 2, 0xc4, 0xcf],
+        ),
+        (
+            "surrogate in UTF-8",
+            "text",
+            vec![4, 0, 0, 0, 3, 0xed, 0xa0, 0x80],
+        ),
+        (
+            "UTF-8 that is not the shortest",
+            "text",
+            vec![4, 0, 0, 0, 2, 0xc0, 0xaf],
+        ),
+        (
+            "text shorter than its length",
+            "end",
+            vec![4, 0, 0, 0, 2, b'a'],
+        ),
+        (
+            "length beyond the bytes",
+            "end",
+            vec![3, 0xff, 0xff, 0xff, 0xff, 1],
+        ),
+        (
+            "integer of seven bytes",
+            "end",
+            vec![5, 0, 0, 0, 0, 0, 0, 0],
+        ),
         ("decimal with sign +", "form", vec![6, 2, b'+', b'1']),
         ("decimal without whole part", "form", vec![6, 2, b'.', b'5']),
         ("decimal without fraction", "form", vec![6, 2, b'5', b'.']),
         ("decimal infinity", "form", vec![6, 3, b'I', b'n', b'f']),
-        ("decimal of other digits", "form", vec![6, 3, 0xef, 0xbc, 0x91]),
+        (
+            "decimal of other digits",
+            "form",
+            vec![6, 3, 0xef, 0xbc, 0x91],
+        ),
         ("empty decimal", "form", vec![6, 0]),
         ("day 2025-00-15", "form", vec![7, 0x07, 0xe9, 0, 15]),
         ("day 2025-02-29", "form", vec![7, 0x07, 0xe9, 2, 29]),
         ("day 2025-13-01", "form", vec![7, 0x07, 0xe9, 13, 1]),
         ("year 0", "form", vec![7, 0, 0, 1, 1]),
         ("a year before", "form", vec![7, 0xff, 0xff, 1, 1]),
-        ("sixtieth second", "form", vec![8, 0x07, 0xe9, 1, 1, 0, 0, 60, 0, 0, 0, 0]),
-        ("hour 24", "form", vec![8, 0x07, 0xe9, 1, 1, 24, 0, 0, 0, 0, 0, 0]),
+        (
+            "sixtieth second",
+            "form",
+            vec![8, 0x07, 0xe9, 1, 1, 0, 0, 60, 0, 0, 0, 0],
+        ),
+        (
+            "hour 24",
+            "form",
+            vec![8, 0x07, 0xe9, 1, 1, 24, 0, 0, 0, 0, 0, 0],
+        ),
         (
             "a million microseconds",
             "form",
             vec![8, 0x07, 0xe9, 1, 1, 0, 0, 0, 0, 0x0f, 0x42, 0x40],
         ),
         ("attachment of nothing", "bound", attachment(0, "a/b", "a")),
-        ("attachment too large", "bound", attachment((64 << 20) + 1, "a/b", "a")),
-        ("attachment without media type", "bound", attachment(1, "", "a")),
-        ("long media type", "bound", attachment(1, &"a".repeat(101), "a")),
+        (
+            "attachment too large",
+            "bound",
+            attachment((64 << 20) + 1, "a/b", "a"),
+        ),
+        (
+            "attachment without media type",
+            "bound",
+            attachment(1, "", "a"),
+        ),
+        (
+            "long media type",
+            "bound",
+            attachment(1, &"a".repeat(101), "a"),
+        ),
         ("attachment without name", "bound", attachment(1, "a/b", "")),
         ("file name with /", "form", attachment(1, "a/b", "a/b")),
         ("file name with \\", "form", attachment(1, "a/b", "a\\b")),
-        ("file name with a line break", "form", attachment(1, "a/b", "a\nb")),
-        ("file name with U+0085", "form", attachment(1, "a/b", "a\u{85}b")),
-        ("file name with U+0000", "text", attachment(1, "a/b", "a\0b")),
+        (
+            "file name with a line break",
+            "form",
+            attachment(1, "a/b", "a\nb"),
+        ),
+        (
+            "file name with U+0085",
+            "form",
+            attachment(1, "a/b", "a\u{85}b"),
+        ),
+        (
+            "file name with U+0000",
+            "text",
+            attachment(1, "a/b", "a\0b"),
+        ),
     ];
     Json::Object(vec![
         (
@@ -440,9 +500,12 @@ pub fn heads() -> Json {
     Json::Object(vec![
         ("hints", list(&hints, hint)),
         ("subjects", list(&subjects, subject)),
-        ("names", list(subject_names(), |(s, reads)| {
-            object([("text", text(s)), ("holds", flag(reads))])
-        })),
+        (
+            "names",
+            list(subject_names(), |(s, reads)| {
+                object([("text", text(s)), ("holds", flag(reads))])
+            }),
+        ),
         (
             "heads",
             list(many_heads(), |head| {
@@ -538,7 +601,11 @@ fn refused_subjects() -> Vec<Refused> {
                 "bound",
                 [&[4, 2, 1][..], &[b'x'; 513]].concat(),
             ),
-            ("a person of version 0", "bound", [&[6, 0][..], &[1; 32]].concat()),
+            (
+                "a person of version 0",
+                "bound",
+                [&[6, 0][..], &[1; 32]].concat(),
+            ),
             ("a person cut", "end", [&[6, 1][..], &[1; 31]].concat()),
             ("unidentified with a name", "more", vec![5, 0, 1, b'x']),
         ],
@@ -551,7 +618,9 @@ fn refused_heads() -> Vec<Refused> {
         ("record type of 65 bytes", "bound", |h| {
             h.record_type = "x".repeat(65);
         }),
-        ("record type with U+0000", "text", |h| h.record_type = "a\0".into()),
+        ("record type with U+0000", "text", |h| {
+            h.record_type = "a\0".into()
+        }),
         ("no standard", "bound", |h| h.standard.clear()),
         ("restated under a record's key", "contradiction", |h| {
             h.operation = Operation::Restated { count: 1 };
@@ -565,10 +634,16 @@ fn refused_heads() -> Vec<Refused> {
         ("a further subject without identity", "form", |h| {
             h.further[0].subject = Subject::Unidentified;
         }),
-        ("a role without a name", "bound", |h| h.further[0].role.clear()),
-        ("a former subject that is the present one", "contradiction", |h| {
-            h.was.subject = Some(h.subject.clone());
+        ("a role without a name", "bound", |h| {
+            h.further[0].role.clear()
         }),
+        (
+            "a former subject that is the present one",
+            "contradiction",
+            |h| {
+                h.was.subject = Some(h.subject.clone());
+            },
+        ),
         ("a former hint that is none", "form", |h| {
             h.was.hint = Some(Hint::Region("*".into()));
         }),
@@ -617,7 +692,11 @@ fn refused_heads() -> Vec<Refused> {
     // behind hint, type, key, standard, version and hash stand flags and operation
     let front = 1 + 7 + 13 + 2 + head.key.as_bytes().len() + 16 + 2 + 16;
     let bytes = head.to_bytes();
-    assert_eq!((bytes[front], bytes[front + 1]), (31, 1), "flags, operation");
+    assert_eq!(
+        (bytes[front], bytes[front + 1]),
+        (31, 1),
+        "flags, operation"
+    );
     let edited = |at: usize, value: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = value;
@@ -631,7 +710,11 @@ fn refused_heads() -> Vec<Refused> {
             ("operation 0", "form", edited(front + 1, 0)),
             ("operation 4", "form", edited(front + 1, 4)),
             ("a key of no form", "form", edited(1 + 7 + 13 + 2, 9)),
-            ("a base that is cut", "end", bytes[..bytes.len() - 16].to_vec()),
+            (
+                "a base that is cut",
+                "end",
+                bytes[..bytes.len() - 16].to_vec(),
+            ),
             ("a day that is none", "form", {
                 let day = bytes
                     .windows(4)
@@ -665,21 +748,57 @@ fn refused_sections() -> Vec<Refused> {
             ("no field", "bound", section(0, &[])),
             ("513 fields", "bound", section(513, &[(1, &[1])])),
             ("a field too few", "end", section(2, &[(1, &[1])])),
-            ("a field too many", "more", section(1, &[(1, &[1]), (2, &[1])])),
-            ("fields out of order", "order", section(2, &[(2, &[1]), (1, &[1])])),
-            ("a field twice", "order", section(2, &[(1, &[1]), (1, &[1])])),
-            ("a field that is no value", "form", section(1, &[(1, &[99])])),
+            (
+                "a field too many",
+                "more",
+                section(1, &[(1, &[1]), (2, &[1])]),
+            ),
+            (
+                "fields out of order",
+                "order",
+                section(2, &[(2, &[1]), (1, &[1])]),
+            ),
+            (
+                "a field twice",
+                "order",
+                section(2, &[(1, &[1]), (1, &[1])]),
+            ),
+            (
+                "a field that is no value",
+                "form",
+                section(1, &[(1, &[99])]),
+            ),
         ],
     );
     out.extend(refused::of(
         "section 15",
         vec![
-            ("a position of 1,025 bytes", "bound", section(1, &[(1, &long(4, 1025))])),
-            ("raw of 1,025 bytes", "bound", section(1, &[(1, &long(3, 1025))])),
+            (
+                "a position of 1,025 bytes",
+                "bound",
+                section(1, &[(1, &long(4, 1025))]),
+            ),
+            (
+                "raw of 1,025 bytes",
+                "bound",
+                section(1, &[(1, &long(3, 1025))]),
+            ),
             ("a position that is null", "form", section(1, &[(1, &[1])])),
-            ("an account that is raw", "form", section(1, &[(2, &long(3, 1))])),
-            ("an account of 65 bytes", "bound", section(1, &[(2, &long(4, 65))])),
-            ("a name of 101 bytes", "bound", section(1, &[(3, &long(4, 101))])),
+            (
+                "an account that is raw",
+                "form",
+                section(1, &[(2, &long(3, 1))]),
+            ),
+            (
+                "an account of 65 bytes",
+                "bound",
+                section(1, &[(2, &long(4, 65))]),
+            ),
+            (
+                "a name of 101 bytes",
+                "bound",
+                section(1, &[(3, &long(4, 101))]),
+            ),
             ("no field", "bound", section(0, &[])),
         ],
     ));

@@ -218,9 +218,8 @@ fn small_form() -> StandardForm<'static> {
 
 fn standard(form: &StandardForm<'_>) -> Json {
     let numbers = |all: &Vec<u16>| list(all, |n| number(*n));
-    let section = |s: &SectionForm| {
-        Json::List(vec![number(s.number), number(s.audience), flag(s.personal)])
-    };
+    let section =
+        |s: &SectionForm| Json::List(vec![number(s.number), number(s.audience), flag(s.personal)]);
     let field = |f: &FieldForm<'_>| {
         let check = |(check, argument): &(Check, &str)| {
             Json::List(vec![number(*check as u8), text(*argument)])

@@ -73,9 +73,16 @@ pub fn openings() -> Json {
     let government = narrowed(&whole, 0b1001, Closed::Withheld);
     let platform = narrowed(&whole, 0x8001, Closed::Withheld);
     let none = |_| false;
-    let all_but_one = read(&public).merged(&read(&government), none).expect("one leaf");
-    let together = read(&all_but_one).merged(&read(&platform), none).expect("one leaf");
-    assert!(read(&together).is_open() && together[0] == 1, "partial, everything open");
+    let all_but_one = read(&public)
+        .merged(&read(&government), none)
+        .expect("one leaf");
+    let together = read(&all_but_one)
+        .merged(&read(&platform), none)
+        .expect("one leaf");
+    assert!(
+        read(&together).is_open() && together[0] == 1,
+        "partial, everything open"
+    );
     let named = [
         ("whole", &whole),
         ("only head and section 1, the rest withheld", &public),
@@ -143,13 +150,21 @@ fn refused_openings(whole: &[u8], partial: &[u8]) -> Vec<Refused> {
             ("no head", "order", one(1)),
             ("section 16", "bound", two(16)),
             ("a section twice", "order", two(0)),
-            ("sections out of order", "order", edited(partial, partial.len() - 34, 2)),
+            (
+                "sections out of order",
+                "order",
+                edited(partial, partial.len() - 34, 2),
+            ),
             ("a closed head", "contradiction", closed(0, 1)),
             ("why 4", "form", edited(partial, partial.len() - 33, 4)),
             ("why 255", "form", edited(partial, partial.len() - 33, 255)),
             ("a byte too few", "end", whole[..whole.len() - 1].to_vec()),
             ("a byte too many", "more", [whole, &[0]].concat()),
-            ("a commitment cut", "end", partial[..partial.len() - 1].to_vec()),
+            (
+                "a commitment cut",
+                "end",
+                partial[..partial.len() - 1].to_vec(),
+            ),
         ],
     )
 }
@@ -185,7 +200,12 @@ pub fn trees() -> Json {
     ];
     let proven = |(count, members): (u32, &[u32])| {
         let all = leaves(count);
-        proof_shown(count, members, &merkle::prove(&all, members), &merkle::root(&all))
+        proof_shown(
+            count,
+            members,
+            &merkle::prove(&all, members),
+            &merkle::root(&all),
+        )
     };
     let mut shown: Vec<Json> = proofs.into_iter().map(proven).collect();
     // the proof of a part, made from the proof of a larger part
@@ -227,7 +247,13 @@ fn bad_proofs() -> Vec<Json> {
         ("a hash too many", "tree", 7, &[0, 3, 6], longer),
         ("hashes in another order", "tree", 7, &[0, 3, 6], swapped),
         ("another member", "tree", 7, &[0, 2, 6], good.clone()),
-        ("a member beyond the tree", "bound", 7, &[0, 3, 7], good.clone()),
+        (
+            "a member beyond the tree",
+            "bound",
+            7,
+            &[0, 3, 7],
+            good.clone(),
+        ),
         ("members out of order", "order", 7, &[3, 0, 6], good.clone()),
         ("another count", "tree", 8, &[0, 3, 6], good),
     ];
@@ -257,28 +283,33 @@ fn piece(index: u32, length: usize) -> Vec<u8> {
 
 fn pieces() -> Vec<Json> {
     let mib = 1usize << 20;
-    [(1u64, 0u32), (mib as u64, 0), (mib as u64 + 5, 1), (3 * mib as u64 + 7, 2)]
-        .into_iter()
-        .map(|(size, index)| {
-            let count = attachment::pieces(size);
-            let length = |i| attachment::piece_len(size, i).expect("a piece");
-            let all: Vec<Hash> = (0..count)
-                .map(|i| attachment::piece_hash(&piece(i, length(i))))
-                .collect();
-            let (root, bytes) = (attachment::root(&all), piece(index, length(index)));
-            let proof = attachment::prove(&all, index).expect("a piece");
-            assert!(attachment::verifies(size, &root, index, &bytes, &proof));
-            object([
-                ("size", Json::Number(size)),
-                ("index", number(index)),
-                ("fill", number(bytes[0])),
-                ("length", number(bytes.len() as u64)),
-                ("leaf", hex(all[index as usize].0)),
-                ("proof", list(&proof, |h| hex(h.0))),
-                ("root", hex(root.0)),
-            ])
-        })
-        .collect()
+    [
+        (1u64, 0u32),
+        (mib as u64, 0),
+        (mib as u64 + 5, 1),
+        (3 * mib as u64 + 7, 2),
+    ]
+    .into_iter()
+    .map(|(size, index)| {
+        let count = attachment::pieces(size);
+        let length = |i| attachment::piece_len(size, i).expect("a piece");
+        let all: Vec<Hash> = (0..count)
+            .map(|i| attachment::piece_hash(&piece(i, length(i))))
+            .collect();
+        let (root, bytes) = (attachment::root(&all), piece(index, length(index)));
+        let proof = attachment::prove(&all, index).expect("a piece");
+        assert!(attachment::verifies(size, &root, index, &bytes, &proof));
+        object([
+            ("size", Json::Number(size)),
+            ("index", number(index)),
+            ("fill", number(bytes[0])),
+            ("length", number(bytes.len() as u64)),
+            ("leaf", hex(all[index as usize].0)),
+            ("proof", list(&proof, |h| hex(h.0))),
+            ("root", hex(root.0)),
+        ])
+    })
+    .collect()
 }
 
 /// Pieces that do not verify: size, index, length of the piece that is given.
@@ -293,7 +324,10 @@ fn bad_pieces() -> Vec<Json> {
     ]
     .into_iter()
     .map(|(what, size, index)| {
-        assert!(!attachment::verifies(size, &root, index, &bytes, &[]), "{what}");
+        assert!(
+            !attachment::verifies(size, &root, index, &bytes, &[]),
+            "{what}"
+        );
         object([
             ("what", text(what)),
             ("size", Json::Number(size)),

@@ -88,8 +88,13 @@ fn ask_header(s: &mut Scene, what: &str, envelope: &Envelope) {
             (answer, blame, fault.reason().unwrap_or(0))
         }
     };
-    let unjudged = blame == "relay" || ["identity unknown", "nobody: cannot be checked"].contains(&answer.as_str());
-    let member = if unjudged { "unjudged_envelope" } else { "envelope" };
+    let unjudged = blame == "relay"
+        || ["identity unknown", "nobody: cannot be checked"].contains(&answer.as_str());
+    let member = if unjudged {
+        "unjudged_envelope"
+    } else {
+        "envelope"
+    };
     let members = vec![
         ("what", text(what)),
         (member, hex(envelope.to_bytes())),
@@ -122,14 +127,22 @@ fn headers(base: &Base, city: &City) -> Scene {
         identity: reference(&city.root),
         ..good.clone()
     };
-    ask_header(&mut s, "under a root version", &sign(&under_root, &city.root_key));
+    ask_header(
+        &mut s,
+        "under a root version",
+        &sign(&under_root, &city.root_key),
+    );
     let elsewhere = with(|h| h.opening = Ref::of(Hash([7; 32])));
     ask_header(&mut s, "in an unknown epoch", &sign(&elsewhere, key));
     let under_district = Header {
         identity: reference(&city.district),
         ..good.clone()
     };
-    ask_header(&mut s, "under another seat's identity, by that seat", &sign(&under_district, &city.district_key));
+    ask_header(
+        &mut s,
+        "under another seat's identity, by that seat",
+        &sign(&under_district, &city.district_key),
+    );
     let both = Envelope::signed_by(
         kind::HEADER,
         1,
@@ -145,7 +158,11 @@ fn headers(base: &Base, city: &City) -> Scene {
     ask_header(&mut s, "of format 2, by a stranger", &format_2);
     let mut lane_4 = good.to_bytes();
     lane_4[16] = 4;
-    ask_header(&mut s, "of lane 4", &Envelope::signed(kind::HEADER, 1, lane_4, key));
+    ask_header(
+        &mut s,
+        "of lane 4",
+        &Envelope::signed(kind::HEADER, 1, lane_4, key),
+    );
     s
 }
 
@@ -157,19 +174,35 @@ fn malformed_headers(base: &Base, city: &City) -> Scene {
         let mut header = good.clone();
         edit(&mut header);
         ask_header(&mut s, what, &sign(&header, key));
-        ask_header(&mut s, &format!("{what}, by a stranger"), &sign(&header, &sample::key(99)));
+        ask_header(
+            &mut s,
+            &format!("{what}, by a stranger"),
+            &sign(&header, &sample::key(99)),
+        );
     };
     ask("another counter", |h| h.counter = 2);
     ask("an opening of another suite", |h| h.opening.suite = 2);
     ask("another root", |h| h.root = Hash([7; 32]));
     let mut lane_3 = good.to_bytes();
     lane_3[16] = 3;
-    ask_header(&mut s, "lane 3", &Envelope::signed(kind::HEADER, 1, lane_3, key));
+    ask_header(
+        &mut s,
+        "lane 3",
+        &Envelope::signed(kind::HEADER, 1, lane_3, key),
+    );
     let mut longer = good.to_bytes();
     longer.push(0);
-    ask_header(&mut s, "a byte too many", &Envelope::signed(kind::HEADER, 1, longer, key));
+    ask_header(
+        &mut s,
+        "a byte too many",
+        &Envelope::signed(kind::HEADER, 1, longer, key),
+    );
     let short = good.to_bytes()[..120].to_vec();
-    ask_header(&mut s, "too short to say whose", &Envelope::signed(kind::HEADER, 1, short, key));
+    ask_header(
+        &mut s,
+        "too short to say whose",
+        &Envelope::signed(kind::HEADER, 1, short, key),
+    );
     let own = EpochOpening {
         seat: DISTRICT,
         identity: reference(&city.district),
@@ -222,10 +255,22 @@ fn rotated(base: &Base, city: &City) -> Scene {
         ..header.clone()
     };
     ask_header(&mut s, "1 under the former serial", &sign(&header, key));
-    ask_header(&mut s, "1 under the new serial", &sign(&under(&header), &sample::key(20)));
+    ask_header(
+        &mut s,
+        "1 under the new serial",
+        &sign(&under(&header), &sample::key(20)),
+    );
     ask_header(&mut s, "2 under the former serial", &sign(&second, key));
-    ask_header(&mut s, "2 under the new serial", &sign(&under(&second), &sample::key(20)));
-    ask_header(&mut s, "2 under the new serial by the former key", &sign(&under(&second), key));
+    ask_header(
+        &mut s,
+        "2 under the new serial",
+        &sign(&under(&second), &sample::key(20)),
+    );
+    ask_header(
+        &mut s,
+        "2 under the new serial by the former key",
+        &sign(&under(&second), key),
+    );
     s
 }
 
@@ -280,7 +325,11 @@ fn called_back(base: &Base, city: &City) -> Scene {
         lane: Lane::Cases,
         ..first(city)
     };
-    ask_header(&mut s, "of a log that is not listed", &sign(&other_lane, key));
+    ask_header(
+        &mut s,
+        "of a log that is not listed",
+        &sign(&other_lane, key),
+    );
     let bad = Header {
         root: Hash([7; 32]),
         ..first(city)
@@ -343,7 +392,11 @@ fn contested(base: &Base, city: &City) -> Scene {
     let next = Envelope::signed(kind::OPENING, 1, next.to_bytes(), key);
     s.say("opening 2, without the other", &next);
     ask_header(&mut s, "under the one, afterwards", &sign(&header, key));
-    ask_header(&mut s, "under the other, afterwards", &sign(&under_other, key));
+    ask_header(
+        &mut s,
+        "under the other, afterwards",
+        &sign(&under_other, key),
+    );
     let far = EpochOpening {
         counter: 4,
         ..city.opening.clone()
@@ -380,12 +433,20 @@ fn identities_contested(base: &Base, city: &City) -> Scene {
         root: Hash([7; 32]),
         ..second.clone()
     };
-    ask_header(&mut s, "one that may not be, by the new key", &sign(&wrong, &sample::key(20)));
+    ask_header(
+        &mut s,
+        "one that may not be, by the new key",
+        &sign(&wrong, &sample::key(20)),
+    );
     let under_first = Header {
         identity: reference(&city.department),
         ..second
     };
-    ask_header(&mut s, "by the former key", &sign(&under_first, &city.department_key));
+    ask_header(
+        &mut s,
+        "by the former key",
+        &sign(&under_first, &city.department_key),
+    );
     s
 }
 
@@ -429,7 +490,11 @@ fn next(base: &Base, city: &City) -> Scene {
         edit(&mut header);
         header
     };
-    ask("another previous", 1, &with(|h| h.previous = Ref::of(Hash([9; 32]))));
+    ask(
+        "another previous",
+        1,
+        &with(|h| h.previous = Ref::of(Hash([9; 32]))),
+    );
     ask("another history", 1, &with(|h| h.history = Hash([9; 32])));
     ask("another lane", 1, &with(|h| h.lane = Lane::Cases));
     ask("another counter", 1, &with(|h| h.counter = 2));
@@ -530,11 +595,22 @@ fn whole(base: &Base, city: &City) -> Scene {
     };
     s.say("of one of the two", &erase(city, vec![item(0, leaves[0])]));
     ask_whole(&mut s, "one of two is erased", envelope, &said(3));
-    s.say("of another leaf", &erase(city, vec![item(1, Hash([9; 32]))]));
+    s.say(
+        "of another leaf",
+        &erase(city, vec![item(1, Hash([9; 32]))]),
+    );
     ask_whole(&mut s, "an erasure names another leaf", envelope, &said(3));
-    s.say("of both", &erase(city, vec![item(0, leaves[0]), item(1, leaves[1])]));
+    s.say(
+        "of both",
+        &erase(city, vec![item(0, leaves[0]), item(1, leaves[1])]),
+    );
     ask_whole(&mut s, "both are erased", envelope, &said(3));
-    ask_whole(&mut s, "both are erased, says an erasure, withheld says the sender", envelope, &withheld);
+    ask_whole(
+        &mut s,
+        "both are erased, says an erasure, withheld says the sender",
+        envelope,
+        &withheld,
+    );
     ask_whole(&mut s, "open, though erased", envelope, body);
     s
 }
@@ -554,9 +630,24 @@ fn additions(base: &Base, city: &City) -> Scene {
         ("less than is held", Some(body.clone()), cut(&[1], 1), 0),
         ("another leaf", Some(cut(&[0], 0xffff)), body.clone(), 0),
         ("sections", Some(cut(&[0, 1], 0b11)), body.clone(), 0),
-        ("other sections", Some(cut(&[0, 1], 0b11)), cut(&[0], 0b1101), 0),
-        ("sections that are erased", Some(cut(&[0, 1], 0b0111_1111_1111_0111)), cut(&[0, 1], 0b1000_0000_0000_1001), 0x8008),
-        ("to nothing, with a section that is erased", None, body.clone(), 0b1000),
+        (
+            "other sections",
+            Some(cut(&[0, 1], 0b11)),
+            cut(&[0], 0b1101),
+            0,
+        ),
+        (
+            "sections that are erased",
+            Some(cut(&[0, 1], 0b0111_1111_1111_0111)),
+            cut(&[0, 1], 0b1000_0000_0000_1001),
+            0x8008,
+        ),
+        (
+            "to nothing, with a section that is erased",
+            None,
+            body.clone(),
+            0b1000,
+        ),
     ];
     for (what, held, new, mask) in cases {
         let erased = |_: u32, _: &Hash, section: u8| mask & (1 << section) != 0;

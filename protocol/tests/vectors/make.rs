@@ -1,7 +1,9 @@
 //! Every vector file, by name. Compares nothing.
 
 use crate::json::Json;
-use crate::{admission, batches, builtin, conversation, entries, ids, leaves, logs, names, statements, words};
+use crate::{
+    admission, batches, builtin, conversation, entries, ids, leaves, logs, names, statements, words,
+};
 
 /// Every vector file: name and content.
 pub fn files() -> Vec<(&'static str, Json)> {

@@ -77,7 +77,9 @@ fn refused_keys() -> Vec<Refused> {
         ("no signing key of suite 1", "key", |k| {
             k.remove(0);
         }),
-        ("a signing key of small order", "key", |k| k[0].2 = vec![0; 32]),
+        ("a signing key of small order", "key", |k| {
+            k[0].2 = vec![0; 32]
+        }),
         ("a short signing key", "key", |k| k[0].2.truncate(31)),
         ("a long seal key", "key", |k| k[1].2.push(7)),
         ("an empty key of another suite", "key", |k| k[2].2.clear()),
@@ -105,7 +107,9 @@ fn refused_sigs() -> Vec<Refused> {
         ("one suite twice", "order", |s| s[1] = s[0].clone()),
         ("63 bytes in suite 1", "key", |s| s[0].1.truncate(63)),
         ("65 bytes in suite 1", "key", |s| s[0].1.push(1)),
-        ("an empty signature of another suite", "key", |s| s[1].1.clear()),
+        ("an empty signature of another suite", "key", |s| {
+            s[1].1.clear()
+        }),
     ];
     refused::edits("sigs", &good, put, &edits)
 }
@@ -126,7 +130,10 @@ pub fn keys() -> Json {
     };
     let lists = [
         ("a department's", Keys::of(sample::key(4).public(), None)),
-        ("a node's", Keys::of(sample::key(3).public(), Some([0xd1; 32]))),
+        (
+            "a node's",
+            Keys::of(sample::key(3).public(), Some([0xd1; 32])),
+        ),
         ("of two suites", keys_of_two_suites(4)),
         (
             "all that there can be",
@@ -164,7 +171,10 @@ pub fn keys() -> Json {
             ("reads", list(keys.all(), each)),
             ("bytes", hex(bytes)),
             ("fingerprint", hex(keys.fingerprint().0)),
-            ("shown", text(protocol::admission::newcomer::fingerprint(keys))),
+            (
+                "shown",
+                text(protocol::admission::newcomer::fingerprint(keys)),
+            ),
         ])
     };
     let of_sigs = [
@@ -190,9 +200,12 @@ pub fn keys() -> Json {
         ("lists", list(&lists, keys)),
         ("sigs", list(&of_sigs, sigs)),
         ("signatures", list(1..=3u8, good_signature)),
-        ("bad_signatures", list(bad_signatures(), |(what, bytes)| {
-            object([("what", text(what)), ("refused_bytes", hex(bytes))])
-        })),
+        (
+            "bad_signatures",
+            list(bad_signatures(), |(what, bytes)| {
+                object([("what", text(what)), ("refused_bytes", hex(bytes))])
+            }),
+        ),
         refused::listed(refused),
     ])
 }
@@ -237,7 +250,11 @@ fn bad_signatures() -> Vec<(&'static str, Vec<u8>)> {
         ("S is greater by the order of the group", public, larger),
         ("a bit of S", public, bent),
         ("good only with the cofactor", public, cofactored),
-        ("everything is signed by the key of order 1", identity, nothing),
+        (
+            "everything is signed by the key of order 1",
+            identity,
+            nothing,
+        ),
         ("a key that is no point of the curve", not_a_point, good),
         ("another key", sample::key(2).public().0, good),
     ];
@@ -266,8 +283,14 @@ pub fn names() -> Json {
         ("region", "pilot_zone"),
         ("region", "*"),
         ("region", ""),
-        ("region", "x123456789x123456789x123456789x123456789x123456789x123456789x123"),
-        ("region", "x123456789x123456789x123456789x123456789x123456789x123456789x1234"),
+        (
+            "region",
+            "x123456789x123456789x123456789x123456789x123456789x123456789x123",
+        ),
+        (
+            "region",
+            "x123456789x123456789x123456789x123456789x123456789x123456789x1234",
+        ),
         ("organisation", "370102.scjg"),
         ("organisation", "pilot-zone.a1"),
         ("organisation", "370102.abcdefghijklmnop"),
@@ -323,20 +346,26 @@ pub fn names() -> Json {
         ])
     });
     Json::Object(vec![
-        ("texts", list(texts, |(what, s)| {
-            object([
-                ("what", text(what)),
-                ("text", text(s)),
-                ("holds", flag(holds(what, s))),
-            ])
-        })),
-        ("inside", list(inside, |(inner, outer)| {
-            object([
-                ("text", text(inner)),
-                ("outer_text", text(outer)),
-                ("holds", flag(is_within(inner, outer))),
-            ])
-        })),
+        (
+            "texts",
+            list(texts, |(what, s)| {
+                object([
+                    ("what", text(what)),
+                    ("text", text(s)),
+                    ("holds", flag(holds(what, s))),
+                ])
+            }),
+        ),
+        (
+            "inside",
+            list(inside, |(inner, outer)| {
+                object([
+                    ("text", text(inner)),
+                    ("outer_text", text(outer)),
+                    ("holds", flag(is_within(inner, outer))),
+                ])
+            }),
+        ),
         ("permits", Json::List(permitted.into())),
         refused::listed(refused_names()),
     ])
@@ -387,7 +416,11 @@ fn refused_names() -> Vec<Refused> {
         vec![
             ("sequence 0 with a header", "zero", pos(0, &some)),
             ("a sequence without header", "zero", pos(1, &[0; 33])),
-            ("above the greatest", "bound", pos(limits::POSITION_MAX + 1, &some)),
+            (
+                "above the greatest",
+                "bound",
+                pos(limits::POSITION_MAX + 1, &some),
+            ),
             ("a bad reference", "zero", pos(1, &half)),
             ("cut", "end", greatest[..40].to_vec()),
         ],
@@ -399,8 +432,12 @@ fn refused_names() -> Vec<Refused> {
     out.extend(refused::of(
         "incarnation",
         vec![
-            ("above the greatest", "bound", incarnation.to_bytes().to_vec()),
-            ("cut", "end", incarnation.to_bytes()[..23].to_vec()),
+            (
+                "above the greatest",
+                "bound",
+                incarnation.to_bytes().to_vec(),
+            ),
+            ("cut", "end", vec![1; 23]),
         ],
     ));
     out

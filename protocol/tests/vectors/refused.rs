@@ -75,7 +75,8 @@ pub fn listed(all: Vec<Refused>) -> (&'static str, Json) {
     let city = sample::city();
     let one = |refused: &Refused| {
         let blame = blame(&city, refused.layout, &refused.bytes);
-        let blame = blame.unwrap_or_else(|| panic!("{} is taken: {}", refused.layout, refused.what));
+        let blame =
+            blame.unwrap_or_else(|| panic!("{} is taken: {}", refused.layout, refused.what));
         Json::Object(vec![
             ("what", text(&refused.what)),
             ("layout", text(refused.layout)),
@@ -135,7 +136,8 @@ fn blame(city: &City, layout: &str, bytes: &[u8]) -> Option<&'static str> {
         }
         "first body" => {
             let (_, sealed) = sample::batches(city).swap_remove(0);
-            let header = slice::verify_header(&city.directory, &sealed.header).expect("the sample's");
+            let header =
+                slice::verify_header(&city.directory, &sealed.header).expect("the sample's");
             let fault = slice::verify(header, bytes.to_vec()).err()?;
             Some(said(fault.blame()))
         }
@@ -170,7 +172,10 @@ fn statement(city: &City, kind: u8, bytes: &[u8]) -> Option<&'static str> {
         }
     };
     let stranger = judged(&[&sample::key(99)]);
-    assert!(stranger != Some("origin"), "a stranger's bytes are nobody's");
+    assert!(
+        stranger != Some("origin"),
+        "a stranger's bytes are nobody's"
+    );
     judged(&[
         &city.root_key,
         &city.city_key,

@@ -66,23 +66,27 @@ impl Base {
             .collect();
         let seat = |(name, seat): &(&str, SeatId)| {
             // a stranger's seat can be checked against nothing
-            let member = if of_base.contains(seat) { "seat" } else { "seat_text" };
+            let member = if of_base.contains(seat) {
+                "seat"
+            } else {
+                "seat_text"
+            };
             object([("name", text(*name)), (member, text(seat.to_string()))])
         };
         Json::Object(vec![
             ("seats", list(&self.scene.seats, seat)),
             ("base", self.told),
-            ("cases", Json::List(cases.into_iter().map(Scene::shown).collect())),
+            (
+                "cases",
+                Json::List(cases.into_iter().map(Scene::shown).collect()),
+            ),
         ])
     }
 }
 
 impl Scene {
     fn shown(self) -> Json {
-        object([
-            ("what", text(self.what)),
-            ("steps", Json::List(self.steps)),
-        ])
+        object([("what", text(self.what)), ("steps", Json::List(self.steps))])
     }
 
     pub fn seat(&self, seat: &SeatId) -> &'static str {
@@ -114,14 +118,20 @@ impl Scene {
         let judged = judged.iter().any(|word| answer.starts_with(word))
             && envelope.signatures.iter().all(|s| s.suite == 1)
             && kept.as_ref().is_none_or(|kept| kept == envelope);
-        let member = if judged { "envelope" } else { "unjudged_envelope" };
+        let member = if judged {
+            "envelope"
+        } else {
+            "unjudged_envelope"
+        };
         let mut members = vec![("say", text(name)), (member, hex(envelope.to_bytes()))];
         if let Some(reference) = envelope.reference() {
             members.push(("reference", hex(reference.to_bytes())));
             if answer == "taken up" {
                 self.names.insert(reference, name.to_owned());
             }
-            self.names.entry(reference).or_insert_with(|| name.to_owned());
+            self.names
+                .entry(reference)
+                .or_insert_with(|| name.to_owned());
         }
         members.push(("answer", text(&answer)));
         if let Some(kept) = kept.filter(|kept| kept != envelope) {

@@ -469,11 +469,26 @@ fn objects(world: &World) -> Vec<Json> {
     let by_city = |kind, bytes: Vec<u8>| statement(kind, bytes, world::CITY_KEY);
     let (c, d, b) = (world::CITY_KEY, world::DISTRICT_KEY, world::BUREAU_KEY);
     vec![
-        signed("root version 1", &world.root, &[1, 2], root(&root_of(&world.root))),
+        signed(
+            "root version 1",
+            &world.root,
+            &[1, 2],
+            root(&root_of(&world.root)),
+        ),
         signed("root version 2", &second_signed, &[1, 2, 3], root(&second)),
         signed("city", &world.city, &[1, 2], identity(&read(&world.city))),
-        signed("district", &world.district, &[c], identity(&read(&world.district))),
-        signed("department", &world.bureau, &[d], identity(&read(&world.bureau))),
+        signed(
+            "district",
+            &world.district,
+            &[c],
+            identity(&read(&world.district)),
+        ),
+        signed(
+            "department",
+            &world.bureau,
+            &[d],
+            identity(&read(&world.bureau)),
+        ),
         signed("department with new keys", &rekeyed, &[d], identity(&next)),
         signed(
             "revocation",
@@ -481,7 +496,12 @@ fn objects(world: &World) -> Vec<Json> {
             &[c],
             revocation(&revoked),
         ),
-        signed("first opening", &world.opening, &[b], opening(&first_opening)),
+        signed(
+            "first opening",
+            &world.opening,
+            &[b],
+            opening(&first_opening),
+        ),
         signed(
             "second opening",
             &statement(kind::OPENING, opened.to_bytes(), b),
@@ -573,7 +593,11 @@ fn possessions(world: &World) -> Json {
     let former = world::key(world::BUREAU_KEY).public();
     Json::List(vec![
         one("of a first identity", &world::read(&world.bureau), ""),
-        one("with consent of the former key", &next, &format!("{former:?}")),
+        one(
+            "with consent of the former key",
+            &next,
+            &format!("{former:?}"),
+        ),
     ])
 }
 
@@ -587,9 +611,23 @@ fn presences() -> Json {
             ("bytes", hex(presence::bytes(&seat, &exporter))),
             ("object_hash", hex(presence::hash(&seat, &exporter).0)),
             ("public", hex(key.public().0)),
-            ("signatures", signatures(&presence::sign(&seat, &exporter, &key))),
+            (
+                "signatures",
+                signatures(&presence::sign(&seat, &exporter, &key)),
+            ),
         ])
     })
+}
+
+/// What something puts, as hexadecimal digits of a text that no change is looked for in.
+fn digits(put: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::new();
+    put(&mut bytes);
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn former_digits(root: &Root) -> String {
+    digits(|out| out.extend(root.to_bytes()))
 }
 
 /// Envelopes with more signatures than are required, and what is kept of them.
@@ -610,11 +648,31 @@ fn canonical(world: &World) -> Json {
         s.bytes[3] ^= u8::from(s.key != stranger);
     }
     let cases = [
-        ("a stranger's signature is dropped", &with_stranger, &one_suite),
-        ("a bad signature that is not required is dropped", &bent, &one_suite),
-        ("one that is not required is dropped, of whatever suite", &cosigned, &one_suite),
-        ("one of another suite that is required is kept", &cosigned, &two_suites),
-        ("one of another suite is missing", &with_stranger, &two_suites),
+        (
+            "a stranger's signature is dropped",
+            &with_stranger,
+            &one_suite,
+        ),
+        (
+            "a bad signature that is not required is dropped",
+            &bent,
+            &one_suite,
+        ),
+        (
+            "one that is not required is dropped, of whatever suite",
+            &cosigned,
+            &one_suite,
+        ),
+        (
+            "one of another suite that is required is kept",
+            &cosigned,
+            &two_suites,
+        ),
+        (
+            "one of another suite is missing",
+            &with_stranger,
+            &two_suites,
+        ),
         ("a required signature is bad", &bad, &one_suite),
     ];
     list(cases, |(what, envelope, required)| {
@@ -622,7 +680,7 @@ fn canonical(world: &World) -> Json {
         object([
             ("what", text(what)),
             ("unjudged_envelope", hex(envelope.to_bytes())),
-            ("keys", keys(required)),
+            ("keys_text", text(digits(|out| required.put(out)))),
             ("kept", kept.map_or(text("none"), hex)),
         ])
     })
@@ -638,7 +696,11 @@ fn canonical_roots(world: &World) -> Json {
     let cases = [
         ("the first two of three by key", three, None),
         ("one of two", one, None),
-        ("its own threshold and that of its former", by(&[1, 2, 3, 7]), Some(&former)),
+        (
+            "its own threshold and that of its former",
+            by(&[1, 2, 3, 7]),
+            Some(&former),
+        ),
         ("one key for both", by(&[2, 3]), Some(&former)),
         ("its own threshold alone", by(&[3, 7]), Some(&former)),
         ("its former's alone", by(&[1, 2]), Some(&former)),
@@ -649,7 +711,10 @@ fn canonical_roots(world: &World) -> Json {
         object([
             ("what", text(what)),
             ("unjudged_envelope", hex(envelope.to_bytes())),
-            ("former", former.map_or(text("none"), |f| hex(f.to_bytes()))),
+            (
+                "former_text",
+                text(former.map_or("none".into(), former_digits)),
+            ),
             ("kept", kept.map_or(text("none"), hex)),
         ])
     })
@@ -696,7 +761,9 @@ fn refused_envelopes(world: &World) -> Vec<Refused> {
         ("nine signatures", "bound", |e| {
             e.signatures = (0..9).map(|n| signature(2, 1 + n, 4)).collect();
         }),
-        ("signatures out of order of keys", "order", |e| e.signatures.swap(0, 1)),
+        ("signatures out of order of keys", "order", |e| {
+            e.signatures.swap(0, 1)
+        }),
         ("a signature twice", "order", |e| {
             e.signatures[1] = e.signatures[0].clone();
         }),
@@ -709,7 +776,9 @@ fn refused_envelopes(world: &World) -> Vec<Refused> {
         ("a key of 31 bytes in suite 1", "key", |e| {
             e.signatures[1].key.pop();
         }),
-        ("a key of 33 bytes in suite 1", "key", |e| e.signatures[1].key.push(0)),
+        ("a key of 33 bytes in suite 1", "key", |e| {
+            e.signatures[1].key.push(0)
+        }),
         ("a signature of 63 bytes in suite 1", "key", |e| {
             e.signatures[1].bytes.pop();
         }),
@@ -732,14 +801,20 @@ fn refused_roots() -> Vec<Refused> {
         ("version 0", "bound", |r| {
             (r.version, r.former) = (0, stray(1));
         }),
-        ("a first version with a former", "contradiction", |r| r.former = stray(1)),
-        ("a later version without", "contradiction", |r| r.version = 2),
+        ("a first version with a former", "contradiction", |r| {
+            r.former = stray(1)
+        }),
+        ("a later version without", "contradiction", |r| {
+            r.version = 2
+        }),
         ("a former that is half a reference", "zero", |r| {
             r.former.hash = Hash([1; 32]);
         }),
         ("threshold 0", "bound", |r| r.threshold = 0),
         ("a threshold over the keys", "bound", |r| r.threshold = 4),
-        ("a threshold over the keys of a suite", "bound", |r| r.keys.push(key(2, &[1]))),
+        ("a threshold over the keys of a suite", "bound", |r| {
+            r.keys.push(key(2, &[1]))
+        }),
         ("no key", "bound", |r| r.keys.clear()),
         ("no key of suite 1", "key", |r| {
             r.keys = vec![key(2, &[1]), key(2, &[2])];
@@ -752,7 +827,9 @@ fn refused_roots() -> Vec<Refused> {
             r.threshold = 1;
             r.keys.push(key(2, &[]));
         }),
-        ("a key of small order", "key", |r| r.keys[0].bytes = vec![0; 32]),
+        ("a key of small order", "key", |r| {
+            r.keys[0].bytes = vec![0; 32]
+        }),
         ("a short key", "key", |r| {
             r.keys[0].bytes.pop();
         }),
@@ -808,13 +885,21 @@ fn refused_identities() -> Vec<Refused> {
             i.serial = 0;
         }),
         ("no organisation", "form", |i| i.organisation.clear()),
-        ("a region as organisation", "form", |i| i.organisation = "310115".into()),
+        ("a region as organisation", "form", |i| {
+            i.organisation = "310115".into()
+        }),
         ("no title", "bound", |i| i.title.clear()),
-        ("a title of 201 bytes", "bound", |i| i.title = "x".repeat(201)),
+        ("a title of 201 bytes", "bound", |i| {
+            i.title = "x".repeat(201)
+        }),
         ("a title with U+0000", "text", |i| i.title = "a\0b".into()),
         ("no jurisdiction", "form", |i| i.jurisdiction.clear()),
-        ("everywhere as jurisdiction", "form", |i| i.jurisdiction = "*".into()),
-        ("a department as its own node", "contradiction", |i| i.node = i.seat),
+        ("everywhere as jurisdiction", "form", |i| {
+            i.jurisdiction = "*".into()
+        }),
+        ("a department as its own node", "contradiction", |i| {
+            i.node = i.seat
+        }),
         ("nobody as node", "zero", |i| i.node = SeatId::default()),
         ("another seat as a node's node", "contradiction", |i| {
             node(i);
@@ -832,36 +917,60 @@ fn refused_identities() -> Vec<Refused> {
             first(i);
             i.reason = "x".into();
         }),
-        ("a reason of 201 bytes", "bound", |i| i.reason = "x".repeat(201)),
+        ("a reason of 201 bytes", "bound", |i| {
+            i.reason = "x".repeat(201)
+        }),
         ("a reason with U+0000", "text", |i| i.reason = "\0".into()),
         ("a node with types", "contradiction", |i| {
             node(i);
             i.permitted = vec!["registration".into()];
         }),
         ("types out of order", "order", |i| i.permitted.swap(0, 1)),
-        ("a type twice", "order", |i| i.permitted = vec!["a".into(), "a".into()]),
-        ("an empty type", "form", |i| i.permitted = vec![String::new()]),
-        ("a type of 65 bytes", "form", |i| i.permitted = vec!["x".repeat(65)]),
+        ("a type twice", "order", |i| {
+            i.permitted = vec!["a".into(), "a".into()]
+        }),
+        ("an empty type", "form", |i| {
+            i.permitted = vec![String::new()]
+        }),
+        ("a type of 65 bytes", "form", |i| {
+            i.permitted = vec!["x".repeat(65)]
+        }),
         ("every type", "form", |i| i.permitted = vec!["*".into()]),
-        ("a prefix without a dot", "form", |i| i.permitted = vec!["370102*".into()]),
-        ("an empty prefix", "form", |i| i.permitted = vec![".*".into()]),
-        ("a star inside", "form", |i| i.permitted = vec!["a*.*".into()]),
+        ("a prefix without a dot", "form", |i| {
+            i.permitted = vec!["370102*".into()]
+        }),
+        ("an empty prefix", "form", |i| {
+            i.permitted = vec![".*".into()]
+        }),
+        ("a star inside", "form", |i| {
+            i.permitted = vec!["a*.*".into()]
+        }),
         ("65 types", "bound", |i| {
             i.permitted = (0..65).map(|n| format!("t{n:02}")).collect();
         }),
-        ("a department that admits", "contradiction", |i| i.admits = true),
-        ("a first serial that binds", "contradiction", |i| i.serial = 1),
-        ("a first serial that binds in an epoch", "contradiction", |i| {
-            first(i);
-            i.binds_from[2].counter = 1;
+        ("a department that admits", "contradiction", |i| {
+            i.admits = true
         }),
+        ("a first serial that binds", "contradiction", |i| {
+            i.serial = 1
+        }),
+        (
+            "a first serial that binds in an epoch",
+            "contradiction",
+            |i| {
+                first(i);
+                i.binds_from[2].counter = 1;
+            },
+        ),
         ("counter 0", "bound", |i| i.binds_from[0].counter = 0),
         ("sequence 0", "bound", |i| i.binds_from[2].sequence = 0),
         ("a sequence too great", "bound", |i| {
             i.binds_from[1].sequence = limits::POSITION_MAX + 1;
         }),
         ("no issuer", "zero", |i| i.issuer = Ref::ZERO),
-        ("an issuer that is half a reference", "zero", |i| i.issuer.suite = 0),
+        ("an issuer that is half a reference", "zero", |i| {
+            i.issuer.suite = 0
+        }),
     ];
     let identity = sample_identity();
     let mut out = refused::edits("identity", &identity, Identity::to_bytes, &edits);
@@ -894,7 +1003,9 @@ fn refused_revocations() -> Vec<Refused> {
     let edits: [Edit<Revocation>; 15] = [
         ("the zero seat", "zero", |r| r.seat = SeatId::default()),
         ("49 logs", "bound", |r| {
-            r.logs = (1..=49).map(|n| world::revoked_log(2, stray(n), 1)).collect();
+            r.logs = (1..=49)
+                .map(|n| world::revoked_log(2, stray(n), 1))
+                .collect();
         }),
         ("lane 3", "form", |r| r.logs[2].lane = 3),
         ("logs out of order of lanes", "order", |r| r.logs.swap(0, 1)),
@@ -904,16 +1015,31 @@ fn refused_revocations() -> Vec<Refused> {
                 world::revoked_log(2, stray(1), 1),
             ];
         }),
-        ("a log twice", "order", |r| r.logs[1] = RevokedLog { last: at(9), ..r.logs[0] }),
+        ("a log twice", "order", |r| {
+            r.logs[1] = RevokedLog {
+                last: at(9),
+                ..r.logs[0]
+            }
+        }),
         ("no opening", "zero", |r| r.logs[1].opening = Ref::ZERO),
-        ("before the first header", "bound", |r| r.logs[1].last = Position::START),
-        ("a sequence without a header", "zero", |r| r.logs[1].last.header = Ref::ZERO),
+        ("before the first header", "bound", |r| {
+            r.logs[1].last = Position::START
+        }),
+        ("a sequence without a header", "zero", |r| {
+            r.logs[1].last.header = Ref::ZERO
+        }),
         ("a sequence too great", "bound", |r| {
             r.logs[1].last.sequence = limits::POSITION_MAX + 1;
         }),
-        ("what stands out of order", "order", |r| r.standing.swap(0, 1)),
-        ("what stands twice", "order", |r| r.standing[1] = r.standing[0]),
-        ("nothing among what stands", "zero", |r| r.standing[0] = Ref::ZERO),
+        ("what stands out of order", "order", |r| {
+            r.standing.swap(0, 1)
+        }),
+        ("what stands twice", "order", |r| {
+            r.standing[1] = r.standing[0]
+        }),
+        ("nothing among what stands", "zero", |r| {
+            r.standing[0] = Ref::ZERO
+        }),
         ("a reason with U+0000", "text", |r| r.reason = "\0".into()),
         ("no issuer", "zero", |r| r.issuer = Ref::ZERO),
     ];
@@ -949,13 +1075,19 @@ fn refused_openings() -> Vec<Refused> {
             o.last_known = lanes(&[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
         }),
         ("lane 3", "form", |o| o.last_known = lanes(&[0, 3])),
-        ("lanes out of order", "order", |o| o.last_known = lanes(&[2, 0])),
+        ("lanes out of order", "order", |o| {
+            o.last_known = lanes(&[2, 0])
+        }),
         ("a lane twice", "order", |o| o.last_known = lanes(&[0, 0])),
-        ("a lane without headers", "bound", |o| o.last_known[0].1 = Position::START),
+        ("a lane without headers", "bound", |o| {
+            o.last_known[0].1 = Position::START
+        }),
         ("a position too great", "bound", |o| {
             o.last_known[0].1.sequence = limits::POSITION_MAX + 1;
         }),
-        ("17 void openings", "bound", |o| o.void = (1..=17).map(stray).collect()),
+        ("17 void openings", "bound", |o| {
+            o.void = (1..=17).map(stray).collect()
+        }),
         ("void openings out of order", "order", |o| o.void.swap(0, 1)),
         ("a void opening twice", "order", |o| o.void[1] = o.void[0]),
         ("nothing void", "zero", |o| o.void[0] = Ref::ZERO),
@@ -974,10 +1106,14 @@ fn refused_closings() -> Vec<Refused> {
         ("no identity", "zero", |c| c.identity = Ref::ZERO),
         ("an end in lane 3", "form", |c| c.ends = lanes(&[3])),
         ("ends out of order", "order", |c| c.ends.swap(0, 1)),
-        ("an end before the first header", "bound", |c| c.ends[0].1 = Position::START),
+        ("an end before the first header", "bound", |c| {
+            c.ends[0].1 = Position::START
+        }),
         ("a range in lane 3", "form", |c| c.lost[2].lane = 3),
         ("a range from 0", "bound", |c| c.lost[0].from = 0),
-        ("a range too far", "bound", |c| c.lost[2].to = limits::POSITION_MAX + 1),
+        ("a range too far", "bound", |c| {
+            c.lost[2].to = limits::POSITION_MAX + 1
+        }),
         ("a range backwards", "bound", |c| c.lost[2].to = 4),
         ("ranges out of order", "order", |c| c.lost.swap(0, 1)),
         ("ranges that overlap", "order", |c| c.lost[1].to = 5),
@@ -1007,7 +1143,9 @@ fn refused_decisions() -> Vec<Refused> {
     let edits: [Edit<ForkDecision>; 14] = [
         ("the zero seat", "zero", |d| d.seat = SeatId::default()),
         ("lane 3", "form", |d| d.place = header(3, stray(1), 7)),
-        ("headers of no log", "contradiction", |d| d.place = header(2, Ref::ZERO, 7)),
+        ("headers of no log", "contradiction", |d| {
+            d.place = header(2, Ref::ZERO, 7)
+        }),
         ("sequence 0", "bound", |d| d.place = header(2, stray(1), 0)),
         ("a sequence too great", "bound", |d| {
             d.place = header(2, stray(1), limits::POSITION_MAX + 1);
@@ -1021,7 +1159,9 @@ fn refused_decisions() -> Vec<Refused> {
             d.others = (1..=17).map(stray).collect();
         }),
         ("others out of order", "order", |d| d.others.swap(0, 1)),
-        ("the survivor among the others", "contradiction", |d| d.survivor = stray(4)),
+        ("the survivor among the others", "contradiction", |d| {
+            d.survivor = stray(4)
+        }),
         ("a reason with U+0000", "text", |d| d.reason = "\0".into()),
         ("no issuer", "zero", |d| d.issuer = Ref::ZERO),
     ];
@@ -1047,7 +1187,11 @@ fn refused_decisions() -> Vec<Refused> {
             ("of what is not known", "form", bytes(4, 0, 3)),
             ("openings of a lane", "contradiction", bytes(2, 1, 3)),
             ("identities of a lane", "contradiction", bytes(3, 2, 3)),
-            ("a counter of more than 32 bits", "bound", bytes(2, 0, 1 << 32)),
+            (
+                "a counter of more than 32 bits",
+                "bound",
+                bytes(2, 0, 1 << 32),
+            ),
         ],
     ));
     out
@@ -1055,7 +1199,9 @@ fn refused_decisions() -> Vec<Refused> {
 
 fn refused_activations() -> Vec<Refused> {
     let edits: [Edit<Activation>; 8] = [
-        ("positions for all", "contradiction", |a| a.seat = SeatId::default()),
+        ("positions for all", "contradiction", |a| {
+            a.seat = SeatId::default()
+        }),
         ("17 lanes", "bound", |a| {
             let one = a.from[0];
             a.from = (4..21).map(|lane| ActiveFrom { lane, ..one }).collect();
@@ -1112,13 +1258,21 @@ fn refused_words() -> Vec<Refused> {
     let edits: [Edit<Receipt>; 9] = [
         ("no identity", "zero", |r| r.identity = Ref::ZERO),
         ("no opening", "zero", |r| r.log.opening = Ref::ZERO),
-        ("safeguarded above attached", "order", |r| r.safeguarded = at(8)),
+        ("safeguarded above attached", "order", |r| {
+            r.safeguarded = at(8)
+        }),
         ("attached above durable", "order", |r| {
             (r.attached, r.safeguarded) = (at(10), at(10));
         }),
-        ("two headers at one sequence", "order", |r| r.safeguarded.header = stray(99)),
-        ("a sequence without header", "zero", |r| r.durable.header = Ref::ZERO),
-        ("a header without sequence", "zero", |r| r.safeguarded.sequence = 0),
+        ("two headers at one sequence", "order", |r| {
+            r.safeguarded.header = stray(99)
+        }),
+        ("a sequence without header", "zero", |r| {
+            r.durable.header = Ref::ZERO
+        }),
+        ("a header without sequence", "zero", |r| {
+            r.safeguarded.sequence = 0
+        }),
         ("a sequence too great", "bound", |r| {
             r.durable.sequence = limits::POSITION_MAX + 1;
         }),
@@ -1138,7 +1292,9 @@ fn refused_words() -> Vec<Refused> {
     ));
     let edits: [Edit<FeedHead>; 3] = [
         ("no identity", "zero", |h| h.identity = Ref::ZERO),
-        ("a head too great", "bound", |h| h.head = limits::POSITION_MAX + 1),
+        ("a head too great", "bound", |h| {
+            h.head = limits::POSITION_MAX + 1
+        }),
         ("an incarnation too great", "bound", |h| {
             h.incarnation.counter = limits::POSITION_MAX + 1;
         }),

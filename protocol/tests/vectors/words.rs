@@ -99,12 +99,30 @@ fn who_admits(base: &Base, world: &World) -> Scene {
     let (root, city) = (world.authority(), reference(&world.city));
     let (district, bureau) = (reference(&world.district), reference(&world.bureau));
     let of = |kind, issuer| new_seat(world, kind, THIEF, issuer);
-    s.say("a district by the root", &issue(&of(SeatKind::District, root), ROOTS));
-    s.say("a city by the city", &issue(&of(SeatKind::City, city), &[CITY_KEY]));
-    s.say("a district by a district", &issue(&of(SeatKind::District, district), &[DISTRICT_KEY]));
-    s.say("a district by a bureau", &issue(&of(SeatKind::District, bureau), &[BUREAU_KEY]));
-    s.say("by one of two keys of the root", &issue(&of(SeatKind::City, root), &ROOTS[..1]));
-    s.say("signed by another district", &issue(&of(SeatKind::District, city), &[OTHER_KEY]));
+    s.say(
+        "a district by the root",
+        &issue(&of(SeatKind::District, root), ROOTS),
+    );
+    s.say(
+        "a city by the city",
+        &issue(&of(SeatKind::City, city), &[CITY_KEY]),
+    );
+    s.say(
+        "a district by a district",
+        &issue(&of(SeatKind::District, district), &[DISTRICT_KEY]),
+    );
+    s.say(
+        "a district by a bureau",
+        &issue(&of(SeatKind::District, bureau), &[BUREAU_KEY]),
+    );
+    s.say(
+        "by one of two keys of the root",
+        &issue(&of(SeatKind::City, root), &ROOTS[..1]),
+    );
+    s.say(
+        "signed by another district",
+        &issue(&of(SeatKind::District, city), &[OTHER_KEY]),
+    );
     let unpossessed = Identity {
         possession: world::sigs(&[]),
         ..of(SeatKind::District, city)
@@ -113,7 +131,10 @@ fn who_admits(base: &Base, world: &World) -> Scene {
     let of_other = possessed(&of(SeatKind::District, city), world.authority(), NEW_KEY);
     s.say("possession by another key", &issue(&of_other, &[CITY_KEY]));
     let elsewhere = possessed(&of(SeatKind::District, city), stray(1), THIEF);
-    s.say("possession under another authority", &issue(&elsewhere, &[CITY_KEY]));
+    s.say(
+        "possession under another authority",
+        &issue(&elsewhere, &[CITY_KEY]),
+    );
     s.ask_seat(&NOBODY);
     let second_city = issue(&of(SeatKind::City, root), ROOTS);
     s.say("a second city", &second_city);
@@ -138,9 +159,18 @@ fn who_admits_departments(base: &Base, world: &World) -> Scene {
     let with = |edit: &dyn Fn(&mut Identity)| {
         issue(&repossessed(world, good.clone(), edit), &[DISTRICT_KEY])
     };
-    s.say("of another district's region", &with(&|i| i.jurisdiction = "370103".into()));
-    s.say("of the whole city", &with(&|i| i.jurisdiction = "370100".into()));
-    s.say("of an own region", &with(&|i| i.jurisdiction = "pilot".into()));
+    s.say(
+        "of another district's region",
+        &with(&|i| i.jurisdiction = "370103".into()),
+    );
+    s.say(
+        "of the whole city",
+        &with(&|i| i.jurisdiction = "370100".into()),
+    );
+    s.say(
+        "of an own region",
+        &with(&|i| i.jurisdiction = "pilot".into()),
+    );
     s.say("with another node", &with(&|i| i.node = OTHER));
     s.say("by another district", &{
         let of_other = repossessed(world, good.clone(), |i| {
@@ -159,7 +189,9 @@ fn who_admits_departments(base: &Base, world: &World) -> Scene {
         s.say(name, &issue(&identity, &[CITY_KEY]));
     };
     by_city("whose node is a department", &mut s, &|i| i.node = BUREAU);
-    by_city("whose node nobody knows", &mut s, &|i| i.node = SeatId([0x77; 16]));
+    by_city("whose node nobody knows", &mut s, &|i| {
+        i.node = SeatId([0x77; 16])
+    });
     s.ask_seat(&NOBODY);
     s.say("of a town", &with(&|i| i.jurisdiction = "370102001".into()));
     s.ask_seat(&NOBODY);
@@ -186,15 +218,27 @@ fn what_waits(base: &Base, world: &World) -> Scene {
     let under_third = opening(2, reference(&issue(&third, &[DISTRICT_KEY])));
     s.say("an opening under serial 3", &open(&under_third, BUREAU_KEY));
     let unknown = opening(2, stray(5));
-    s.say("an opening under an unknown identity", &open(&unknown, BUREAU_KEY));
+    s.say(
+        "an opening under an unknown identity",
+        &open(&unknown, BUREAU_KEY),
+    );
     let under_root = opening(2, world.authority());
-    s.say("an opening under a root version", &open(&under_root, BUREAU_KEY));
+    s.say(
+        "an opening under a root version",
+        &open(&under_root, BUREAU_KEY),
+    );
     let of_district = EpochOpening {
         seat: DISTRICT,
         ..opening(1, reference(&world.bureau))
     };
-    s.say("an opening of another seat", &open(&of_district, BUREAU_KEY));
-    s.say("an opening by another key", &open(&opening(3, reference(&world.bureau)), THIEF));
+    s.say(
+        "an opening of another seat",
+        &open(&of_district, BUREAU_KEY),
+    );
+    s.say(
+        "an opening by another key",
+        &open(&opening(3, reference(&world.bureau)), THIEF),
+    );
     s
 }
 
@@ -207,7 +251,11 @@ fn known_copies(base: &Base, world: &World) -> Scene {
     let mut none = world.bureau.clone();
     none.signatures[0].key = world::key(THIEF).public().0.to_vec();
     s.say("with another key", &none);
-    let twice = world::signed(kind::IDENTITY, world.bureau.bytes.clone(), &[DISTRICT_KEY, THIEF]);
+    let twice = world::signed(
+        kind::IDENTITY,
+        world.bureau.bytes.clone(),
+        &[DISTRICT_KEY, THIEF],
+    );
     s.say("with a stranger's signature besides", &twice);
     s
 }
@@ -216,13 +264,31 @@ fn malformed(base: &Base, world: &World) -> Scene {
     let mut s = base.case("what is malformed, and what is no statement");
     let mut bytes = world.opening.bytes.clone();
     bytes.push(0);
-    s.say("by the seat", &signed(kind::OPENING, bytes.clone(), &[BUREAU_KEY]));
-    s.say("by its district", &signed(kind::OPENING, bytes.clone(), &[DISTRICT_KEY]));
-    s.say("by the city", &signed(kind::OPENING, bytes.clone(), &[CITY_KEY]));
-    s.say("by the root", &signed(kind::OPENING, bytes.clone(), &[ROOT[2]]));
-    s.say("by another district", &signed(kind::OPENING, bytes.clone(), &[OTHER_KEY]));
+    s.say(
+        "by the seat",
+        &signed(kind::OPENING, bytes.clone(), &[BUREAU_KEY]),
+    );
+    s.say(
+        "by its district",
+        &signed(kind::OPENING, bytes.clone(), &[DISTRICT_KEY]),
+    );
+    s.say(
+        "by the city",
+        &signed(kind::OPENING, bytes.clone(), &[CITY_KEY]),
+    );
+    s.say(
+        "by the root",
+        &signed(kind::OPENING, bytes.clone(), &[ROOT[2]]),
+    );
+    s.say(
+        "by another district",
+        &signed(kind::OPENING, bytes.clone(), &[OTHER_KEY]),
+    );
     s.say("by a stranger", &signed(kind::OPENING, bytes, &[THIEF]));
-    s.say("shorter than a seat", &signed(kind::OPENING, BUREAU.0[..15].to_vec(), &[BUREAU_KEY]));
+    s.say(
+        "shorter than a seat",
+        &signed(kind::OPENING, BUREAU.0[..15].to_vec(), &[BUREAU_KEY]),
+    );
     for (name, kind) in [
         ("a possession", kind::POSSESSION),
         ("a header", kind::HEADER),
@@ -242,17 +308,20 @@ fn rotations(base: &Base, world: &World) -> Scene {
         reason: "更换".into(),
         ..consented.clone()
     };
-    s.say("with a reason besides", &issue(&with_reason, &[DISTRICT_KEY]));
+    s.say(
+        "with a reason besides",
+        &issue(&with_reason, &[DISTRICT_KEY]),
+    );
     let by_thief = world.rekeyed(&world.bureau, NEW_KEY, Some(THIEF));
     s.say("consent by another key", &issue(&by_thief, &[DISTRICT_KEY]));
     let of_both = Identity {
-        consent: world::sigs(&[
-            (1, consented.consent.all()[0].1.clone()),
-            (2, vec![7; 64]),
-        ]),
+        consent: world::sigs(&[(1, consented.consent.all()[0].1.clone()), (2, vec![7; 64])]),
         ..consented.clone()
     };
-    s.say("consent of a suite that does not sign", &issue(&of_both, &[DISTRICT_KEY]));
+    s.say(
+        "consent of a suite that does not sign",
+        &issue(&of_both, &[DISTRICT_KEY]),
+    );
     let same = Identity {
         consent: consented.consent.clone(),
         ..world.next(&world.bureau)
@@ -262,7 +331,10 @@ fn rotations(base: &Base, world: &World) -> Scene {
         reason: "更换".into(),
         ..world.next(&world.bureau)
     };
-    s.say("the same keys with a reason", &issue(&same, &[DISTRICT_KEY]));
+    s.say(
+        "the same keys with a reason",
+        &issue(&same, &[DISTRICT_KEY]),
+    );
     s.say("by another district", &{
         let by_other = Identity {
             issuer: reference(&world.other),
@@ -291,8 +363,14 @@ fn rotations_without_consent(base: &Base, world: &World) -> Scene {
         ..i.clone()
     };
     s.say("without a reason", &issue(&silent, &[DISTRICT_KEY]));
-    s.say("with a reason, by its district", &issue(&reasoned, &[DISTRICT_KEY]));
-    s.say("without a reason, by the city", &issue(&by_city(&silent), &[CITY_KEY]));
+    s.say(
+        "with a reason, by its district",
+        &issue(&reasoned, &[DISTRICT_KEY]),
+    );
+    s.say(
+        "without a reason, by the city",
+        &issue(&by_city(&silent), &[CITY_KEY]),
+    );
     s.ask_seat(&BUREAU);
     s.say("bureau 2", &issue(&by_city(&reasoned), &[CITY_KEY]));
     s.ask_seat(&BUREAU);
@@ -305,7 +383,13 @@ fn rotations_without_consent(base: &Base, world: &World) -> Scene {
     s
 }
 
-fn decision(seat: SeatId, place: Forked, survivor: Ref, others: &[Ref], issuer: Ref) -> ForkDecision {
+fn decision(
+    seat: SeatId,
+    place: Forked,
+    survivor: Ref,
+    others: &[Ref],
+    issuer: Ref,
+) -> ForkDecision {
     let mut others = others.to_vec();
     others.sort();
     ForkDecision {
@@ -438,10 +522,19 @@ fn roots(base: &Base, world: &World) -> Scene {
     let second_signed = world::signed_root(&second, &[1, 2, 7]);
     let third = world::root(3, world.authority(), 1, &[7]);
     s.say("signed by itself alone", &world::signed_root(&second, &[7]));
-    s.say("signed by its former alone", &world::signed_root(&second, &[1, 2]));
-    s.say("a version that skips one", &world::signed_root(&third, &[1, 2, 7]));
+    s.say(
+        "signed by its former alone",
+        &world::signed_root(&second, &[1, 2]),
+    );
+    s.say(
+        "a version that skips one",
+        &world::signed_root(&third, &[1, 2, 7]),
+    );
     let of_unknown = world::root(3, reference(&second_signed), 1, &[7]);
-    s.say("of a former that is not known", &world::signed_root(&of_unknown, &[3, 7]));
+    s.say(
+        "of a former that is not known",
+        &world::signed_root(&of_unknown, &[3, 7]),
+    );
     let first = world::root(1, Ref::ZERO, 1, &[9]);
     s.say("another first version", &world::signed_root(&first, &[9]));
     ask_roots(&mut s);
@@ -522,28 +615,64 @@ fn revoked_bureau(base: &Base, world: &World) -> Scene {
 fn who_revokes(base: &Base, world: &World) -> Scene {
     let mut s = base.case("who calls back");
     let by = |seat, through, issuer: &Envelope| revocation(seat, through, reference(issuer));
-    s.say("a bureau by another district", &revoke(&by(BUREAU, 1, &world.other), &[OTHER_KEY]));
-    s.say("a bureau by the root", &revoke(&by(BUREAU, 1, &world.root), ROOTS));
-    s.say("a bureau by itself", &revoke(&by(BUREAU, 1, &world.bureau), &[BUREAU_KEY]));
-    s.say("a city by the city", &revoke(&by(CITY, 1, &world.city), &[CITY_KEY]));
-    s.say("a district by a district", &revoke(&by(OTHER, 1, &world.district), &[DISTRICT_KEY]));
-    s.say("nobody by a district", &revoke(&by(NOBODY, 1, &world.district), &[DISTRICT_KEY]));
-    s.say("nobody by the root", &revoke(&by(NOBODY, 1, &world.root), ROOTS));
-    s.say("nobody by the city", &revoke(&by(NOBODY, 1, &world.city), &[CITY_KEY]));
+    s.say(
+        "a bureau by another district",
+        &revoke(&by(BUREAU, 1, &world.other), &[OTHER_KEY]),
+    );
+    s.say(
+        "a bureau by the root",
+        &revoke(&by(BUREAU, 1, &world.root), ROOTS),
+    );
+    s.say(
+        "a bureau by itself",
+        &revoke(&by(BUREAU, 1, &world.bureau), &[BUREAU_KEY]),
+    );
+    s.say(
+        "a city by the city",
+        &revoke(&by(CITY, 1, &world.city), &[CITY_KEY]),
+    );
+    s.say(
+        "a district by a district",
+        &revoke(&by(OTHER, 1, &world.district), &[DISTRICT_KEY]),
+    );
+    s.say(
+        "nobody by a district",
+        &revoke(&by(NOBODY, 1, &world.district), &[DISTRICT_KEY]),
+    );
+    s.say(
+        "nobody by the root",
+        &revoke(&by(NOBODY, 1, &world.root), ROOTS),
+    );
+    s.say(
+        "nobody by the city",
+        &revoke(&by(NOBODY, 1, &world.city), &[CITY_KEY]),
+    );
     let stands = Revocation {
         standing: vec![reference(&world.opening)],
         ..by(BUREAU, 1, &world.city)
     };
-    s.say("a list of what a bureau has issued", &revoke(&stands, &[CITY_KEY]));
+    s.say(
+        "a list of what a bureau has issued",
+        &revoke(&stands, &[CITY_KEY]),
+    );
     let later = Revocation {
         standing: vec![reference(&world.bureau)],
         ..by(DISTRICT, 2, &world.city)
     };
-    s.say("a list through a serial that is not known", &revoke(&later, &[CITY_KEY]));
+    s.say(
+        "a list through a serial that is not known",
+        &revoke(&later, &[CITY_KEY]),
+    );
     s.ask_seat(&BUREAU);
     s.ask_seat(&DISTRICT);
-    s.say("a district by the city", &revoke(&by(OTHER, 1, &world.city), &[CITY_KEY]));
-    s.say("a city by the root", &revoke(&by(CITY, 1, &world.root), ROOTS));
+    s.say(
+        "a district by the city",
+        &revoke(&by(OTHER, 1, &world.city), &[CITY_KEY]),
+    );
+    s.say(
+        "a city by the root",
+        &revoke(&by(CITY, 1, &world.root), ROOTS),
+    );
     for seat in [OTHER, CITY] {
         s.ask_seat(&seat);
     }
@@ -578,7 +707,9 @@ fn revoked_district(base: &Base, world: &World) -> Scene {
 }
 
 fn revoked_city(base: &Base, world: &World) -> Scene {
-    let mut s = base.case("a city is called back: its revocations do not lapse, those of who stands come before");
+    let mut s = base.case(
+        "a city is called back: its revocations do not lapse, those of who stands come before",
+    );
     let by_city = revocation(BUREAU, 1, reference(&world.city));
     s.say("a bureau by the city", &revoke(&by_city, &[CITY_KEY]));
     let called_back = Revocation {
@@ -597,7 +728,10 @@ fn revoked_city(base: &Base, world: &World) -> Scene {
         through: 0,
         ..revocation(BUREAU, 0, reference(&world.district))
     };
-    s.say("lifted by its district", &revoke(&by_district, &[DISTRICT_KEY]));
+    s.say(
+        "lifted by its district",
+        &revoke(&by_district, &[DISTRICT_KEY]),
+    );
     s.ask_seat(&BUREAU);
     s
 }
@@ -676,7 +810,12 @@ fn a_run_of_two_openings(base: &Base, world: &World) -> Scene {
         open(&third, BUREAU_KEY)
     };
     let (c, d) = (third(0xc, &a), third(0xd, &b));
-    for (name, envelope) in [("2a", &a), ("2b", &b), ("3c, without 2a", &c), ("3d, without 2b", &d)] {
+    for (name, envelope) in [
+        ("2a", &a),
+        ("2b", &b),
+        ("3c, without 2a", &c),
+        ("3d, without 2b", &d),
+    ] {
         s.say(name, envelope);
     }
     for envelope in [&a, &b, &c, &d] {
@@ -741,7 +880,10 @@ fn ask_place(s: &mut Scene, envelope: &Envelope, held: &[Held], owes: bool, fork
         (*lane, held)
     };
     let lanes: Vec<_> = held.iter().map(place).collect();
-    let kind = s.directory.newest_identity(&opening.seat).map(|i| i.identity().kind);
+    let kind = s
+        .directory
+        .newest_identity(&opening.seat)
+        .map(|i| i.identity().kind);
     let place = opening_place(
         &opening,
         &reference(envelope),
@@ -779,9 +921,12 @@ fn ask_place(s: &mut Scene, envelope: &Envelope, held: &[Held], owes: bool, fork
     };
     let members = vec![
         ("opening", text(s.name(&reference(envelope)))),
-        ("held", list(held, |(lane, last, header)| {
-            Json::List(vec![number(*lane), Json::Number(*last), text(*header)])
-        })),
+        (
+            "held",
+            list(held, |(lane, last, header)| {
+                Json::List(vec![number(*lane), Json::Number(*last), text(*header)])
+            }),
+        ),
         ("owes", flag(owes)),
         ("forks", number(forks as u64)),
         ("reason", number(reason)),
@@ -815,7 +960,11 @@ fn places(base: &Base, world: &World) -> Scene {
         (vec![(0, 3, "same"), (2, 7, "none")], true, 0),
         (vec![(0, 3, "same"), (2, 7, "none")], false, 0),
         (vec![], true, 0),
-        (vec![(0, 4, "same"), (1, 2, "none"), (2, 12, "same")], true, 0),
+        (
+            vec![(0, 4, "same"), (1, 2, "none"), (2, 12, "same")],
+            true,
+            0,
+        ),
         (vec![(0, 3, "same"), (2, 12, "other")], true, 2),
         (vec![(0, 3, "same"), (2, 12, "other")], true, 3),
     ] {
@@ -875,7 +1024,10 @@ fn closings(base: &Base, world: &World) -> Scene {
     let second = open(&opening(2, reference(&world.bureau)), BUREAU_KEY);
     s.say("opening 2", &second);
     let of_unknown = closing(world, &open(&another(3, 1, stray(1)), BUREAU_KEY), 1, &[]);
-    s.say("of an epoch that is not known", &close(&of_unknown, BUREAU_KEY));
+    s.say(
+        "of an epoch that is not known",
+        &close(&of_unknown, BUREAU_KEY),
+    );
     let by_district = Closing {
         identity: reference(&world.district),
         ..first.clone()
@@ -897,7 +1049,10 @@ fn closings(base: &Base, world: &World) -> Scene {
     ] {
         ask_lost(&mut s, &world.opening, lane, sequence, safeguarded);
     }
-    s.say("the same serial with other content", &close(&first, BUREAU_KEY));
+    s.say(
+        "the same serial with other content",
+        &close(&first, BUREAU_KEY),
+    );
     let less = closing(world, &world.opening, 2, &[(2, 5, 5)]);
     s.say("a later one that takes back", &close(&less, BUREAU_KEY));
     let more = closing(world, &world.opening, 3, &[(0, 1, 1), (2, 4, 8)]);
@@ -946,12 +1101,17 @@ fn decisions(base: &Base, world: &World) -> Scene {
         opening: reference(&world.opening),
         sequence: 7,
     };
-    let by = |issuer: &Envelope, seat| {
-        decision(seat, place, stray(5), &[stray(6)], reference(issuer))
-    };
-    s.say("by the district", &decide(&by(&world.district, BUREAU), &[DISTRICT_KEY]));
+    let by =
+        |issuer: &Envelope, seat| decision(seat, place, stray(5), &[stray(6)], reference(issuer));
+    s.say(
+        "by the district",
+        &decide(&by(&world.district, BUREAU), &[DISTRICT_KEY]),
+    );
     s.say("by the root", &decide(&by(&world.root, BUREAU), ROOTS));
-    s.say("of the city's, by the city", &decide(&by(&world.city, CITY), &[CITY_KEY]));
+    s.say(
+        "of the city's, by the city",
+        &decide(&by(&world.city, CITY), &[CITY_KEY]),
+    );
     let ask = |s: &mut Scene| {
         let found = s.directory.decision(&BUREAU, place);
         let answer = s.named(found.map(|d| d.reference()));
@@ -980,9 +1140,15 @@ fn decisions(base: &Base, world: &World) -> Scene {
         ..revocation(CITY, 1, world.authority())
     };
     // of one issuer the greater serial is kept, though only the lower is let stand
-    s.say("the city is called back, decision 1 stands", &revoke(&stands, ROOTS));
+    s.say(
+        "the city is called back, decision 1 stands",
+        &revoke(&stands, ROOTS),
+    );
     ask(&mut s);
-    s.say("of the city's, by the root", &decide(&by(&world.root, CITY), ROOTS));
+    s.say(
+        "of the city's, by the root",
+        &decide(&by(&world.root, CITY), ROOTS),
+    );
     s
 }
 
@@ -1004,9 +1170,18 @@ fn erasures(base: &Base, world: &World) -> Scene {
         issuer: reference(issuer),
     };
     let erase = |e: &Erasure, seeds: &[u8]| signed(kind::ERASURE, e.to_bytes(), seeds);
-    s.say("by the district", &erase(&erasure(BUREAU, &world.district, 2), &[DISTRICT_KEY]));
-    s.say("by the seat", &erase(&erasure(BUREAU, &world.bureau, 2), &[BUREAU_KEY]));
-    s.say("of the city's, by the city", &erase(&erasure(CITY, &world.city, 2), &[CITY_KEY]));
+    s.say(
+        "by the district",
+        &erase(&erasure(BUREAU, &world.district, 2), &[DISTRICT_KEY]),
+    );
+    s.say(
+        "by the seat",
+        &erase(&erasure(BUREAU, &world.bureau, 2), &[BUREAU_KEY]),
+    );
+    s.say(
+        "of the city's, by the city",
+        &erase(&erasure(CITY, &world.city, 2), &[CITY_KEY]),
+    );
     let ask = |s: &mut Scene, index: u32, leaf: u8| {
         let log = LogName {
             seat: BUREAU,
@@ -1025,16 +1200,28 @@ fn erasures(base: &Base, world: &World) -> Scene {
         s.ask("erased", members, number(mask));
     };
     ask(&mut s, 1, 7);
-    s.say("erasure 1", &erase(&erasure(BUREAU, &world.city, 0b10), &[CITY_KEY]));
-    s.say("erasure 2", &erase(&erasure(BUREAU, &world.city, 0b1000), &[CITY_KEY]));
+    s.say(
+        "erasure 1",
+        &erase(&erasure(BUREAU, &world.city, 0b10), &[CITY_KEY]),
+    );
+    s.say(
+        "erasure 2",
+        &erase(&erasure(BUREAU, &world.city, 0b1000), &[CITY_KEY]),
+    );
     ask(&mut s, 1, 7);
     ask(&mut s, 2, 7);
     ask(&mut s, 1, 8);
     let called_back = Revocation {
-        standing: vec![reference(&erase(&erasure(BUREAU, &world.city, 0b10), &[CITY_KEY]))],
+        standing: vec![reference(&erase(
+            &erasure(BUREAU, &world.city, 0b10),
+            &[CITY_KEY],
+        ))],
         ..revocation(CITY, 1, world.authority())
     };
-    s.say("the city is called back, erasure 1 stands", &revoke(&called_back, ROOTS));
+    s.say(
+        "the city is called back, erasure 1 stands",
+        &revoke(&called_back, ROOTS),
+    );
     ask(&mut s, 1, 7);
     s
 }
@@ -1051,7 +1238,10 @@ fn activations(base: &Base, world: &World) -> Scene {
         issuer: reference(issuer),
     };
     let activate = |a: &Activation, seeds: &[u8]| signed(kind::ACTIVATION, a.to_bytes(), seeds);
-    s.say("by a district", &activate(&by(&world.district), &[DISTRICT_KEY]));
+    s.say(
+        "by a district",
+        &activate(&by(&world.district), &[DISTRICT_KEY]),
+    );
     s.say("by the root", &activate(&by(&world.root), ROOTS));
     s.say("by the city", &activate(&by(&world.city), &[CITY_KEY]));
     s
@@ -1086,12 +1276,18 @@ fn who_owes(base: &Base, world: &World) -> Scene {
         issuer: reference(&world.city),
         ..world.next(&world.bureau)
     };
-    s.say("bureau 2, whose node is another", &issue(&moved, &[CITY_KEY]));
+    s.say(
+        "bureau 2, whose node is another",
+        &issue(&moved, &[CITY_KEY]),
+    );
     for holder in [DISTRICT, OTHER] {
         ask_owes(&mut s, &holder, &BUREAU);
     }
     let called_back = revocation(OTHER, 1, reference(&world.city));
-    s.say("its node is called back", &revoke(&called_back, &[CITY_KEY]));
+    s.say(
+        "its node is called back",
+        &revoke(&called_back, &[CITY_KEY]),
+    );
     ask_owes(&mut s, &OTHER, &BUREAU);
     s
 }
@@ -1132,7 +1328,11 @@ fn ask_receipt(s: &mut Scene, what: &'static str, envelope: &Envelope) {
         Some(ReceiptFault::Revoked(_)) => "revoked",
     };
     let judged = ["counts", "not a holder", "revoked", "opening unknown"].contains(&word);
-    let member = if judged { "envelope" } else { "unjudged_envelope" };
+    let member = if judged {
+        "envelope"
+    } else {
+        "unjudged_envelope"
+    };
     let members = vec![
         ("what", text(what)),
         (member, crate::json::hex(envelope.to_bytes())),
@@ -1151,23 +1351,47 @@ fn receipts(base: &Base, world: &World) -> Scene {
     ask_receipt(&mut s, "of its node", &signed_receipt(&good, DISTRICT_KEY));
     ask_receipt(&mut s, "of the city", &signed_receipt(&by_city, CITY_KEY));
     let other = receipt_of(world, OTHER, &world.other);
-    ask_receipt(&mut s, "of another district", &signed_receipt(&other, OTHER_KEY));
+    ask_receipt(
+        &mut s,
+        "of another district",
+        &signed_receipt(&other, OTHER_KEY),
+    );
     let own = receipt_of(world, BUREAU, &world.bureau);
-    ask_receipt(&mut s, "of the seat itself", &signed_receipt(&own, BUREAU_KEY));
+    ask_receipt(
+        &mut s,
+        "of the seat itself",
+        &signed_receipt(&own, BUREAU_KEY),
+    );
     ask_receipt(&mut s, "by another key", &signed_receipt(&good, OTHER_KEY));
     let of_other = receipt_of(world, DISTRICT, &world.other);
-    ask_receipt(&mut s, "under another's identity", &signed_receipt(&of_other, OTHER_KEY));
+    ask_receipt(
+        &mut s,
+        "under another's identity",
+        &signed_receipt(&of_other, OTHER_KEY),
+    );
     let unknown = Receipt {
         identity: stray(1),
         ..good.clone()
     };
-    ask_receipt(&mut s, "under an unknown identity", &signed_receipt(&unknown, DISTRICT_KEY));
+    ask_receipt(
+        &mut s,
+        "under an unknown identity",
+        &signed_receipt(&unknown, DISTRICT_KEY),
+    );
     let mut elsewhere = good.clone();
     elsewhere.log.opening = stray(1);
-    ask_receipt(&mut s, "of an unknown epoch", &signed_receipt(&elsewhere, DISTRICT_KEY));
+    ask_receipt(
+        &mut s,
+        "of an unknown epoch",
+        &signed_receipt(&elsewhere, DISTRICT_KEY),
+    );
     let mut of_district = good.clone();
     of_district.log.seat = DISTRICT;
-    ask_receipt(&mut s, "of another seat's epoch", &signed_receipt(&of_district, DISTRICT_KEY));
+    ask_receipt(
+        &mut s,
+        "of another seat's epoch",
+        &signed_receipt(&of_district, DISTRICT_KEY),
+    );
     let head = FeedHead {
         node: BUREAU,
         identity: reference(&world.bureau),
@@ -1177,11 +1401,19 @@ fn receipts(base: &Base, world: &World) -> Scene {
         at: 0,
     };
     ask_receipt(&mut s, "a feed head", &head.sign(&world::key(BUREAU_KEY)));
-    ask_receipt(&mut s, "a feed head by another key", &head.sign(&world::key(DISTRICT_KEY)));
+    ask_receipt(
+        &mut s,
+        "a feed head by another key",
+        &head.sign(&world::key(DISTRICT_KEY)),
+    );
     let mut later = signed_receipt(&good, DISTRICT_KEY);
     later.format = 2;
     ask_receipt(&mut s, "of a later format", &later);
-    ask_receipt(&mut s, "malformed", &signed(kind::RECEIPT, vec![7; 40], &[DISTRICT_KEY]));
+    ask_receipt(
+        &mut s,
+        "malformed",
+        &signed(kind::RECEIPT, vec![7; 40], &[DISTRICT_KEY]),
+    );
     replacements(&mut s);
     s
 }
@@ -1255,7 +1487,11 @@ fn receipts_of_revoked(base: &Base, world: &World) -> Scene {
     s.say("called back", &revoke(&called_back, &[CITY_KEY]));
     ask_receipt(&mut s, "under the serial that is called back", &good);
     let under_new = receipt_of(world, DISTRICT, &issue(&rekeyed, &[CITY_KEY]));
-    ask_receipt(&mut s, "under the new serial", &signed_receipt(&under_new, NEW_KEY));
+    ask_receipt(
+        &mut s,
+        "under the new serial",
+        &signed_receipt(&under_new, NEW_KEY),
+    );
     s
 }
 
@@ -1372,9 +1608,15 @@ fn unread_of_others(base: &Base) -> Scene {
 fn unread_seats(base: &Base) -> Scene {
     let mut s = base.case("a seat whose only identity is not read");
     s.say("before", &later(kind::OPENING, 2, 1, NOBODY, THIEF));
-    s.say("its identity", &later(kind::IDENTITY, 2, 1, NOBODY, DISTRICT_KEY));
+    s.say(
+        "its identity",
+        &later(kind::IDENTITY, 2, 1, NOBODY, DISTRICT_KEY),
+    );
     s.say("after", &later(kind::OPENING, 2, 1, NOBODY, THIEF));
-    s.say("by who brought it", &later(kind::OPENING, 2, 1, NOBODY, DISTRICT_KEY));
+    s.say(
+        "by who brought it",
+        &later(kind::OPENING, 2, 1, NOBODY, DISTRICT_KEY),
+    );
     s.ask_seat(&NOBODY);
     s
 }
@@ -1387,22 +1629,39 @@ fn unread_after_rotation(base: &Base, world: &World) -> Scene {
     s.say("by the former key", &later(14, 1, 1, BUREAU, BUREAU_KEY));
     let called_back = revocation(BUREAU, 2, reference(&world.city));
     s.say("called back", &revoke(&called_back, &[CITY_KEY]));
-    s.say("by the key that is called back", &later(15, 1, 1, BUREAU, NEW_KEY));
+    s.say(
+        "by the key that is called back",
+        &later(15, 1, 1, BUREAU, NEW_KEY),
+    );
     s.say("by its district", &later(15, 1, 1, BUREAU, DISTRICT_KEY));
     let called_back = revocation(DISTRICT, 1, reference(&world.city));
-    s.say("its district is called back", &revoke(&called_back, &[CITY_KEY]));
-    s.say("by a district that is called back", &later(16, 1, 1, BUREAU, DISTRICT_KEY));
+    s.say(
+        "its district is called back",
+        &revoke(&called_back, &[CITY_KEY]),
+    );
+    s.say(
+        "by a district that is called back",
+        &later(16, 1, 1, BUREAU, DISTRICT_KEY),
+    );
     s
 }
 
 /// Keys, lanes and codes of later releases within what is read.
 fn unread_in_what_is_read(base: &Base, world: &World) -> Scene {
     let mut s = base.case("suites, lanes and codes that are not read, within statements that are");
-    let mut two = world::first_identity(NOBODY, SeatKind::Department, NEW_KEY, reference(&world.district));
+    let mut two = world::first_identity(
+        NOBODY,
+        SeatKind::Department,
+        NEW_KEY,
+        reference(&world.district),
+    );
     two.permitted.clear();
     two.keys = world::keys_of_two_suites(NEW_KEY);
     let one_sig = possessed(&two, world.authority(), NEW_KEY);
-    s.say("keys of two suites, possession of one", &issue(&one_sig, &[DISTRICT_KEY]));
+    s.say(
+        "keys of two suites, possession of one",
+        &issue(&one_sig, &[DISTRICT_KEY]),
+    );
     let both = Identity {
         possession: world::sigs(&[(1, one_sig.possession.all()[0].1.clone()), (2, vec![9; 64])]),
         ..one_sig
@@ -1434,6 +1693,9 @@ fn unread_in_what_is_read(base: &Base, world: &World) -> Scene {
         }],
         ..revocation(BUREAU, 1, reference(&world.city))
     };
-    s.say("a revocation of a later code and lane", &revoke(&called_back, &[CITY_KEY]));
+    s.say(
+        "a revocation of a later code and lane",
+        &revoke(&called_back, &[CITY_KEY]),
+    );
     s
 }

@@ -4,7 +4,7 @@
 //! session has to say; while the host reads or stores, the loop goes on. What may be stored, shown or believed is the
 //! host's decision (node and agent); nothing here knows what items mean.
 //!
-//! The loop stands here, what the host is given to take in `taking`, the end of a session in `ending`.
+//! The loop stands here; what leaves in `sending`, what the host is given in `taking`, the end of a session in `ending`.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
@@ -26,11 +26,13 @@ use crate::door::Clock;
 use crate::worker::Shutdown;
 
 mod ending;
+mod sending;
 mod taking;
 #[cfg(test)]
 mod tests;
 
 pub use ending::SessionEnd;
+use sending::room;
 use taking::{Taking, Word};
 
 /// Hellos must have been exchanged and believed within this.
@@ -555,40 +557,6 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// Puts what the session has to say into the carrier's queues, as far as there is room.
-    fn send(&mut self) {
-        let now = millis(&self.clock);
-        loop {
-            self.send_unsent();
-            let room = |priority: u8| self.unsent[usize::from(priority)].is_none();
-            let Some(transmit) = self.session.poll_transmit_where(now, room) else {
-                return;
-            };
-            self.unsent[usize::from(transmit.priority)] = Some(transmit.bytes);
-        }
-    }
-
-    fn send_unsent(&mut self) {
-        let Some(outgoing) = &self.outgoing else {
-            return;
-        };
-        for (priority, unsent) in self.unsent.iter_mut().enumerate() {
-            if unsent.is_none() {
-                continue;
-            }
-            let Some(slot) = outgoing.try_reserve(priority as u8) else {
-                continue;
-            };
-            if let Some(frame) = unsent.take()
-                && let Err(error) = slot.send(frame)
-            {
-                // a host gave a page whose single item is larger than frames may be
-                tracing::error!(peer = %self.remote, %error, "frame not sent");
-                self.control.close(CloseCode::Internal, "本端报文超长");
-            }
-        }
-    }
-
     /// Ends the conversation from our side.
     fn close(&mut self, code: GoodbyeCode, text: impl Into<String>) {
         self.session.close(code, text);
@@ -605,21 +573,6 @@ impl<H: Host> Driver<H> {
             Some((party, _)) => party.to_string(),
             None => self.remote.clone(),
         }
-    }
-}
-
-/// Waits until one of the wanted priorities has room; for ever if none is wanted.
-async fn room(outgoing: Option<&Outgoing>, wanted: [bool; PRIORITIES]) {
-    let Some(outgoing) = outgoing else {
-        return std::future::pending().await;
-    };
-    // that the connection has ended is noticed by receiving
-    tokio::select! {
-        Ok(_) = outgoing.reserve(0), if wanted[0] => {}
-        Ok(_) = outgoing.reserve(1), if wanted[1] => {}
-        Ok(_) = outgoing.reserve(2), if wanted[2] => {}
-        Ok(_) = outgoing.reserve(3), if wanted[3] => {}
-        else => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is not taken in: bounded per origin and peer, and there after a restart.
 
+use protocol::name::SeatId;
 use store::{
-    EvidenceRow, HeldRow, HeldStatementRow, IntakeGroup, SkippedRow, StoppedRow, Store,
+    EvidenceRow, HELD_LOGS_PER_PEER_MAX, HeldRow, HeldStatementRow, IntakeGroup, SkippedRow, StoppedRow, Store,
     UnreadItemRow,
 };
 
@@ -52,6 +53,27 @@ pub async fn one_origin_has_so_many_logs_held_and_no_more(store: Store) {
         "the share is the origin's"
     );
     assert_eq!(store.held().await.unwrap().len(), 65);
+}
+
+pub async fn one_peer_has_brought_so_many_held_logs_and_no_more(store: Store) {
+    let origin = |n: usize| {
+        let mut bytes = [7; 16];
+        bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        SeatId(bytes)
+    };
+    let of = |n: usize| HeldRow {
+        seat: origin(n),
+        ..held(1, "log", 1, 1)
+    };
+    let all = HELD_LOGS_PER_PEER_MAX;
+    assert_eq!(hold(&store, (0..all).map(of).collect()).await, 0);
+    assert_eq!(hold(&store, vec![of(all), of(all + 1)]).await, 2);
+    let of_another = HeldRow {
+        from_peer: seat(8),
+        ..of(all)
+    };
+    assert_eq!(hold(&store, vec![of_another]).await, 0);
+    assert_eq!(store.held().await.unwrap().len(), all + 1);
 }
 
 pub async fn a_stop_survives_and_keeps_its_first_reason(store: Store) {

@@ -33,6 +33,7 @@ const CHECKS: &[Check] = checks![
     intake::wants_are_put_once,
     held::a_hold_keeps_its_first_sequence,
     held::one_origin_has_so_many_logs_held_and_no_more,
+    held::one_peer_has_brought_so_many_held_logs_and_no_more,
     held::a_stop_survives_and_keeps_its_first_reason,
     held::statements_wait_within_the_share_of_their_peer,
     held::what_a_peer_refused_is_offered_again_under_another_release,

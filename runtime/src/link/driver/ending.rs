@@ -6,7 +6,8 @@ use protocol::frame::GoodbyeCode;
 use protocol::name::SeatId;
 use tokio::time::timeout;
 
-use super::{DRAIN_TIME_MAX, Driver, NOTE_TIME_MAX, STOP_TIME_MAX, room};
+use super::sending::room;
+use super::{DRAIN_TIME_MAX, Driver, NOTE_TIME_MAX, STOP_TIME_MAX};
 use crate::link::LinkEnd;
 use crate::link::carrier::{CloseCode, Closed, Incoming};
 use crate::link::host::Host;
