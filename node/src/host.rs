@@ -175,7 +175,8 @@ impl NodeHost {
             all.into_iter()
                 .filter(|health| {
                     let fresh = said.get(&health.seat).is_some_and(|(before, at)| {
-                        let same = (&before.state, &before.reasons) == (&health.state, &health.reasons);
+                        let same =
+                            (&before.state, &before.reasons) == (&health.state, &health.reasons);
                         same && (0..HEALTH_AGAIN_US).contains(&(now_us - at))
                     });
                     if !fresh {
@@ -390,10 +391,7 @@ impl Host for NodeHost {
             instance: self.node.instance(),
             incarnation: self.node.incarnation(),
             release: RELEASE.to_owned(),
-            seats: vec![Presence {
-                seat,
-                signatures,
-            }],
+            seats: vec![Presence { seat, signatures }],
             // the first root is not for the hello: each side has its own
             statements: self
                 .node

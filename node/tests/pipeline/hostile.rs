@@ -55,9 +55,12 @@ async fn only_the_city_says_where_an_entity_belongs() {
     }
     // nor is it an answer to a want
     let city = as_peer(&w.city);
-    let answer = w
-        .east
-        .take_in(&city, vec![(0, routed(WEST))], node::intake::Arrival::Want, 5);
+    let answer = w.east.take_in(
+        &city,
+        vec![(0, routed(WEST))],
+        node::intake::Arrival::Want,
+        5,
+    );
     assert!(said_by_peer(&answer.await.expect_err("no answer")));
     w.assert_converged().await;
 }
@@ -372,7 +375,8 @@ async fn what_was_changed_on_the_way_stops_nothing() {
         .iter()
         .map(|row| protocol::codec::decode_want(&row.want).expect("a want"))
         .collect();
-    let is_rest = |want: &Want| matches!(want, Want::Range { seat, from: 1, .. } if *seat == source.seat);
+    let is_rest =
+        |want: &Want| matches!(want, Want::Range { seat, from: 1, .. } if *seat == source.seat);
     assert!(wants.iter().any(is_rest), "{wants:?}");
     east.take_in(
         &peer,
@@ -427,7 +431,11 @@ async fn a_stop_is_the_logs_own_and_outlives_a_restart() {
         .await
         .expect("taken in");
     settle(&east).await;
-    assert_eq!(found(&east, "有限公司").await.len(), 2, "真 and 好, not 假 nor 续");
+    assert_eq!(
+        found(&east, "有限公司").await.len(),
+        2,
+        "真 and 好, not 假 nor 续"
+    );
     let report = east.verify(true, 9).await.expect("verify");
     assert!(!report.completeness.is_good(), "a stop is said");
     assert!(report.bytes.is_good(), "{report:?}");
@@ -452,7 +460,12 @@ async fn a_statement_that_does_not_verify_leaves_no_trace() {
         ..envelope.clone()
     };
     let forged = |envelope: &Envelope| {
-        Envelope::signed(envelope.kind, envelope.format, envelope.bytes.clone(), &key(66))
+        Envelope::signed(
+            envelope.kind,
+            envelope.format,
+            envelope.bytes.clone(),
+            &key(66),
+        )
     };
     let originals = [
         &authority.root,
@@ -469,7 +482,11 @@ async fn a_statement_that_does_not_verify_leaves_no_trace() {
             }
         }
     }
-    assert_eq!(east.store().feed_heads().head, head, "nothing of it is stored");
+    assert_eq!(
+        east.store().feed_heads().head,
+        head,
+        "nothing of it is stored"
+    );
     let kept = east.store().directory().await.expect("directory");
     let known: Vec<Ref> = kept.iter().map(|row| row.reference).collect();
     assert!(!known.contains(&reference(&real.identity)));

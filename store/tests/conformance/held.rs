@@ -2,8 +2,8 @@
 
 use protocol::name::SeatId;
 use store::{
-    EvidenceRow, HELD_LOGS_PER_PEER_MAX, HeldRow, HeldStatementRow, IntakeGroup, SkippedRow, StoppedRow, Store,
-    UnreadItemRow,
+    EvidenceRow, HELD_LOGS_PER_PEER_MAX, HeldRow, HeldStatementRow, IntakeGroup, SkippedRow,
+    StoppedRow, Store, UnreadItemRow,
 };
 
 use crate::make::{opening, reference, seat};

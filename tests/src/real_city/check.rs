@@ -250,9 +250,8 @@ async fn check_dossiers(
             .entity(subject_key(&text))
             .await
             .map_err(|e| e.to_string())?;
-        let fits = entity.is_some_and(|e| {
-            e.subject_text == text && !e.name.is_empty() && e.region == *region
-        });
+        let fits = entity
+            .is_some_and(|e| e.subject_text == text && !e.name.is_empty() && e.region == *region);
         if !fits && told < FAULTS_MAX {
             told += 1;
             faults.push(format!("第 {} 行的主体在市级查不到，或归属不符", at + 1));
