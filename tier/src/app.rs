@@ -195,10 +195,26 @@ async fn open_ready<P: Program>(
     .into())
 }
 
+/// Opens the node in a folder to be looked at: nothing is published, so that what is missing is not put back by looking.
+pub async fn open_to_look<P: Program>(config: &Config, home: &Home) -> Result<Node, Failure> {
+    assembled::<P>(config, Ready::of::<P>(home.clone())?, Links::new()).await
+}
+
 async fn open_whoever<P: Program>(
     config: &Config,
     ready: Ready,
     clock: &Clock,
+    links: Links,
+) -> Result<Node, Failure> {
+    let node = assembled::<P>(config, ready, links).await?;
+    // what others need to check this node stands first on its feed
+    node.publish(&node.chain()[1..], clock.now_us()).await?;
+    Ok(node)
+}
+
+async fn assembled<P: Program>(
+    config: &Config,
+    ready: Ready,
     links: Links,
 ) -> Result<Node, Failure> {
     let Ready {
@@ -229,11 +245,9 @@ async fn open_whoever<P: Program>(
         standards,
         judge,
         links,
-        chain: chain.clone(),
+        chain,
     })
     .await?;
-    // what others need to check this node stands first on its feed
-    node.publish(&chain[1..], clock.now_us()).await?;
     Ok(node)
 }
 

@@ -12,7 +12,7 @@ use runtime::{code, control, release, say, telemetry, usage, worker};
 use serde_json::{Value, json};
 
 use crate::init::Administrator;
-use crate::{Failure, Program, app, init};
+use crate::{Failure, Program, app, init, verify};
 
 #[derive(Parser)]
 #[command(name = P::NAME, about = P::ABOUT, version = release::text())]
@@ -175,13 +175,16 @@ enum Command<P: Program> {
         #[arg(long)]
         json: bool,
     },
-    /// 校验本节点保存的全部批次：签名、哈希链、根
+    /// 核对本节点所存：内容字节、完整性、查询视图、审计记录；节点停止时直接核对其数据目录
     Verify {
         #[command(flatten)]
         common: Common<P>,
-        /// 逐条校验到部门的原始行
+        /// 逐条验签到部门的原始行，并由日志重新得出查询视图；数据多时用时较长
         #[arg(long)]
         deep: bool,
+        /// 中止正在运行的节点上的核对
+        #[arg(long, conflicts_with_all = ["deep", "json"])]
+        stop: bool,
         /// 以 JSON 输出
         #[arg(long)]
         json: bool,
@@ -454,12 +457,17 @@ async fn run<P: Program>(command: Command<P>) -> Result<(), Failure> {
             let request = json!({"command": "status", "sums": json});
             tell(ask(&common, request).await?, json)
         }
-        Command::Verify { common, deep, json } => {
-            let answer = ask(&common, json!({"command": "verify", "deep": deep})).await?;
-            let wrong = answer["faults"].as_array().is_some_and(|f| !f.is_empty());
+        Command::Verify {
+            common, stop: true, ..
+        } => verify::stop(&Config::load(&common.config)?).await,
+        Command::Verify {
+            common, deep, json, ..
+        } => {
+            let answer = verify::verify::<P>(&Config::load(&common.config)?, deep).await?;
+            let wrong = answer["ok"] == false;
             tell(answer, json)?;
             if wrong {
-                return Err("校验发现问题，详见上文".into());
+                return Err("核对发现问题，详见上文".into());
             }
             Ok(())
         }
@@ -552,4 +560,4 @@ fn password(file: &Path) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

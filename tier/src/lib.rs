@@ -7,6 +7,7 @@
 mod app;
 mod cli;
 mod init;
+mod verify;
 
 use std::future::Future;
 

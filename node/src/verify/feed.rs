@@ -14,6 +14,7 @@ impl Run<'_> {
     ) -> Result<(), Ended> {
         let heads = self.node.store().feed_heads();
         self.begin("核对接收日志", heads.head)?;
+        completeness.checked(0);
         let mut due = 1;
         loop {
             let rows = self

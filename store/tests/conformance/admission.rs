@@ -347,11 +347,10 @@ pub async fn a_seat_is_called_back_with_the_codes_for_it(store: Store) {
 }
 
 pub async fn a_peer_with_renewed_keys_is_pinned_anew(store: Store) {
-    let put = store
+    store
         .peer_put(&peer(2, PeerState::Revoked), &act("revoke"))
         .await
         .unwrap();
-    put;
     let renewed = async |n: u8, fingerprint: &str| {
         store
             .peer_renewed(seat(n), fingerprint, [9; 32], &act("renewed"))

@@ -9,16 +9,16 @@ use super::*;
 use crate::Ground;
 
 /// A tier with something of its own at each place.
-struct Toy;
+pub(crate) struct Toy;
 
 #[derive(Args)]
-struct Toys {
+pub(crate) struct Toys {
     #[arg(long)]
     colour: String,
 }
 
 #[derive(Subcommand)]
-enum Play {
+pub(crate) enum Play {
     Play {
         #[command(flatten)]
         common: Common<Toy>,
@@ -135,6 +135,8 @@ fn a_tier_has_all_common_commands_and_its_own() {
         check(&format!("toy {word} --colour red"), false);
     }
     check("toy verify --deep --json", true);
+    check("toy verify --stop", true);
+    check("toy verify --stop --deep", false);
     for (hours, good) in [
         ("0", false),
         ("1", true),

@@ -142,7 +142,11 @@ impl Node {
         self.store().invitation_get(secret_hash(secret).0).await
     }
 
+    /// The identity that an invitation renews. One for a new seat renews none, also when somebody was let in with it.
     fn former(&self, row: &InvitationRow) -> Option<VerifiedIdentity> {
+        if !row.renews {
+            return None;
+        }
         let directory = self.directory();
         directory.newest_identity(&row.seat).cloned()
     }
@@ -213,7 +217,10 @@ impl Node {
             Ok(former_keys) => former_keys,
             Err(code) => return refuse(code),
         };
-        if former_keys == FormerKeys::Silent && self.tier() != Tier::City {
+        let bound = row.request.as_ref();
+        let is_bound_to_another =
+            bound.is_some_and(|known| known.key_hash != request.keys.fingerprint().0);
+        if former_keys == FormerKeys::Silent && self.tier() != Tier::City && !is_bound_to_another {
             let text = "更换密钥需要原密钥的同意签名，接入码未被使用。若原密钥已丢失或失窃，请联系市级为该席位签发续期接入码";
             return Ok(Answer::Refused(self.refused(refused::PROOF, text)));
         }
