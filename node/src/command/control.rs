@@ -213,8 +213,8 @@ impl Desk {
                 continue;
             };
             let fingerprint = Hash(request.key_hash).to_string();
-            text += &format!(
-                "{}  {}  {}  {}{}  指纹 {fingerprint}  接入码 {}{}\n",
+            let line = format!(
+                "{}  {}  {}  {}{}  指纹 {fingerprint}  接入码 {}{}",
                 row.seat,
                 decision_text(request.decision),
                 row.jurisdiction,
@@ -228,6 +228,8 @@ impl Desk {
                         "  更换密钥而没有原密钥的同意，批准须写明原因（--reason）",
                 }
             );
+            text += &foreign(&line);
+            text.push('\n');
             peers.push(json!({
                 "seat": row.seat.to_string(), "state": decision_text(request.decision), "title": row.title,
                 "organisation": row.organisation, "jurisdiction": row.jurisdiction, "fingerprint": fingerprint,
@@ -270,23 +272,27 @@ impl Desk {
         for code in &list.codes {
             let row = &code.invitation;
             if code.state == CodeState::Unused {
-                text += &format!(
-                    "接入码 {}  未使用  {}  {}{}\n",
+                let line = format!(
+                    "接入码 {}  未使用  {}  {}{}",
                     code.id,
                     row.jurisdiction,
                     row.title,
                     organisation(&row.organisation)
                 );
+                text += &foreign(&line);
+                text.push('\n');
             }
             if let Some(others) = &row.others {
-                text += &format!(
-                    "[注意] 接入码 {}（{}）已绑定一把密钥，又有另一把密钥出示 {} 次，最近一次来自 {}，指纹 {}；请核对接入码是否外泄\n",
+                let line = format!(
+                    "[注意] 接入码 {}（{}）已绑定一把密钥，又有另一把密钥出示 {} 次，最近一次来自 {}，指纹 {}；请核对接入码是否外泄",
                     code.id,
                     row.title,
                     others.times,
                     others.address,
                     Hash(others.key_hash)
                 );
+                text += &foreign(&line);
+                text.push('\n');
             }
             codes.push(json!({
                 "id": code.id, "seat": row.seat.to_string(), "title": row.title, "state": code.state.key(),

@@ -1,5 +1,6 @@
 //! What a run found, told: in Chinese for a terminal and pages, as JSON.
 
+use runtime::say::foreign;
 use serde_json::{Value, json};
 
 use super::{Last, Part, PartName, Verified};
@@ -18,11 +19,12 @@ impl Verified {
             let width = 10usize.saturating_sub(name.title().chars().count() * 2);
             out += &format!("{}{}{}\n", name.title(), " ".repeat(width), part.word());
             for note in &part.notes {
-                out += &format!("          {note}\n");
+                out += &format!("          {}\n", foreign(note));
             }
             for fault in &part.faults {
-                out += &format!("          × {}：{}\n", fault.place, fault.what);
-                out += &format!("            {}\n", fault.todo);
+                let what = format!("{}：{}", fault.place, fault.what);
+                out += &format!("          × {}\n", foreign(&what));
+                out += &format!("            {}\n", foreign(&fault.todo));
             }
             if part.more > 0 {
                 out += &format!("          另有 {} 处未逐一列出\n", part.more);
