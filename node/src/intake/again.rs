@@ -19,8 +19,7 @@ impl Node {
         let rows = self.store().directory().await?;
         let mut still = Vec::new();
         for row in rows.into_iter().filter(|row| !row.read) {
-            let (Ok(Item::Slice { header, body }), seat) =
-                (Item::from_bytes(&row.bytes), row.seat)
+            let (Ok(Item::Slice { header, body }), seat) = (Item::from_bytes(&row.bytes), row.seat)
             else {
                 continue;
             };

@@ -125,7 +125,8 @@ impl Node {
             };
             if !self
                 .keep_part(&brought, Some(advance.clone()), work)
-                .await? {
+                .await?
+            {
                 // all of it was here ahead of the gap, or came in parts
                 work.group.advances.push(log_row(&state, advance));
             }

@@ -421,7 +421,14 @@ async fn a_log_of_an_unknown_identity_is_held_and_a_forged_batch_refused() {
         .await
         .expect_err("refused");
     assert!(
-        matches!(fault, TakeInFault::Item { class: 2, offset: 2, .. }),
+        matches!(
+            fault,
+            TakeInFault::Item {
+                class: 2,
+                offset: 2,
+                ..
+            }
+        ),
         "{fault}"
     );
     assert!(city.stopped().is_empty());
