@@ -564,10 +564,7 @@ impl Node {
     /// Counts an entry whose hint its origin may not use.
     pub(crate) fn count_hint_not_allowed(&self, seat: SeatId) {
         tracing::debug!(%seat, "hint that its origin may not use");
-        self.0
-            .dropped
-            .hints
-            .fetch_add(1, Ordering::Relaxed);
+        self.0.dropped.hints.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Entries since the start whose hint their origin may not use; they count as without one (R-HINT-01).

@@ -302,7 +302,9 @@ impl Node {
             .filter(|heard| {
                 directory
                     .newest_identity(&heard.health.seat)
-                    .is_some_and(|i| i.identity().node == self.seat() && heard.health.seat != self.seat())
+                    .is_some_and(|i| {
+                        i.identity().node == self.seat() && heard.health.seat != self.seat()
+                    })
             })
             .map(|heard| Health {
                 relayed: true,

@@ -281,8 +281,7 @@ fn matches_source(
 }
 
 fn matches_node(filter: &RefusalFilter, sources: &HashMap<SeatId, Source>, seat: &SeatId) -> bool {
-    let within =
-        |node: &SeatId| node == seat || sources.get(seat).is_some_and(|s| s.node == *node);
+    let within = |node: &SeatId| node == seat || sources.get(seat).is_some_and(|s| s.node == *node);
     filter.seat.as_ref().is_none_or(|s| s == seat) && filter.node.as_ref().is_none_or(within)
 }
 

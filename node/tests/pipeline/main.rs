@@ -5,6 +5,7 @@ mod audience;
 mod hostile;
 mod kit;
 mod people;
+mod unread;
 mod unsettled;
 
 use kit::*;

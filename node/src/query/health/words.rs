@@ -26,19 +26,40 @@ impl HeardHealth {
 pub fn reason(reason: Reason) -> String {
     match reason {
         Reason::None => "未说明原因".to_owned(),
-        Reason::IdentityUnknown => "缺少其身份声明，已向各方索取；长时间不消失时请核对其入网是否完成".to_owned(),
-        Reason::OpeningUnknown => "缺少其启用声明，已向各方索取；长时间不消失时请来源单位重启代理".to_owned(),
-        Reason::Unread => "其内容由更新的版本写成，本版不能识别，已原样保存；请升级本节点".to_owned(),
+        Reason::IdentityUnknown => {
+            "缺少其身份声明，已向各方索取；长时间不消失时请核对其入网是否完成".to_owned()
+        }
+        Reason::OpeningUnknown => {
+            "缺少其启用声明，已向各方索取；长时间不消失时请来源单位重启代理".to_owned()
+        }
+        Reason::Unread => {
+            "其内容由更新的版本写成，本版不能识别，已原样保存；请升级本节点".to_owned()
+        }
         Reason::Gap => "缺少中间批次，正在补取；长时间不消失时请来源单位核对其数据目录".to_owned(),
-        Reason::TwoHeaders => "同一位置出现两个互相矛盾的批次；请来源单位停用多余的程序副本，核对数据目录".to_owned(),
-        Reason::TwoOpenings => "同一期次出现两份启用声明；请来源单位停用多余的程序副本，等待其下一次启用".to_owned(),
-        Reason::CounterSkipped => "启用声明的期次不连续，暂缓接收；请与来源单位核对其是否更换过机器或恢复过备份".to_owned(),
-        Reason::SealedWrongly => "其签署的内容不合规定，已停止接收该日志；请来源单位核对程序版本".to_owned(),
-        Reason::Revoked => "其席位已被撤销，此后的内容不作数；如需继续使用，请重新签发接入码".to_owned(),
+        Reason::TwoHeaders => {
+            "同一位置出现两个互相矛盾的批次；请来源单位停用多余的程序副本，核对数据目录".to_owned()
+        }
+        Reason::TwoOpenings => {
+            "同一期次出现两份启用声明；请来源单位停用多余的程序副本，等待其下一次启用".to_owned()
+        }
+        Reason::CounterSkipped => {
+            "启用声明的期次不连续，暂缓接收；请与来源单位核对其是否更换过机器或恢复过备份"
+                .to_owned()
+        }
+        Reason::SealedWrongly => {
+            "其签署的内容不合规定，已停止接收该日志；请来源单位核对程序版本".to_owned()
+        }
+        Reason::Revoked => {
+            "其席位已被撤销，此后的内容不作数；如需继续使用，请重新签发接入码".to_owned()
+        }
         Reason::OverQuota => "不能识别的内容超过可保存的份额，其余未保存；请升级本节点".to_owned(),
-        Reason::SectionsClosed => "批次中应有的分节被遮蔽，正在向来源索取完整内容；请转送节点核对程序版本".to_owned(),
+        Reason::SectionsClosed => {
+            "批次中应有的分节被遮蔽，正在向来源索取完整内容；请转送节点核对程序版本".to_owned()
+        }
         Reason::WaitsForFormerEpoch => "等待其上一期次的剩余批次".to_owned(),
-        Reason::KeyNoLongerBinds => "所用密钥已不再有效，已停止接收；请核对密钥是否外泄，必要时撤销后重新入网".to_owned(),
+        Reason::KeyNoLongerBinds => {
+            "所用密钥已不再有效，已停止接收；请核对密钥是否外泄，必要时撤销后重新入网".to_owned()
+        }
         Reason::Disk => "磁盘已满或无法写入；请腾出空间，恢复后自动继续".to_owned(),
         Reason::TwoIdentities => "出现两份同一序号的身份声明，均不作数；请市级平台裁决".to_owned(),
         Reason::TakingTailBack => "正在取回自己此前发出的内容，完成后自动继续".to_owned(),
