@@ -21,7 +21,7 @@ use protocol::slice;
 use protocol::standard_hash::StandardHash;
 use protocol::statement::EpochOpening;
 use protocol::value::Value;
-use runtime::link::carrier::Carrier;
+use runtime::link::carrier::{Carrier, CloseCode};
 use runtime::link::endpoint::{Dialer, Settings};
 use runtime::tls::InstanceIdentity;
 use sqlx::Connection;
@@ -297,9 +297,29 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
         .greet(offender.seat(), 100)
         .await
         .expect("a session");
-    let _ = carrier.send(0, b"not a frame".to_vec()).await;
+    // a resume of three bytes
+    let _ = carrier.send(0, b"\x02\0\0\0\x03ZHZ".to_vec()).await;
     let told = goodbye("garbage", carrier).await;
     assert_eq!(told.code, misbehaved, "{}", told.text);
+    // what has not even the outline of a frame ends the link below the session
+    let mut carrier = offender
+        .greet(offender.seat(), 102)
+        .await
+        .expect("a session");
+    let _ = carrier.send(0, b"not a frame".to_vec()).await;
+    let ended = timeout(LONG, async {
+        loop {
+            if let Err(closed) = carrier.receive().await {
+                return closed;
+            }
+        }
+    });
+    let ended = ended.await.expect("the link ends");
+    assert_eq!(
+        (ended.by_peer, ended.code),
+        (true, CloseCode::Violation),
+        "{ended}"
+    );
     // in the name of the other, with a key that is not the other's
     let greeted = offender.greet(honest_seat, 101).await;
     let told = greeted.err().expect("nobody is taken for another");
