@@ -222,7 +222,7 @@ impl Browser {
     /// Those [`Browser::requests`] that left `origin` (as in `http://127.0.0.1:8080`).
     pub fn foreign_requests(&mut self, origin: &str) -> Result<Vec<String>, BrowserError> {
         let own = |url: &str| {
-            let inline = ["data:", "blob:", "about:", "chrome:"]
+            let inline = ["data:", "blob:", "about:", "chrome:", "chrome-untrusted:"]
                 .iter()
                 .any(|scheme| url.starts_with(scheme));
             inline
