@@ -2,6 +2,7 @@
 
 mod acts;
 mod audience;
+mod erase;
 mod hostile;
 mod kit;
 mod people;
