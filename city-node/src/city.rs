@@ -52,9 +52,9 @@ pub struct Rotation {
 /// Whom the city invites.
 #[derive(Args)]
 pub struct Guest {
-    /// 接入方：district 区县节点，department 部门代理
-    #[arg(long, value_parser = ["district", "department"])]
-    pub kind: String,
+    /// 接入方：district 区县节点，department 部门代理；续期时不填
+    #[arg(long, value_parser = ["district", "department"], required_unless_present = "renew")]
+    pub kind: Option<String>,
     /// 所属区划代码：区县节点填区县代码；市级部门代理可不填
     #[arg(long, default_value = "")]
     pub jurisdiction: String,
@@ -138,7 +138,10 @@ impl Program for City {
     }
 
     fn guest(guest: &Guest) -> (&str, &str) {
-        (&guest.kind, &guest.jurisdiction)
+        (
+            guest.kind.as_deref().unwrap_or_default(),
+            &guest.jurisdiction,
+        )
     }
 
     fn errand(command: NoCommand) -> Errand<Self> {

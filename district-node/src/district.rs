@@ -49,9 +49,13 @@ pub struct Rotation {
     pub code_file: Option<PathBuf>,
 }
 
-/// Whom a district invites: departments of its own division, so there is nothing to say.
+/// Whom a district invites: departments of its own division or of a town in it.
 #[derive(Args)]
-pub struct Guest {}
+pub struct Guest {
+    /// 所属区划代码：本区县（可不填），或其下乡镇街道的九位代码
+    #[arg(long, default_value = "")]
+    pub jurisdiction: String,
+}
 
 /// Commands of a district alone.
 #[derive(Subcommand)]
@@ -166,8 +170,8 @@ impl Program for District {
         Ok("区县节点的密钥已更换，请重新启动节点".to_owned())
     }
 
-    fn guest(_guest: &Guest) -> (&str, &str) {
-        ("department", "")
+    fn guest(guest: &Guest) -> (&str, &str) {
+        ("department", &guest.jurisdiction)
     }
 
     fn errand(command: Link) -> Errand<Self> {

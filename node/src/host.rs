@@ -339,18 +339,31 @@ impl NodeHost {
             .map_err(|e| here(e.into()))
     }
 
-    /// What this node holds of statements, as a sum.
-    fn digest(&self) -> Digest {
+    /// What this node holds of statements, as far as the peer holds the same: a source goes by its own chain only.
+    fn references_for(&self, peer: &Peer) -> (Scope, Vec<Ref>) {
         let directory = self.node.directory();
-        let (mut sum, mut count) = (id::Sum::ZERO, 0);
-        for reference in directory.references() {
+        match peer.identity.kind {
+            SeatKind::Department => {
+                let mut chain = directory.chain(&peer.seats);
+                chain.sort_unstable();
+                chain.dedup();
+                (Scope::Chain, chain)
+            }
+            _ => (Scope::All, directory.references().copied().collect()),
+        }
+    }
+
+    /// The same, as a sum.
+    fn digest_for(&self, peer: &Peer) -> Digest {
+        let (scope, references) = self.references_for(peer);
+        let mut sum = id::Sum::ZERO;
+        for reference in &references {
             sum.add(&id::statement_term(reference));
-            count += 1;
         }
         Digest {
             cursor: self.node.store().feed_heads().head,
-            scope: Scope::All,
-            count,
+            scope,
+            count: references.len() as u64,
             sum: sum.0,
         }
     }
@@ -497,7 +510,7 @@ impl Host for NodeHost {
             words,
             logs,
             without_city: self.node.tier() == Tier::District && !self.city_is_here(),
-            digest: self.digest(),
+            digest: self.digest_for(&live.peer),
         })
     }
 
@@ -620,31 +633,22 @@ impl Host for NodeHost {
     }
 
     async fn digest(&self, live: &Self::Peer, theirs: Digest) -> Result<bool, HostFault> {
-        let ours = self.digest();
-        let differs = (theirs.count, theirs.sum) != (ours.count, ours.sum);
-        // agents hold their own chain only
-        Ok(
-            differs
-                && theirs.scope == Scope::All
-                && live.peer.identity.kind != SeatKind::Department,
-        )
+        let ours = self.digest_for(&live.peer);
+        Ok(theirs.scope == ours.scope && (theirs.count, theirs.sum) != (ours.count, ours.sum))
     }
 
     async fn serve_statements(
         &self,
-        _live: &Self::Peer,
+        live: &Self::Peer,
         scope: Scope,
         after: Ref,
     ) -> Result<(Vec<Ref>, bool), HostFault> {
-        if scope != Scope::All {
+        let (ours, mut page) = self.references_for(&live.peer);
+        if scope != ours {
             return Ok((Vec::new(), true));
         }
-        let directory = self.node.directory();
-        let behind = directory.references().filter(|r| **r > after);
-        let mut page: Vec<Ref> = behind
-            .take(limits::STATEMENT_PAGE_MAX + 1)
-            .copied()
-            .collect();
+        page.sort_unstable();
+        page.retain(|reference| *reference > after);
         let last = page.len() <= limits::STATEMENT_PAGE_MAX;
         page.truncate(limits::STATEMENT_PAGE_MAX);
         Ok((page, last))

@@ -2,10 +2,11 @@
 
 use node::Node;
 use node::query::health::{HealthTree, Party as Known, PartyKind, Stages as Offsets, State, Why};
+use node::verify::{Last, PartName};
 
 use crate::text;
 use crate::view::Mark;
-use crate::view::health::{self, Health, Party, Stages, Tally};
+use crate::view::health::{self, Health, Party, Stages, Tally, Verified};
 
 /// The page of a tree, or of what is in one state of it. `department` is the only one whose refusals may be seen.
 pub(crate) fn view(
@@ -51,7 +52,29 @@ pub(crate) fn view(
         tallies,
         only,
         stages: stages(&tree.stages),
+        verified: verified(&tree.verified, tree.now_us),
         parties,
+    }
+}
+
+/// The last verification of the node itself.
+fn verified(last: &Last, now: i64) -> Verified {
+    let (Some(words), Some(run)) = (last.words(), last.newest()) else {
+        return Verified {
+            found: "尚未核对过，请在本机执行 verify --deep".to_owned(),
+            wrong: false,
+        };
+    };
+    let kind = if run.deep {
+        "深度核对"
+    } else {
+        "一般核对"
+    };
+    Verified {
+        found: format!("{words}（{}，{kind}）", text::near(run.at_us, now)),
+        wrong: PartName::ALL
+            .iter()
+            .any(|name| last.is_good(*name) == Some(false)),
     }
 }
 

@@ -49,6 +49,17 @@ pub struct Health {
     pub parties: Vec<Party>,
     /// The node's own stages.
     pub stages: Stages,
+    /// What the last verification of the node found, and when.
+    pub verified: Verified,
+}
+
+/// What the last verification of the node itself found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Verified {
+    /// What it found, in words, with when it ended.
+    pub found: String,
+    /// Whether something is wrong.
+    pub wrong: bool,
 }
 
 /// Number of parties in a state.

@@ -1,5 +1,6 @@
 //! Admissions as people look at them: who waits, what was decided, what codes are out.
 
+use protocol::hash::Hash;
 use store::Decision;
 pub use store::{InvitationRow, OthersRow, PeerRow, PeerState};
 
@@ -110,6 +111,39 @@ impl Node {
             peers,
             organisations: self.organisations(),
         })
+    }
+}
+
+/// So long after the last time an exposed code is an alarm.
+const EXPOSED_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+impl Node {
+    /// Codes that one party has used and that another has shown since under other keys, unless they were called back or the
+    /// request was refused: each in words, with what to do.
+    pub async fn exposed_codes(&self, now_us: i64) -> Result<Vec<String>, QueryError> {
+        let mut alarms = Vec::new();
+        for row in self.store().invitations().await? {
+            let counts = matches!(state(&row, now_us), CodeState::Waiting | CodeState::Joined);
+            let Some(others) = row
+                .others
+                .filter(|o| counts && o.at_us + EXPOSED_US > now_us)
+            else {
+                continue;
+            };
+            let Some(used) = &row.request else {
+                continue;
+            };
+            alarms.push(format!(
+                "接入码 {}（{}）已由指纹 {} 的一方使用，又有另一把密钥（指纹 {}，来自 {}）出示同一接入码 {} 次；请核实接入的是否为本单位，如不是请立即驳回或撤销席位",
+                code_id(&row.secret_hash),
+                row.title,
+                &Hash(used.key_hash).to_string()[..20],
+                &Hash(others.key_hash).to_string()[..20],
+                others.address,
+                others.times,
+            ));
+        }
+        Ok(alarms)
     }
 }
 

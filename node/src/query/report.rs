@@ -73,6 +73,8 @@ pub struct Report {
     pub machine: Machine,
     /// What the start of the process gave as a warning.
     pub warnings: Vec<String>,
+    /// Codes that were used by one and shown by another, in words.
+    pub exposed_codes: Vec<String>,
 }
 
 /// Waiting times, in microseconds.
@@ -227,6 +229,7 @@ impl Report {
             database_bytes: stats.bytes,
             machine,
             warnings: node.warnings(),
+            exposed_codes: node.exposed_codes(now_us).await?,
             tree,
         })
     }
@@ -396,6 +399,9 @@ impl Report {
                     self.skipped
                 ),
             );
+        }
+        for text in &self.exposed_codes {
+            tell("codes", false, text.clone());
         }
         if let Some(above) = self.above()
             && above.state == Some(State::Lost)

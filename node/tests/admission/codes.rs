@@ -87,6 +87,16 @@ async fn of_many_with_one_code_one_gets_in() {
         let of_code = of_code.iter().filter(|a| a.object == seat.to_string());
         assert_eq!(of_code.count(), 11, "each is written down");
     }
+    let exposed = east.exposed_codes(now()).await.expect("read");
+    assert_eq!(exposed.len(), 40);
+    assert!(exposed[0].contains("11 次"), "{}", exposed[0]);
+    let week = 8 * 24 * 3_600_000_000;
+    assert!(
+        east.exposed_codes(now() + week)
+            .await
+            .expect("read")
+            .is_empty()
+    );
     assert_eq!(east.store().peers().await.expect("read").len(), 40);
 }
 

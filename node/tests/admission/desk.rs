@@ -161,8 +161,9 @@ impl Said {
         }
     }
 
+    /// Whether it waits for a person, who is to compare its fingerprint.
     pub fn is_pending(&self) -> bool {
-        matches!(self, Self::Pending(_))
+        matches!(self, Self::Pending(text) if text.contains("核对指纹"))
     }
 
     /// Code and words of a refusal.

@@ -1,5 +1,6 @@
 //! Another identity for a seat that has one: with the consent of its former keys, or without and with a reason.
 
+use node::command::actor::Action;
 use node::command::admission::Invite;
 use node::command::revoke::Reason;
 use node::command::rotate::Former;
@@ -9,6 +10,7 @@ use protocol::envelope::{Envelope, kind};
 use protocol::name::{InstanceId, SeatId};
 use protocol::sign::SigningKey;
 use protocol::statement::{BindsFrom, EpochOpening};
+use store::AuditFilter;
 
 use crate::desk::*;
 use crate::kit::*;
@@ -247,6 +249,16 @@ async fn the_city_s_keys_are_replaced_under_the_root() {
             .rotate_city(&root, &keys, former, &actor(), now())
             .await;
         let chain = chain.expect("rotated");
+        let acts = node
+            .store()
+            .audit_page(&AuditFilter::default(), None, 1)
+            .await;
+        let act = acts.expect("read").remove(0);
+        assert_eq!(
+            (act.action.as_str(), act.account.as_str()),
+            (Action::Rotate.key(), "wang"),
+            "{case}"
+        );
         // asked again after a crash it says the same
         let again = node
             .rotate_city(&root, &keys, former, &actor(), now())

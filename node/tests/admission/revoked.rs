@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use node::command::actor::{Action, Way};
 use node::command::admission::Invite;
 use node::command::revoke::Reason;
 use node::host::NodeHost;
@@ -21,7 +22,7 @@ use runtime::link::registry::Links;
 use runtime::telemetry::Metrics;
 use runtime::tls::InstanceIdentity;
 use runtime::worker::{Shutdown, Workers};
-use store::PeerState;
+use store::{AuditFilter, PeerState};
 use tempfile::TempDir;
 
 use crate::desk::*;
@@ -322,6 +323,7 @@ async fn who_is_called_back_elsewhere_is_not_let_in_here() {
     let row = row.expect("a row");
     assert_eq!(row.state, PeerState::Revoked);
     assert!(row.reason.contains("不再报送"), "{}", row.reason);
+    written_down(&world.east, Action::PeerRevoked, seat).await;
     // with keys that the city has given it, it comes in on the machine that it has now
     let invite = Invite {
         renews: seat.to_string(),
@@ -355,6 +357,21 @@ async fn who_is_called_back_elsewhere_is_not_let_in_here() {
         (PeerState::Approved, other.tls_key)
     );
     assert_eq!(row.fingerprint, other.keys.fingerprint().to_string());
+    written_down(&world.east, Action::PeerRenewed, seat).await;
+}
+
+/// The newest act is this one, by the city's word.
+async fn written_down(node: &Node, action: Action, seat: SeatId) {
+    let newest = node
+        .store()
+        .audit_page(&AuditFilter::default(), None, 1)
+        .await;
+    let row = newest.expect("read").remove(0);
+    let city = format!("seat {CITY_SEAT}");
+    assert_eq!(
+        (row.action.as_str(), row.object, row.way.as_str(), row.name),
+        (action.key(), seat.to_string(), Way::Statement.key(), city)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,9 +2,11 @@
 
 mod acts;
 mod audience;
+mod erase;
 mod hostile;
 mod kit;
 mod people;
+mod unread;
 mod unsettled;
 
 use kit::*;

@@ -1,8 +1,6 @@
 //! Accounts and what is written down of people: refusals of changes, sessions that end, looks that come again, newcomers,
 //! commands on the same machine.
 
-use std::path::Path;
-
 use node::Node;
 use node::command::account::{AccountError, Attempt, Checked, NewAccount, NewPassword, Role};
 use node::command::actor::{Action, Actor, Way};
@@ -33,7 +31,7 @@ pub const NOW: i64 = 1_000_000;
 pub const PASSWORD: &str = "correct horse battery";
 const OTHER: &str = "another battery staple";
 const SECRET: [u8; 10] = [5; 10];
-pub const BUREAU: &str = "市场监管局";
+pub const BUREAU: &str = "370102.scjg";
 
 pub fn actor() -> Actor {
     Actor {
@@ -193,7 +191,7 @@ async fn what_is_refused_is_no_act() {
     let opened = node.open_account(password("sun"), "孙丽", &nowhere, actor, NOW);
     check(
         opened.await,
-        "没有部门「不存在的局」，请填写已接入或已签发接入码的部门（市场监管局）",
+        "没有机构代码「不存在的局」，请填写已接入或已签发接入码的机构",
     );
     let named = node.open_account(password("sun"), " ", &Role::Clerk, actor, NOW);
     check(named.await, "真实姓名");
@@ -317,7 +315,8 @@ async fn a_command_is_written_down_with_the_user_who_gave_it() {
     let node = &world.east;
     let host = NodeHost::new(node.clone(), Links::new(), Clock::manual(NOW).0);
     let clock = Clock::manual(NOW).0;
-    let disk = Disk::of(Path::new("."), None);
+    let folder = tempfile::TempDir::new().expect("folder");
+    let disk = Disk::of(folder.path(), None);
     let workers = Workers::new(Metrics::new());
     let reporter = Reporter::new(host.clone(), disk, workers, clock.clone());
     let public = Ok("127.0.0.1:7000".to_owned());
@@ -336,11 +335,11 @@ async fn a_command_is_written_down_with_the_user_who_gave_it() {
     let of = |command: &str, account: &str| json!({ "command": command, "account": account });
     let steps = [
         (put("admin", "administrator"), Action::AccountPut),
-        (put("li", "department:市场监管局"), Action::AccountPut),
+        (put("li", "department:370102.scjg"), Action::AccountPut),
         (of("account.disable", "li"), Action::AccountDisable),
         (of("account.enable", "li"), Action::AccountEnable),
         (
-            json!({ "command": "invite", "kind": "department", "title": "区税务局", "department": "区税务局" }),
+            json!({ "command": "invite", "kind": "department", "title": "区税务局", "organisation": "370102.swj2" }),
             Action::Invite,
         ),
         (
@@ -367,7 +366,10 @@ async fn a_command_is_written_down_with_the_user_who_gave_it() {
     let before = newest(node).await.seq;
     let refused = [
         (of("account.disable", "admin"), "最后一个可用的管理员"),
-        (put("sun", "department:没有的局"), "没有部门「没有的局」"),
+        (
+            put("sun", "department:没有的局"),
+            "没有机构代码「没有的局」",
+        ),
         (of("account.disable", "nobody"), "没有账号「nobody」"),
     ];
     for (request, part) in refused {
@@ -392,7 +394,7 @@ async fn a_command_is_written_down_with_the_user_who_gave_it() {
         names,
         [
             (Some("admin"), Some("administrator"), Some(false)),
-            (Some("li"), Some("department:市场监管局"), Some(false)),
+            (Some("li"), Some("department:370102.scjg"), Some(false)),
         ]
     );
     assert_eq!(newest(node).await.seq, before);

@@ -64,7 +64,7 @@ async fn a_number_in_the_code_column_is_listed_with_whom_it_may_be_until_it_is_m
         let rows = listed(node, None).await;
         assert_eq!(told(&rows), [format!("{subject} U-ID-01 none")]);
         let row = &rows[0];
-        assert_eq!(row.department, "市场监管局");
+        assert_eq!(row.department, "370102.scjg");
         assert_eq!(row.region, EAST);
         assert_eq!(row.registration_number, NUMBER);
         assert!(row.is_number_valid);
@@ -168,7 +168,7 @@ async fn a_name_alone_suggests_nothing_and_a_flagged_division_is_listed_by_its_c
         2
     );
     // by department, and beyond the last page
-    for (department, expected) in [("市场监管局", 3), ("税务局", 0)] {
+    for (department, expected) in [("370102.scjg", 3), ("370102.swj", 0)] {
         let filter = UnsettledFilter {
             department: Some(department.to_owned()),
             reason: None,

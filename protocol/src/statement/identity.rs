@@ -60,7 +60,7 @@ pub struct Identity {
     pub kind: SeatKind,
     /// Organisation code.
     pub organisation: String,
-    /// Name for people, as 「示范区市场监管局 登记库」, 1 to [`limits::TITLE_BYTES_MAX`] bytes.
+    /// Name for people, 1 to [`limits::TITLE_BYTES_MAX`] bytes.
     pub title: String,
     /// Region that the seat belongs to; the city's own code for the city.
     pub jurisdiction: String,

@@ -48,18 +48,25 @@ pub async fn check(expected: &Expected, ended: &Ended) -> Result<Vec<String>, Re
 /// Faults of what `verify --deep` said.
 pub fn check_verified(expected: &Expected, verified: &Value) -> Vec<String> {
     let mut faults = Vec::new();
-    if verified["faults"]
-        .as_array()
-        .is_none_or(|list| !list.is_empty())
-    {
-        faults.push(format!("签名校验未通过：{}", verified["faults"]));
+    if verified["ok"] != true {
+        faults.push(format!("核对未通过：{verified}"));
     }
-    let entries = verified["entries"].as_u64().unwrap_or(0);
-    if entries < expected.rows.len() as u64 {
-        faults.push(format!(
-            "只校验了 {entries} 条，少于 {} 行",
-            expected.rows.len()
-        ));
+    // every row is an entry whose bytes were checked, and a record that was made anew from the log
+    let rows = expected.rows.len() as u64;
+    let entries = verified["bytes"]["notes"].as_array().and_then(|notes| {
+        let mut told = notes.iter().filter_map(Value::as_str);
+        told.find_map(|note| {
+            let number = note.strip_prefix("条目 ")?.strip_suffix(" 条")?;
+            number.parse::<u64>().ok()
+        })
+    });
+    for (what, checked) in [
+        ("条目", entries),
+        ("查询视图", verified["views"]["checked"].as_u64()),
+    ] {
+        if checked.is_none_or(|checked| checked < rows) {
+            faults.push(format!("{what}只核对了 {checked:?} 项，少于 {rows} 行"));
+        }
     }
     faults
 }

@@ -380,7 +380,7 @@ async fn a_dossier_leads_down_to_the_departments_row() {
         assert!(chain.iter().any(|c| c == CITY_TITLE), "{chain:?}");
         assert_eq!(
             statement["batch"]["header"].as_str().map(str::len),
-            Some(64)
+            Some(66)
         );
     }
     let first = &topic["statements"][0];

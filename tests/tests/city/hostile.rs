@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use agent::home::{Admission, Home};
+use demo::process::{STATUS, ask};
+use demo::site::NodeSite;
 use protocol::batch::{Draft, LogState, seal};
 use protocol::codec;
 use protocol::entry::{Head, Key};
@@ -19,16 +21,17 @@ use protocol::slice;
 use protocol::standard_hash::StandardHash;
 use protocol::statement::EpochOpening;
 use protocol::value::Value;
-use runtime::link::carrier::Carrier;
+use runtime::link::carrier::{Carrier, CloseCode};
 use runtime::link::endpoint::{Dialer, Settings};
 use runtime::tls::InstanceIdentity;
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tests::legacy::row_id;
 use tests::process::Program;
 use tokio::time::timeout;
 
 use crate::desk::{Desk, field};
 use crate::world::{World, code, row};
-use demo::process::{STATUS, ask};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -158,6 +161,35 @@ async fn goodbye(what: &str, mut carrier: Carrier) -> Goodbye {
     told.await.expect(what).expect(what)
 }
 
+/// Header and body of a batch that a node has of a seat, as they travel.
+async fn kept_batch(node: &NodeSite, seat: SeatId) -> (Vec<u8>, Vec<u8>) {
+    let file = node.database().join("store.db");
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opened");
+    sqlx::query_as("SELECT h.bytes, f.body FROM feed f JOIN header h ON h.ref = f.ref WHERE f.kind = 2 AND h.seat = $1")
+        .bind(seat.0.to_vec())
+        .fetch_one(&mut connection)
+        .await
+        .expect("a batch")
+}
+
+/// The node acknowledges what was sent up to here.
+async fn stored(what: &str, mut carrier: Carrier, (class, offset): (u8, u64)) {
+    let told = timeout(LONG, async {
+        while let Ok(Some(frame)) = carrier.receive().await {
+            match codec::decode(&frame.bytes) {
+                Ok(Frame::Ack(ack)) if (ack.class, ack.offset) == (class, offset) => return,
+                Ok(Frame::Goodbye(goodbye)) => panic!("{what}: {}", goodbye.text),
+                _ => {}
+            }
+        }
+        panic!("{what}: closed without a word");
+    });
+    told.await.expect(what);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
     let mut world = World::new().await;
@@ -177,6 +209,7 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
     let reference = |envelope: &Envelope| envelope.reference().expect("of a suite that is read");
     let (header, body) = offender.batch(&own, reference(&own_envelope));
     let (forged, forged_body) = offender.batch(&stolen, reference(&stolen_envelope));
+    let theirs = kept_batch(&world.here, honest_seat).await;
     let mut bomb = vec![0x28, 0xB5, 0x2F, 0xFD, 0b1110_0000];
     bomb.extend_from_slice(&(512u64 << 20).to_le_bytes());
     bomb.extend_from_slice(&[0x03, 0x00, 0x40, 0x00]);
@@ -213,8 +246,8 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
             misbehaved,
         ),
         (
-            "a batch in another's name",
-            vec![step(2, 0, 1, Some(slice(&forged, &forged_body)))],
+            "a batch that another has stated",
+            vec![step(2, 0, 1, Some(slice(&theirs.0, &theirs.1)))],
             GoodbyeCode::Jurisdiction,
         ),
         // of these an item is refused, and it is said which
@@ -224,8 +257,8 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
             refused,
         ),
         (
-            "an opening in another's name",
-            vec![envelope(stolen_envelope.to_bytes())],
+            "a batch in another's name",
+            vec![step(2, 0, 1, Some(slice(&forged, &forged_body)))],
             refused,
         ),
         (
@@ -255,13 +288,38 @@ async fn a_bureau_that_keeps_to_no_rule_disturbs_nobody() {
         };
         assert_eq!(told.item, item, "{what}");
     }
+    // its own signed word that may not be is kept as evidence, and its feed goes on
+    let what = "an opening in another's name";
+    let carrier = offender.greet(offender.seat(), 99).await.expect(what);
+    say(&carrier, &envelope(stolen_envelope.to_bytes())).await;
+    stored(what, carrier, (0, 1)).await;
     let carrier = offender
         .greet(offender.seat(), 100)
         .await
         .expect("a session");
-    let _ = carrier.send(0, b"not a frame".to_vec()).await;
+    // a resume of three bytes
+    let _ = carrier.send(0, b"\x02\0\0\0\x03ZHZ".to_vec()).await;
     let told = goodbye("garbage", carrier).await;
     assert_eq!(told.code, misbehaved, "{}", told.text);
+    // what has not even the outline of a frame ends the link below the session
+    let mut carrier = offender
+        .greet(offender.seat(), 102)
+        .await
+        .expect("a session");
+    let _ = carrier.send(0, b"not a frame".to_vec()).await;
+    let ended = timeout(LONG, async {
+        loop {
+            if let Err(closed) = carrier.receive().await {
+                return closed;
+            }
+        }
+    });
+    let ended = ended.await.expect("the link ends");
+    assert_eq!(
+        (ended.by_peer, ended.code),
+        (true, CloseCode::Violation),
+        "{ended}"
+    );
     // in the name of the other, with a key that is not the other's
     let greeted = offender.greet(honest_seat, 101).await;
     let told = greeted.err().expect("nobody is taken for another");

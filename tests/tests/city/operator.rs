@@ -334,17 +334,21 @@ async fn status_metrics_and_readiness_tell_the_same() {
             "{words}"
         );
         let (code, words) = said(program, &with(site.command("verify"), &["--deep"]));
-        assert!(code == Some(0) && words.contains("均正确"), "{words}");
+        assert!(
+            code == Some(0) && words.contains("查询视图  完好") && !words.contains("未核对"),
+            "{words}"
+        );
         let (code, version) = said(program, &["--version".to_owned()]);
         assert!(
             code == Some(0) && version.contains(env!("CARGO_PKG_VERSION")),
             "{version}"
         );
         for (hours, good) in [("0", false), ("99999999", false), ("8760", true)] {
-            let mut words = vec!["--title", "某局", "--department", "某局", "--hours", hours];
-            if program == Program::City {
-                words.extend(["--kind", "department"]);
-            }
+            let mut words = vec!["--title", "某局", "--hours", hours, "--organisation"];
+            words.extend(match program {
+                Program::City => &["370100.mou", "--kind", "department"][..],
+                _ => &["370102.mou"],
+            });
             let (code, words) = said(program, &with(site.command("invite"), &words));
             assert_eq!(code, Some(if good { 0 } else { 2 }), "{words}");
             assert!(good || words.contains("1 至 8760"), "{words}");
@@ -371,7 +375,7 @@ async fn status_metrics_and_readiness_tell_the_same() {
     // an end of the link is seen on both sides, and readiness with it
     world.stop();
     world.running_again(&agent).await;
-    readiness(agent.status, 503, &["未连接平台"]).await;
+    readiness(agent.status, 503, &["UDP 端口无响应"]).await;
     let (_, words) = said(Program::Agent, &agent.command("status"));
     assert!(
         words.contains("未连接") && !words.contains("正常"),

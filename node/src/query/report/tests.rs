@@ -83,6 +83,7 @@ fn well() -> Report {
             ..Machine::default()
         },
         warnings: Vec::new(),
+        exposed_codes: Vec::new(),
     }
 }
 
@@ -162,6 +163,7 @@ fn what_is_well_is_called_so_and_nothing_else_is() {
     check("held", false, &|r| r.held = 1);
     check("gaps", true, &|r| r.gaps = 1);
     check("skipped", false, &|r| r.skipped = 1);
+    check("codes", false, &|r| r.exposed_codes.push("x".to_owned()));
     for name in PartName::ALL {
         check("verify", name != PartName::Audit, &|r| {
             r.tree.verified.deep = Some(run(true, Some(name)));
