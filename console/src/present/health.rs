@@ -201,7 +201,7 @@ fn note(why: &Why, tree: &HealthTree, now: i64) -> String {
             if *batches > 0 {
                 words.push(format!("待上级确认 {} 批", text::count(*batches)));
             }
-            words.join(",")
+            words.join("，")
         }
         Why::Stopped { reason } | Why::Waiting { reason } => reason.clone(),
         Why::Unwell {
