@@ -214,12 +214,13 @@ impl Desk {
             };
             let fingerprint = Hash(request.key_hash).to_string();
             text += &format!(
-                "{}  {}  {}  {}{}  指纹 {fingerprint}  接入码 {}{}\n",
+                "{}  {}  {}  {}{}  指纹 {}  接入码 {}{}\n",
                 row.seat,
                 decision_text(request.decision),
                 row.jurisdiction,
                 row.title,
                 organisation(&row.organisation),
+                fours(&fingerprint),
                 waiting.id,
                 match waiting.replaces {
                     Replaces::Nothing => "",
@@ -255,7 +256,7 @@ impl Desk {
                 row.jurisdiction,
                 row.title,
                 organisation(&row.organisation),
-                row.fingerprint
+                fours(&row.fingerprint)
             );
             peers.push(json!({
                 "seat": row.seat.to_string(), "state": state, "title": row.title,
@@ -363,4 +364,11 @@ pub fn verified(found: &Verified) -> Value {
     let mut answer = found.json();
     answer["text"] = found.text().into();
     answer
+}
+
+/// The part of a fingerprint that people compare: what newcomers are shown, too.
+fn fours(fingerprint: &str) -> String {
+    let digits = fingerprint.as_bytes().chunks(4).take(5);
+    let groups: Vec<_> = digits.map(String::from_utf8_lossy).collect();
+    groups.join(" ")
 }
