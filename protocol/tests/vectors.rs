@@ -13,10 +13,18 @@ mod admission;
 mod batches;
 #[path = "vectors/builtin.rs"]
 mod builtin;
+#[path = "vectors/codes.rs"]
+mod codes;
 #[path = "vectors/conversation.rs"]
 mod conversation;
 #[path = "vectors/entries.rs"]
 mod entries;
+#[path = "vectors/epochs.rs"]
+mod epochs;
+#[path = "vectors/heads.rs"]
+mod heads;
+#[path = "vectors/holders.rs"]
+mod holders;
 #[path = "vectors/ids.rs"]
 mod ids;
 #[path = "vectors/json.rs"]
@@ -27,6 +35,10 @@ mod leaves;
 mod logs;
 #[path = "vectors/make.rs"]
 mod make;
+#[path = "vectors/malformed.rs"]
+mod malformed;
+#[path = "vectors/misframed.rs"]
+mod misframed;
 #[path = "vectors/names.rs"]
 mod names;
 #[path = "vectors/refused.rs"]
@@ -36,6 +48,8 @@ mod sample;
 mod scene;
 #[path = "vectors/statements.rs"]
 mod statements;
+#[path = "vectors/unread.rs"]
+mod unread;
 #[path = "vectors/words.rs"]
 mod words;
 mod world;

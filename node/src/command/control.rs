@@ -214,12 +214,13 @@ impl Desk {
             };
             let fingerprint = Hash(request.key_hash).to_string();
             let line = format!(
-                "{}  {}  {}  {}{}  指纹 {fingerprint}  接入码 {}{}",
+                "{}  {}  {}  {}{}  指纹 {}  接入码 {}{}",
                 row.seat,
                 decision_text(request.decision),
                 row.jurisdiction,
                 row.title,
                 organisation(&row.organisation),
+                fours(&fingerprint),
                 waiting.id,
                 match waiting.replaces {
                     Replaces::Nothing => "",
@@ -257,7 +258,7 @@ impl Desk {
                 row.jurisdiction,
                 row.title,
                 organisation(&row.organisation),
-                row.fingerprint
+                fours(&row.fingerprint)
             );
             text += &foreign(&line);
             text.push('\n');
@@ -371,4 +372,11 @@ pub fn verified(found: &Verified) -> Value {
     let mut answer = found.json();
     answer["text"] = found.text().into();
     answer
+}
+
+/// The part of a fingerprint that people compare: what newcomers are shown, too.
+fn fours(fingerprint: &str) -> String {
+    let digits = fingerprint.as_bytes().chunks(4).take(5);
+    let groups: Vec<_> = digits.map(String::from_utf8_lossy).collect();
+    groups.join(" ")
 }

@@ -123,7 +123,8 @@ fn merges(city: &City) -> Json {
         4 => whole.clone(),
         at => cut(city, at),
     };
-    let cases: [(usize, usize, &[(u32, u16)]); 6] = [
+    type Merge = (usize, usize, &'static [(u32, u16)]);
+    let cases: [Merge; 6] = [
         (0, 1, &[]),
         (1, 2, &[]),
         (0, 2, &[(3, 0b10), (4, 0b1000)]),

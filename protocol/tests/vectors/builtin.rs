@@ -6,7 +6,8 @@ use protocol::id::{self, About, Case};
 use protocol::opening::{self, Opening};
 use protocol::value::Value;
 
-use crate::entries::{date, fields_shown, head_shown};
+use crate::entries::date;
+use crate::heads::{fields_shown, head_shown};
 use crate::json::{Json, hex, list, number, object, text};
 use crate::sample;
 

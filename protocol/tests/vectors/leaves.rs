@@ -6,7 +6,7 @@ use protocol::merkle;
 use protocol::opening::{self, Closed, Opening, Section};
 use protocol::value::Value;
 
-use crate::entries;
+use crate::heads;
 use crate::json::{Json, hex, list, number, object, text};
 use crate::refused::{self, Refused};
 use crate::sample;
@@ -45,7 +45,7 @@ fn opening_shown(what: &str, bytes: &[u8]) -> Json {
 
 pub fn openings() -> Json {
     let sections: Vec<(u8, Vec<u8>)> = vec![
-        (0, entries::full_head().to_bytes()),
+        (0, heads::full_head().to_bytes()),
         (
             1,
             sample::section(&[
@@ -221,7 +221,7 @@ pub fn trees() -> Json {
             "roots",
             list(0..=17, |count| {
                 object([
-                    ("count", number(count as u32)),
+                    ("count", number(count)),
                     ("root", hex(merkle::root(&leaves(count)).0)),
                 ])
             }),
@@ -242,7 +242,8 @@ fn bad_proofs() -> Vec<Json> {
     longer.push(Hash([1; 32]));
     let mut swapped = good.clone();
     swapped.swap(0, 1);
-    let cases: [(&str, &str, u32, &[u32], Vec<Hash>); 7] = [
+    type Bad = (&'static str, &'static str, u32, &'static [u32], Vec<Hash>);
+    let cases: [Bad; 7] = [
         ("a hash too few", "tree", 7, &[0, 3, 6], good[1..].to_vec()),
         ("a hash too many", "tree", 7, &[0, 3, 6], longer),
         ("hashes in another order", "tree", 7, &[0, 3, 6], swapped),

@@ -624,7 +624,8 @@ fn additions(base: &Base, city: &City) -> Scene {
     let cut = |positions: &[u32], keep: u16| {
         slice::cut(header.header(), &body, positions, |_| keep).expect("can be cut")
     };
-    let cases: Vec<(&str, Option<Vec<u8>>, Vec<u8>, u16)> = vec![
+    type Addition = (&'static str, Option<Vec<u8>>, Vec<u8>, u16);
+    let cases: Vec<Addition> = vec![
         ("to nothing", None, body.clone(), 0),
         ("the same again", Some(body.clone()), body.clone(), 0),
         ("less than is held", Some(body.clone()), cut(&[1], 1), 0),

@@ -2,7 +2,8 @@
 
 use crate::json::Json;
 use crate::{
-    admission, batches, builtin, conversation, entries, ids, leaves, logs, names, statements, words,
+    admission, batches, builtin, codes, conversation, entries, heads, ids, leaves, logs, names,
+    statements, unread, words,
 };
 
 /// Every vector file: name and content.
@@ -12,7 +13,7 @@ pub fn files() -> Vec<(&'static str, Json)> {
         ("names", names::names()),
         ("values", entries::values()),
         ("record_keys", entries::record_keys()),
-        ("heads", entries::heads()),
+        ("heads", heads::heads()),
         ("openings", leaves::openings()),
         ("trees", leaves::trees()),
         ("builtin", builtin::builtin_entries()),
@@ -21,9 +22,9 @@ pub fn files() -> Vec<(&'static str, Json)> {
         ("batches", batches::batches()),
         ("words", words::words()),
         ("logs", logs::logs()),
-        ("unread", words::unread()),
+        ("unread", unread::unread()),
         ("frames", conversation::frames_file()),
-        ("codes", admission::codes_file()),
+        ("codes", codes::codes_file()),
         ("exchange", admission::exchange_file()),
     ]
 }

@@ -1,11 +1,9 @@
 """Frames, items and wants; the join code; the frames of admission. Part 4 of the text."""
 import re
 
-from .entries import record_key
 from .objects import Envelope
 from .reading import (
-    POSITION_MAX, Bytes, Fault, Refused, as_text, ascends, check_sig, incarnation, is_organisation, is_permitted, is_region,
-    keys, need, organisation, ref, region, seat, sigs, within,
+    POSITION_MAX, Bytes, Fault, Refused, as_text, ascends, check_sig, incarnation, is_permitted, keys, need, organisation, ref, region, seat, sigs, within,
 )  # fmt: skip
 
 ENVELOPE_WIRE_BYTES_MAX = 9 + 262144 + 8 * 513

@@ -1,7 +1,9 @@
 """What counts: taking statements up, identities in force, openings that stand, whose fault something is. Part 2 of the text."""
-from .objects import STATEMENTS, Body, Envelope, header, header_front, object_hash, possession_bytes, receipt, feed_head
-from .objects import root_required
+from .objects import (
+    STATEMENTS, feed_head, header, header_front, object_hash, possession_bytes, receipt, root_required,
+)  # fmt: skip
 from .reading import NONE, Fault, Refused, is_inside, put_keys, signing, sigs_verify, whole
+from .entries import root
 from . import ed25519
 
 CITY, DISTRICT, DEPARTMENT = 1, 2, 3
@@ -584,8 +586,6 @@ def place(directory, ref, opening, held, owes, forks):
 
 def follows(h, opening_ref, opening, held):
     """Whether a header is the next of its log in lane 2, given the references of those before."""
-    from .entries import root
-
     log = (opening["seat"], 2, opening_ref, opening["counter"])
     previous = held[-1] if held else opening_ref
     history = root([ref[1:] for ref in held])

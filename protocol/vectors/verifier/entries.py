@@ -2,8 +2,7 @@
 import hmac, re
 
 from .reading import (
-    NONE, Bytes, Refused, as_text, ascends, is_division, is_region, name, need, organisation, ref, seat, sha, whole,
-    within,
+    Bytes, Refused, ascends, is_division, is_region, name, need, organisation, ref, sha, within,
 )  # fmt: skip
 
 ATTACHMENT_BYTES_MAX = 64 << 20

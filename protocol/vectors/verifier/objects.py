@@ -1,9 +1,9 @@
 """Signed objects: envelopes, statements, receipts, feed heads, headers, slice bodies."""
 from . import ed25519
-from .entries import Opening, front, hint, merged, prove, proven, root, settled
+from .entries import Opening, front, hint, merged, proven, root, settled
 from .reading import (
     NONE, POSITION_MAX, Bytes, Refused, ascends, check_key, incarnation, is_organisation, is_permitted, is_region, keys,
-    lane, need, pos, positions, reached, ref, refs, seat, sequence, sha, sigs, signing, whole, within,
+    lane, need, pos, positions, reached, ref, refs, seat, sequence, sha, sigs, whole, within,
 )  # fmt: skip
 
 ENVELOPE_BYTES_MAX = HEADER_BYTES_MAX = 262144
