@@ -434,8 +434,11 @@ impl Node {
     }
 
     fn party(&self, identity: &Identity, known: &HashMap<SeatId, Known>, now_us: i64) -> Party {
-        let known = known.get(&identity.seat).cloned().unwrap_or_default();
+        let mut known = known.get(&identity.seat).cloned().unwrap_or_default();
         let own = identity.seat == self.seat();
+        if own {
+            known.heard = self.heard_health(&identity.seat);
+        }
         let contact = known.contact_us.max(known.arrival_us);
         // a district dials its city; whoever dials a node stands in its list of peers
         let is_parent = self.tier() == Tier::District && identity.kind == SeatKind::City;
@@ -447,7 +450,16 @@ impl Node {
                     reason: reason.clone(),
                 },
             ),
-            _ if own => (State::Normal, Why::Nothing),
+            _ if own => match known.heard.as_ref().and_then(words::unwell) {
+                Some(reason) => (
+                    State::Lagging,
+                    Why::Unwell {
+                        reason,
+                        relayed: false,
+                    },
+                ),
+                None => (State::Normal, Why::Nothing),
+            },
             (None, Some(at)) if direct && !known.connected && now_us - at > SILENT_US => {
                 (State::Lost, Why::Silent { since_us: at })
             }

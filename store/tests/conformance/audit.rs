@@ -8,8 +8,8 @@ use store::testing::{Cluster, sqlite};
 use store::{
     AccountChange, AccountOutcome, AccountRow, ApprovalRow, AuditCheck, AuditFault, AuditFilter,
     AuditRow, Decision, DecisionRow, Engine, IntakeGroup, InvitationPut, InvitationRow,
-    LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut, RequestRow, Store,
-    StoreConfig, StoreError,
+    LoginSessionRow, OrganisationRow, PeerRow, PeerState, RequestPut, RequestRow, RevokedRow,
+    Store, StoreConfig, StoreError,
 };
 
 use crate::make::{act, envelope, seat};
@@ -51,6 +51,7 @@ const DOINGS: [&str; 20] = [
     "revoke all",
     "peer",
     "renewed",
+    "peer revoked",
     "decide",
     "append",
 ];

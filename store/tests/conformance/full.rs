@@ -2,10 +2,10 @@
 //!
 //! SQLite's own bound on a file makes the fault without a privilege; a small file system shows it as the system does.
 
-use store::testing::{Cluster, SmallDisk, set_full, sqlite};
+use store::testing::{Cluster, SmallDisk, set_full, sqlite, stand_on};
 use store::{BlockRow, Engine, Store, StoreConfig, StoreError};
 
-use crate::make::{Dice, block, blocks, record};
+use crate::make::{Dice, block, blocks, ground, record};
 
 /// More blocks than any disk of these tests holds.
 const MANY: u64 = 4_000;
@@ -62,6 +62,7 @@ async fn heals(store: &Store, make_room: impl AsyncFn()) {
 
 pub async fn a_full_file_loses_nothing_and_heals_by_itself() {
     let (store, _folder) = sqlite().await;
+    stand_on(&store, ground()).await;
     store.intake(blocks(vec![large(1)])).await.unwrap();
     set_full(&store, true).await;
     let failed = fill(&store, 2).await;
@@ -100,6 +101,7 @@ pub async fn a_full_disk_under_sqlite_heals_by_itself() {
         cache_mib: 8,
     };
     let store = Store::open(&StoreConfig { engine }).await.unwrap();
+    stand_on(&store, ground()).await;
     heals(&store, async || disk.grow(60)).await;
     store.close().await;
 }
@@ -113,6 +115,7 @@ pub async fn a_full_disk_under_postgres_heals_by_itself(cluster: &Cluster) {
         url: cluster.database_in(disk.path()),
     };
     let store = Store::open(&StoreConfig { engine }).await.unwrap();
+    stand_on(&store, ground()).await;
     heals(&store, async || disk.grow(90)).await;
     store.close().await;
     drop(store);
@@ -122,6 +125,7 @@ pub async fn a_full_disk_under_postgres_heals_by_itself(cluster: &Cluster) {
 
 pub async fn connections_that_end_cost_no_writer_a_failure(cluster: &Cluster) {
     let store = cluster.store().await;
+    stand_on(&store, ground()).await;
     // so that the pool holds several
     let several = (1..=4).map(|n| store.meta_put(["a", "b", "c", "d"][n - 1], &[1]));
     for put in several.collect::<Vec<_>>() {

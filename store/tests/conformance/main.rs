@@ -12,6 +12,7 @@ mod make;
 mod opening;
 mod receipt;
 mod unsettled;
+mod verify;
 
 use std::pin::Pin;
 
@@ -89,6 +90,8 @@ const CHECKS: &[Check] = checks![
     opening::small_values_are_kept,
     opening::text_keeps_four_byte_characters_and_refuses_nul,
     opening::figures_add_up,
+    verify::the_log_is_read_row_by_row,
+    verify::views_are_read_row_by_row,
 ];
 
 #[test]
@@ -126,8 +129,9 @@ fn postgres_keeps_every_promise() {
         opening::a_second_process_is_kept_out_of_the_database(&cluster).await;
         opening::a_process_that_lost_its_lock_cannot_write(&cluster).await;
         full::connections_that_end_cost_no_writer_a_failure(&cluster).await;
-        full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
         audit::what_was_done_to_the_record_of_a_server_is_found(&cluster).await;
+        // last: the server makes no further database once a disk of its own is gone
+        full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
     });
 }
 
