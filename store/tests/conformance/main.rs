@@ -40,6 +40,7 @@ const CHECKS: &[Check] = checks![
     held::what_a_peer_refused_is_offered_again_under_another_release,
     held::items_that_are_not_read_wait_within_the_share_of_their_peer,
     held::evidence_is_kept_once,
+    held::so_much_evidence_against_one_seat_is_kept_and_no_more,
     intake::a_header_needs_its_verified_identity_and_opening,
     intake::unread_statements_stay_within_the_share_of_their_seat,
     intake::an_unread_statement_is_read_later,
