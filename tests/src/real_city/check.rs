@@ -60,7 +60,10 @@ pub fn check_verified(expected: &Expected, verified: &Value) -> Vec<String> {
             number.parse::<u64>().ok()
         })
     });
-    for (what, checked) in [("条目", entries), ("查询视图", verified["views"]["checked"].as_u64())] {
+    for (what, checked) in [
+        ("条目", entries),
+        ("查询视图", verified["views"]["checked"].as_u64()),
+    ] {
         if checked.is_none_or(|checked| checked < rows) {
             faults.push(format!("{what}只核对了 {checked:?} 项，少于 {rows} 行"));
         }
@@ -254,9 +257,8 @@ async fn check_dossiers(
             .entity(subject_key(&text))
             .await
             .map_err(|e| e.to_string())?;
-        let fits = entity.is_some_and(|e| {
-            e.subject_text == text && !e.name.is_empty() && e.region == *region
-        });
+        let fits = entity
+            .is_some_and(|e| e.subject_text == text && !e.name.is_empty() && e.region == *region);
         if !fits && told < FAULTS_MAX {
             told += 1;
             faults.push(format!("第 {} 行的主体在市级查不到，或归属不符", at + 1));

@@ -146,10 +146,7 @@ async fn an_account_of_a_department_stays_with_it() {
     let world = World::new().await;
     let cookie = world.sign_in("taxman").await;
     let other = world
-        .get(
-            &cookie,
-            &format!("/refusals?department={BUREAU_CODE}"),
-        )
+        .get(&cookie, &format!("/refusals?department={BUREAU_CODE}"))
         .await;
     assert_eq!(other.status, 403);
     assert!(other.text().contains("只能查看本部门的拒收记录"));
