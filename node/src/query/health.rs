@@ -521,7 +521,7 @@ fn judge_own(party: &mut Party, stages: Stages, batches: u64, verified: &Last) {
     let wrong = PartName::ALL
         .iter()
         .any(|n| verified.is_good(*n) == Some(false));
-    if wrong && party.state == Some(State::Normal) {
+    if wrong && matches!(party.state, Some(State::Normal | State::Lagging)) {
         let found = verified.words().unwrap_or_default();
         let reason = format!("最近核对发现{found}；请执行 verify 查看，并按其说明处理");
         (party.state, party.why) = (Some(State::Unverified), Why::Waiting { reason });

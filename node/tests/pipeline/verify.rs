@@ -16,7 +16,7 @@ use supervision::standard::refusal::refusal_entry;
 use supervision::standard::{Context, Standards};
 use tempfile::TempDir;
 
-use super::kit::*;
+use crate::kit::*;
 
 const CODES: [&str; 4] = [
     "91110000600037341L",
@@ -691,4 +691,75 @@ async fn views_that_routing_words_have_moved_are_in_order() {
             );
         }
     }
+}
+
+/// What stands follows from the images in their order, not from how many of them apply took at once.
+#[tokio::test]
+async fn what_stands_does_not_depend_on_how_images_were_grouped() {
+    let authority = authority();
+    let mut stood = Vec::new();
+    for at_once in [false, true] {
+        let folder = TempDir::new().expect("folder");
+        let east = authority.district_node(folder.path(), 0).await;
+        let mut source = Source::new(30, EAST, authority.districts[0].0, &key(3));
+        hand_over(&east, &source.peer(), source.directory(), 0, 2)
+            .await
+            .expect("directory");
+        let good = |source: &mut Source, name: &str, code: &str, area: &str| {
+            stated(source, "1", code, name, area)
+        };
+        // without its sections it lacks what it must have
+        let bad = |source: &mut Source| {
+            let fields = company("1", CODES[1], "无内容有限公司", "历下区");
+            let mut entry = source.registration(&texts(&fields)).expect("accepted");
+            entry.sections.clear();
+            let draft = source.draft(entry, Hint::Unknown);
+            source.batch(&[draft])
+        };
+        let items = [
+            good(&mut source, "一名有限公司", CODES[0], "历下区"),
+            bad(&mut source),
+            bad(&mut source),
+            good(&mut source, "二名有限公司", CODES[0], "槐荫区"),
+            bad(&mut source),
+        ];
+        match at_once {
+            true => {
+                hand_over(&east, &source.peer(), items.to_vec(), 2, 5)
+                    .await
+                    .expect("taken in");
+                settle(&east).await;
+            }
+            false => {
+                for (n, item) in (1..).zip(items) {
+                    hand_over(&east, &source.peer(), vec![item], 2, n)
+                        .await
+                        .expect("taken in");
+                    settle(&east).await;
+                }
+            }
+        }
+        let found = verified(&east, true).await;
+        assert!(found.is_good(), "{}", found.text());
+        let store = east.store();
+        let rows = store.record_page(None, [255; 16], 9).await.expect("rows");
+        let row = rows[0].1.clone().expect("a record");
+        assert_eq!((rows.len(), row.region.as_str()), (1, WEST));
+        assert!(
+            row.shown
+                .is_some_and(|shown| shown.version < row.latest.version)
+        );
+        let open = store.open_refusals_page(None, [255; 16], 9).await;
+        let open = open.expect("refusals");
+        assert_eq!(open.len(), 1, "the last image is refused");
+        let entity = node::subject_key(&format!("uscc:{}", CODES[0]));
+        let entity = store.entity(entity).await.expect("entity");
+        let entity = entity.expect("what is shown stays under its subject");
+        assert_eq!(
+            (entity.name.as_str(), entity.region.as_str()),
+            ("二名有限公司", WEST)
+        );
+        stood.push((row, open[0].reasons.clone(), entity));
+    }
+    assert_eq!(stood[0], stood[1]);
 }
