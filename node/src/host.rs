@@ -150,8 +150,10 @@ impl NodeHost {
                 }
             }
             if live.peer.identity.kind == SeatKind::City {
-                self.tell_health(&live, &handle, self.node.relayed_health())
-                    .await;
+                let relayed = self
+                    .node
+                    .relayed_health(|from| self.links.all().iter().any(|(seat, _)| seat == from));
+                self.tell_health(&live, &handle, relayed).await;
             }
         }
         Ok(())

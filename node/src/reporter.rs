@@ -106,6 +106,7 @@ impl Reporter {
                 let report = this.look().await?;
                 let node = this.0.host.node();
                 let health = report.health(node.seat(), report.now_us);
+                node.note_own_health(health.clone(), report.now_us);
                 this.0.host.tell_own_health(health).await;
                 Ok::<_, QueryError>(Step::Idle)
             }

@@ -267,7 +267,8 @@ impl Node {
         let from = peer.identity.seat;
         let mut changed = false;
         for one in health {
-            if !self.tells_of(peer, &one.seat) {
+            // how this node is, nobody else says
+            if one.seat == self.seat() || !self.tells_of(peer, &one.seat) {
                 continue;
             }
             let mut all = lock(&self.heard().health);
@@ -289,16 +290,28 @@ impl Node {
         }
     }
 
+    /// Keeps this node's word about itself, so that its own line among the nodes says what its peers are told.
+    pub(crate) fn note_own_health(&self, health: Health, now_us: i64) {
+        let heard = HeardHealth {
+            from: self.seat(),
+            heard_us: now_us,
+            health,
+        };
+        lock(&self.heard().health).insert(heard.health.seat, heard);
+    }
+
     /// How a seat is, by the last word of whoever speaks for it.
     pub fn heard_health(&self, seat: &SeatId) -> Option<HeardHealth> {
         lock(&self.heard().health).get(seat).cloned()
     }
 
-    /// What sources of this node have said of themselves, to be relayed.
-    pub(crate) fn relayed_health(&self) -> Vec<Health> {
+    /// What sources of this node have said of themselves, to be relayed, as far as the session of who said it stands: an old
+    /// word does not say how a source is now, and the silence is to be seen.
+    pub(crate) fn relayed_health(&self, stands: impl Fn(&SeatId) -> bool) -> Vec<Health> {
         let directory = self.directory();
         lock(&self.heard().health)
             .values()
+            .filter(|heard| stands(&heard.from))
             .filter(|heard| {
                 directory
                     .newest_identity(&heard.health.seat)

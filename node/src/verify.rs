@@ -39,6 +39,8 @@ const FAULTS_KEPT: usize = 20;
 const NOTES_MAX: usize = 20;
 /// Characters of one text.
 const TEXT_MAX: usize = 400;
+/// Records that are worked out at once, about: some 60 MiB.
+const RECORDS_HELD: usize = 250_000;
 /// Under which key the store keeps what the last runs found.
 const KEPT_AS: &str = "verify";
 /// Who is to be asked when the store cannot be trusted any more.
@@ -307,6 +309,8 @@ struct Run<'n> {
     node: &'n Node,
     progress: Arc<Progress>,
     deep: bool,
+    /// Records that are worked out at once, about.
+    hold: usize,
     now_us: i64,
 }
 
@@ -367,6 +371,17 @@ impl Node {
     /// Checks everything stored. `deep` also hashes every entry up to its header's root and works records, refusals and entities
     /// out again. Dropped before its end, it leaves no result.
     pub async fn verify(&self, deep: bool, now_us: i64) -> Result<Verified, VerifyError> {
+        self.verify_holding(RECORDS_HELD, deep, now_us).await
+    }
+
+    /// As [`Node::verify`], with so many records worked out at once: the fewer, the less memory and the more often the log is
+    /// gone through.
+    pub async fn verify_holding(
+        &self,
+        records: usize,
+        deep: bool,
+        now_us: i64,
+    ) -> Result<Verified, VerifyError> {
         let progress = Arc::new(Progress::default());
         let occupied = {
             let mut running = lock(&self.verifying().running);
@@ -380,6 +395,7 @@ impl Node {
             node: self,
             progress,
             deep,
+            hold: records.max(1),
             now_us,
         };
         let verified = run.all().await?;

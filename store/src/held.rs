@@ -317,8 +317,23 @@ pub(crate) async fn put_stopped(tx: &mut Tx, rows: Vec<StoppedRow>) -> Result<()
     Ok(())
 }
 
-pub(crate) async fn put_evidence(tx: &mut Tx, rows: Vec<EvidenceRow>) -> Result<(), StoreError> {
+/// Pieces of evidence against one seat that are kept: enough to show what it does, and no disk full of it.
+pub const EVIDENCE_PER_SEAT_MAX: usize = 1_024;
+
+/// Returns how many were not kept: the first ones against a seat stay.
+pub(crate) async fn put_evidence(tx: &mut Tx, rows: Vec<EvidenceRow>) -> Result<u64, StoreError> {
+    let mut over = 0;
     for row in rows {
+        let others = tx
+            .int(
+                "SELECT COUNT(*) FROM evidence WHERE seat = $1 AND ref <> $2",
+                args![row.seat, row.reference],
+            )
+            .await?;
+        if others >= EVIDENCE_PER_SEAT_MAX as i64 {
+            over += 1;
+            continue;
+        }
         tx.exec(
             "INSERT INTO evidence (ref, kind, seat, reason, bytes, at_us) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (ref) DO NOTHING",
@@ -326,7 +341,7 @@ pub(crate) async fn put_evidence(tx: &mut Tx, rows: Vec<EvidenceRow>) -> Result<
         )
         .await?;
     }
-    Ok(())
+    Ok(over)
 }
 
 /// Returns how many were not kept: one peer may bring so many and no more.

@@ -140,7 +140,7 @@ impl Store {
         over_quota += held::put_statements(&mut tx, group.held_statements).await?;
         over_quota += held::put_unread_items(&mut tx, group.unread_items).await?;
         held::put_stopped(&mut tx, group.stopped).await?;
-        held::put_evidence(&mut tx, group.evidence).await?;
+        over_quota += held::put_evidence(&mut tx, group.evidence).await?;
         held::release_statements(&mut tx, group.released_statements).await?;
         put_wants(&mut tx, group.wants).await?;
         for cursor in group.cursors {

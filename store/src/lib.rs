@@ -49,7 +49,7 @@ pub use audit::{AuditCheck, AuditFault, AuditFilter, AuditRow};
 pub use engine::postgres::PostgresStore;
 pub use engine::sqlite::SqliteStore;
 pub use error::{OpenError, StoreError};
-pub use held::HELD_LOGS_PER_PEER_MAX;
+pub use held::{EVIDENCE_PER_SEAT_MAX, HELD_LOGS_PER_PEER_MAX};
 pub use intake::STATEMENT_WANTS_MAX;
 pub use row::*;
 

@@ -112,6 +112,8 @@ impl Node {
             other => match other.blame() {
                 Blame::Relay => return Err(place.refused(other)),
                 Blame::Origin => {
+                    // against whoever has signed it, whatever seat it is about
+                    let seat = work.directory.speaker(envelope).unwrap_or(seat);
                     tracing::error!(%seat, fault = %other, "statement kept as evidence");
                     work.group.evidence.push(EvidenceRow {
                         reference: name_of(envelope),

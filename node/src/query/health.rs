@@ -442,8 +442,11 @@ impl Node {
     }
 
     fn party(&self, identity: &Identity, known: &HashMap<SeatId, Known>, now_us: i64) -> Party {
-        let known = known.get(&identity.seat).cloned().unwrap_or_default();
+        let mut known = known.get(&identity.seat).cloned().unwrap_or_default();
         let own = identity.seat == self.seat();
+        if own {
+            known.heard = self.heard_health(&identity.seat);
+        }
         let contact = known.contact_us.max(known.arrival_us);
         // a district dials its city; whoever dials a node stands in its list of peers
         let is_parent = self.tier() == Tier::District && identity.kind == SeatKind::City;
@@ -455,9 +458,19 @@ impl Node {
                     reason: reason.clone(),
                 },
             ),
-            _ if own => match self.write_trouble() {
-                Some(reason) => (State::Faulty, Why::CannotWrite { reason }),
-                None => (State::Normal, Why::Nothing),
+            _ if own => match (
+                self.write_trouble(),
+                known.heard.as_ref().and_then(words::unwell),
+            ) {
+                (Some(reason), _) => (State::Faulty, Why::CannotWrite { reason }),
+                (None, Some(reason)) => (
+                    State::Faulty,
+                    Why::Unwell {
+                        reason,
+                        relayed: false,
+                    },
+                ),
+                (None, None) => (State::Normal, Why::Nothing),
             },
             (None, Some(at)) if direct && !known.connected && now_us - at > SILENT_US => {
                 (State::Lost, Why::Silent { since_us: at })
@@ -520,7 +533,7 @@ fn judge_own(party: &mut Party, stages: Stages, batches: u64, verified: &Last) {
     let wrong = PartName::ALL
         .iter()
         .any(|n| verified.is_good(*n) == Some(false));
-    if wrong && party.state == Some(State::Normal) {
+    if wrong && matches!(party.state, Some(State::Normal | State::Lagging)) {
         let found = verified.words().unwrap_or_default();
         let reason = format!("最近核对发现{found}；请执行 verify 查看，并按其说明处理");
         (party.state, party.why) = (Some(State::Unverified), Why::Waiting { reason });

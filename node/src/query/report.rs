@@ -261,7 +261,9 @@ impl Report {
     pub fn health(&self, seat: SeatId, since_us: i64) -> Health {
         let troubles = self.troubles();
         let mut reasons: Vec<Reason> = Vec::new();
-        for trouble in troubles.iter().filter(|t| t.unready && t.check != "link") {
+        // little room is told before it is gone
+        let tells = |t: &&Trouble| (t.unready || t.check == "disk") && t.check != "link";
+        for trouble in troubles.iter().filter(tells) {
             let reason = match trouble.check {
                 "writes" | "disk" => Reason::Disk,
                 "gaps" => Reason::Gap,
@@ -293,9 +295,9 @@ impl Report {
         Health {
             seat,
             since: since_us,
-            state: match reasons.is_empty() {
-                true => protocol::frame::State::Running,
-                false => protocol::frame::State::Held,
+            state: match troubles.iter().any(|t| t.unready && t.check != "link") {
+                false => protocol::frame::State::Running,
+                true => protocol::frame::State::Held,
             },
             reasons,
             figures,
@@ -413,27 +415,36 @@ impl Report {
                 ),
                 _ => String::new(),
             };
-            tell(
-                "link",
-                true,
-                format!(
-                    "未连上上级「{}」{since}；本节点继续独立工作，请检查网络与上级节点，恢复后自动补传",
-                    above.title
+            match &above.why {
+                Why::Unwell { reason, .. } => tell(
+                    "above",
+                    false,
+                    format!("上级「{}」自述有故障：{reason}", above.title),
                 ),
-            );
+                _ => tell(
+                    "link",
+                    true,
+                    format!(
+                        "未连上上级「{}」{since}；本节点继续独立工作，请检查网络与上级节点，恢复后自动补传",
+                        above.title
+                    ),
+                ),
+            }
         }
         for party in self.parties() {
-            if party.kind != PartyKind::City
-                && party.state == Some(State::Lost)
-                && let Why::Silent { since_us } = party.why
-            {
-                let since = runtime::say::span((self.now_us - since_us) / 1_000_000);
-                tell(
-                    "peers",
-                    false,
-                    format!("「{}」失联 {since}；请检查对方进程与网络", party.title),
-                );
+            // the node above has its own line; of what is stopped or waits here the lines above tell
+            if party.kind == PartyKind::City {
+                continue;
             }
+            let text = match &party.why {
+                Why::Silent { since_us } => {
+                    let since = runtime::say::span((self.now_us - since_us) / 1_000_000);
+                    format!("「{}」失联 {since}；请检查对方进程与网络", party.title)
+                }
+                Why::Unwell { reason, .. } => format!("「{}」有故障：{reason}", party.title),
+                _ => continue,
+            };
+            tell("peers", false, text);
         }
         if self.tree.is_behind() {
             let waited = runtime::say::span(self.waited_us.fold / 1_000_000);

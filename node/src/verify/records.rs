@@ -15,8 +15,6 @@ use crate::apply::{Image, Refusal, flag};
 use crate::fold::Block;
 use crate::node::{Node, Tier, subject_key};
 
-/// Records of one range, about: some 60 MiB.
-const RANGE: usize = 250_000;
 /// Rows read at once.
 const PAGE: usize = 8_192;
 /// Blocks read at once.
@@ -62,7 +60,7 @@ impl Run<'_> {
     pub(super) async fn records(&self, part: &mut Part) -> Result<(), Ended> {
         part.checked(0);
         let count = self.node.store().records_count().await?;
-        let pieces = u128::from(count) / RANGE as u128 + 1;
+        let pieces = u128::from(count) / self.hold as u128 + 1;
         let width = u128::MAX / pieces;
         let mut ranges: Vec<(u128, u128)> = (0..pieces)
             .rev()
@@ -93,7 +91,7 @@ impl Run<'_> {
         let upto = node.store().feed_heads().applied;
         let wanted = |id: &RecordId| (first..=last).contains(&number(id));
         self.follow(&mut shadow, upto, wanted).await?;
-        if shadow.stands.len() > 2 * RANGE && first < last {
+        if shadow.stands.len() > 2 * self.hold && first < last {
             return Ok(false);
         }
         let mut suspects = self.differing(&mut shadow, part).await?;
@@ -161,7 +159,7 @@ impl Run<'_> {
             self.went(through - shadow.through)?;
             for item in items {
                 shadow.take(self.node, &item, self.now_us, wanted);
-                if shadow.stands.len() > 2 * RANGE && shadow.first < shadow.last {
+                if shadow.stands.len() > 2 * self.hold && shadow.first < shadow.last {
                     return Ok(());
                 }
             }

@@ -108,8 +108,7 @@ async fn what_is_erased_is_gone_everywhere_and_stays_gone() {
             let expected = if erased_first { 1 } else { 2 };
             assert_eq!(logs.iter().map(|l| l.sequence).max(), Some(expected));
             let report = node.verify(true, 9).await.expect("verify");
-            assert!(report.bytes.is_good(), "{report:?}");
-            assert!(report.completeness.is_good(), "{report:?}");
+            assert!(report.is_good(), "{}", report.text());
         }
     }
 }

@@ -4,8 +4,8 @@ use node::intake::TakeInFault;
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Item, Routed, Want};
 use protocol::hash::Ref;
-use protocol::name::SeatId;
-use protocol::statement::Identity;
+use protocol::name::{InstanceId, SeatId};
+use protocol::statement::{EpochOpening, Identity};
 use protocol::words::reason;
 use tempfile::TempDir;
 
@@ -509,4 +509,30 @@ async fn a_statement_that_does_not_verify_leaves_no_trace() {
             .await
             .expect("the real one counts");
     }
+}
+
+/// Whoever signs in another's name accuses himself: nothing is held against the other, and his own feed goes on.
+#[tokio::test]
+async fn what_a_seat_says_in_anothers_name_is_evidence_against_itself() {
+    let w = World::new().await;
+    let authority = authority();
+    let (seat, other) = (w.source.seat, authority.districts[0].0);
+    let statement = EpochOpening {
+        seat: other,
+        counter: 1,
+        nonce: [9; 16],
+        identity: w.source.identity.reference().expect("read"),
+        instance: InstanceId([9; 16]),
+        last_known: Vec::new(),
+        void: Vec::new(),
+    };
+    let opening = Envelope::signed(kind::OPENING, 1, statement.to_bytes(), &key(30));
+    let item = Item::Envelope(opening.to_bytes());
+    hand_over(&w.east, &w.source.peer(), vec![item], 0, 91)
+        .await
+        .expect("taken in");
+    let evidence = w.east.store().evidence().await.expect("evidence");
+    let against: Vec<SeatId> = evidence.iter().map(|row| row.seat).collect();
+    assert_eq!(against, [seat]);
+    assert!(w.east.stopped().is_empty());
 }

@@ -11,7 +11,7 @@ use protocol::entry::{Head, Hint, PLATFORM, Provenance};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Cursor, Interest, Item, Token};
 use protocol::hash::Ref;
-use protocol::name::{FeedId, HybridTime, Incarnation, InstanceId, Lane, SeatId};
+use protocol::name::{FeedId, HybridTime, Incarnation, InstanceId, Lane, Position, SeatId};
 use protocol::sign::{Keys, SigningKey, Sigs};
 use protocol::slice;
 use protocol::statement::{BindsFrom, EpochOpening, Identity, Root, SeatKind, possession_hash};
@@ -256,6 +256,25 @@ impl Source {
             Item::Envelope(self.identity.to_bytes()),
             Item::Envelope(self.opening.to_bytes()),
         ]
+    }
+
+    /// Its next epoch, with what it last knew of the former.
+    pub fn reopened(&self, counter: u32, last_known: Vec<(u8, Position)>) -> Envelope {
+        let statement = EpochOpening {
+            seat: self.seat,
+            counter,
+            nonce: [counter as u8; 16],
+            identity: self.identity_ref,
+            instance: InstanceId([counter as u8; 16]),
+            last_known,
+            void: Vec::new(),
+        };
+        self.sign(kind::OPENING, statement.to_bytes())
+    }
+
+    /// Something that it says, signed.
+    pub fn sign(&self, kind_: u8, bytes: Vec<u8>) -> Envelope {
+        Envelope::signed(kind_, 1, bytes, &self.key)
     }
 
     /// How far it has sealed.

@@ -8,6 +8,7 @@ mod kit;
 mod people;
 mod unread;
 mod unsettled;
+mod verify;
 
 use kit::*;
 use node::intake::TakeInFault;

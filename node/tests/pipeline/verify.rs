@@ -6,17 +6,21 @@ use std::path::Path;
 
 use node::Node;
 use node::verify::{PartName, Verified, VerifyError};
-use protocol::batch::Draft;
+use protocol::batch::{Draft, Header};
 use protocol::entry::Hint;
+use protocol::envelope::{Envelope, kind};
 use protocol::frame::Item;
-use protocol::name::SeatId;
+use protocol::hash::Ref;
+use protocol::name::{Position, SeatId};
+use protocol::slice;
+use protocol::statement::{Closing, Lost};
 use store::AuditRow;
 use store::testing::edit;
 use supervision::standard::refusal::refusal_entry;
 use supervision::standard::{Context, Standards};
 use tempfile::TempDir;
 
-use super::kit::*;
+use crate::kit::*;
 
 const CODES: [&str; 4] = [
     "91110000600037341L",
@@ -691,4 +695,220 @@ async fn views_that_routing_words_have_moved_are_in_order() {
             );
         }
     }
+}
+
+/// Records are compared in ranges, however few are held at once and whatever the table says of how many there are.
+#[tokio::test]
+async fn ranges_of_records_find_the_same() {
+    let site = Site::new().await;
+    for (sql, faults) in [
+        ("UPDATE meta SET value = value", 0),
+        ("DELETE FROM record WHERE rowid <= 2", 2),
+        ("DELETE FROM record", 5),
+    ] {
+        for at in [At::City, At::East] {
+            let folder = site.copy(at);
+            edit(folder.path(), &[sql]).await;
+            let node = site.open(at, folder.path()).await;
+            for hold in [1, 2, 1_000] {
+                let found = node.verify_holding(hold, true, SECOND).await;
+                let views = found.expect("a result").views;
+                let missing = views
+                    .faults
+                    .iter()
+                    .filter(|f| f.what.contains("现行记录缺失"));
+                assert_eq!(missing.count(), faults, "{sql}, {hold}: {views:?}");
+                assert_eq!(views.is_good(), faults == 0);
+            }
+            node.store().close().await;
+        }
+    }
+}
+
+/// A relay that closes sections has not passed on the whole: what is held is told as a part, by how much.
+#[tokio::test]
+async fn sections_that_a_relay_has_closed_are_a_fault_of_completeness() {
+    let authority = authority();
+    let folder = TempDir::new().expect("folder");
+    let east = authority.district_node(folder.path(), 0).await;
+    let mut source = Source::new(30, EAST, authority.districts[0].0, &key(3));
+    hand_over(&east, &source.peer(), source.directory(), 0, 2)
+        .await
+        .expect("directory");
+    let whole = stated(&mut source, "1", CODES[0], "一号有限公司", "历下区");
+    let Item::Slice { header, body } = whole.clone() else {
+        panic!("a slice");
+    };
+    let envelope = Envelope::from_bytes(&header).expect("a header");
+    let read = Header::from_bytes(&envelope.bytes).expect("a header");
+    let body = slice::unpack(&body).expect("a body");
+    let narrowed = slice::cut(&read, &body, &[0], |_| 1).expect("the head alone");
+    let narrowed = Item::Slice {
+        header,
+        body: slice::pack(&narrowed),
+    };
+    hand_over(&east, &source.peer(), vec![narrowed], 2, 1)
+        .await
+        .expect("a part");
+    settle(&east).await;
+    for deep in [false, true] {
+        let found = verified(&east, deep).await;
+        let told = "第 1 批：不完整：缺 0 条，另有 1 条的部分内容未公开";
+        assert!(
+            says(&found, PartName::Completeness, told),
+            "{}",
+            found.text()
+        );
+        assert!(
+            found.bytes.is_good() && found.views.is_good(),
+            "{}",
+            found.text()
+        );
+    }
+    hand_over(&east, &source.peer(), vec![whole], 2, 2)
+        .await
+        .expect("the rest");
+    settle(&east).await;
+    let found = verified(&east, true).await;
+    assert!(found.is_good(), "{}", found.text());
+}
+
+/// What the seat has declared lost is listed as declared (D57, D90), and nothing else is excused by it.
+#[tokio::test]
+async fn what_is_declared_lost_is_no_fault() {
+    let authority = authority();
+    let folder = TempDir::new().expect("folder");
+    let east = authority.district_node(folder.path(), 0).await;
+    let mut source = Source::new(30, EAST, authority.districts[0].0, &key(3));
+    hand_over(&east, &source.peer(), source.directory(), 0, 2)
+        .await
+        .expect("directory");
+    let items = items(&mut source);
+    for (at, n) in [(1, 0), (2, 3)] {
+        hand_over(&east, &source.peer(), vec![items[n].clone()], 2, at)
+            .await
+            .expect("taken in");
+    }
+    settle(&east).await;
+    let gap = verified(&east, true).await;
+    let told = "第 2 至 3 批：缺失：尚未收到";
+    assert!(says(&gap, PartName::Completeness, told), "{}", gap.text());
+    // the next epoch, and what of this one nobody can give back
+    let end = Position {
+        sequence: 5,
+        header: source.log().last,
+    };
+    let former = reference(&source.opening);
+    let opening = source.reopened(2, vec![(2, end)]);
+    let closing = Closing {
+        seat: source.seat,
+        opening: former,
+        serial: 1,
+        identity: reference(&source.identity),
+        ends: vec![(2, end)],
+        lost: vec![Lost {
+            lane: 2,
+            from: 2,
+            to: 3,
+            header: Ref::ZERO,
+        }],
+        asked: true,
+        note: String::new(),
+    };
+    let closing = source.sign(kind::CLOSING, closing.to_bytes());
+    let statements = [&opening, &closing].map(|e| Item::Envelope(e.to_bytes()));
+    hand_over(&east, &source.peer(), statements.to_vec(), 0, 4)
+        .await
+        .expect("statements");
+    let found = verified(&east, true).await;
+    let declared = found.completeness.notes.iter();
+    assert!(
+        declared
+            .clone()
+            .any(|n| n.contains("第 2 至 3 批：已由来源或市级平台声明遗失")),
+        "{}",
+        found.text()
+    );
+    assert!(
+        !says(&found, PartName::Completeness, told),
+        "{}",
+        found.text()
+    );
+    // the fifth batch is not declared, and by the next opening it was there
+    assert!(
+        says(&found, PartName::Completeness, "第 5 批：缺失"),
+        "{}",
+        found.text()
+    );
+}
+
+/// What stands follows from the images in their order, not from how many of them apply took at once.
+#[tokio::test]
+async fn what_stands_does_not_depend_on_how_images_were_grouped() {
+    let authority = authority();
+    let mut stood = Vec::new();
+    for at_once in [false, true] {
+        let folder = TempDir::new().expect("folder");
+        let east = authority.district_node(folder.path(), 0).await;
+        let mut source = Source::new(30, EAST, authority.districts[0].0, &key(3));
+        hand_over(&east, &source.peer(), source.directory(), 0, 2)
+            .await
+            .expect("directory");
+        let good = |source: &mut Source, name: &str, code: &str, area: &str| {
+            stated(source, "1", code, name, area)
+        };
+        // without its sections it lacks what it must have
+        let bad = |source: &mut Source| {
+            let fields = company("1", CODES[1], "无内容有限公司", "历下区");
+            let mut entry = source.registration(&texts(&fields)).expect("accepted");
+            entry.sections.clear();
+            let draft = source.draft(entry, Hint::Unknown);
+            source.batch(&[draft])
+        };
+        let items = [
+            good(&mut source, "一名有限公司", CODES[0], "历下区"),
+            bad(&mut source),
+            bad(&mut source),
+            good(&mut source, "二名有限公司", CODES[0], "槐荫区"),
+            bad(&mut source),
+        ];
+        match at_once {
+            true => {
+                hand_over(&east, &source.peer(), items.to_vec(), 2, 5)
+                    .await
+                    .expect("taken in");
+                settle(&east).await;
+            }
+            false => {
+                for (n, item) in (1..).zip(items) {
+                    hand_over(&east, &source.peer(), vec![item], 2, n)
+                        .await
+                        .expect("taken in");
+                    settle(&east).await;
+                }
+            }
+        }
+        let found = verified(&east, true).await;
+        assert!(found.is_good(), "{}", found.text());
+        let store = east.store();
+        let rows = store.record_page(None, [255; 16], 9).await.expect("rows");
+        let row = rows[0].1.clone().expect("a record");
+        assert_eq!((rows.len(), row.region.as_str()), (1, WEST));
+        assert!(
+            row.shown
+                .is_some_and(|shown| shown.version < row.latest.version)
+        );
+        let open = store.open_refusals_page(None, [255; 16], 9).await;
+        let open = open.expect("refusals");
+        assert_eq!(open.len(), 1, "the last image is refused");
+        let entity = node::subject_key(&format!("uscc:{}", CODES[0]));
+        let entity = store.entity(entity).await.expect("entity");
+        let entity = entity.expect("what is shown stays under its subject");
+        assert_eq!(
+            (entity.name.as_str(), entity.region.as_str()),
+            ("二名有限公司", WEST)
+        );
+        stood.push((row, open[0].reasons.clone(), entity));
+    }
+    assert_eq!(stood[0], stood[1]);
 }

@@ -73,6 +73,22 @@ impl Directory {
         unread
     }
 
+    /// The seat that a statement names as its signer, as far as its identity is known here; `None` for a root's word. Whose
+    /// word it is, only its signature says.
+    pub fn speaker(&self, envelope: &Envelope) -> Option<SeatId> {
+        let named = match Statement::read(envelope)?.ok()? {
+            Statement::Root(_) => return None,
+            Statement::Identity(i) => i.issuer,
+            Statement::Revocation(r) => r.issuer,
+            Statement::Opening(o) => o.identity,
+            Statement::Closing(c) => c.identity,
+            Statement::ForkDecision(d) => d.issuer,
+            Statement::Activation(a) => a.issuer,
+            Statement::Erasure(e) => e.issuer,
+        };
+        self.identity_by_ref(&named).map(|i| i.identity().seat)
+    }
+
     fn signer(&self, reference: &Ref) -> Result<Signer<'_>, StatementFault> {
         if let Some(identity) = self.held.identities.get(reference) {
             return Ok(Signer::Seat(identity));

@@ -235,7 +235,7 @@ mod tests {
             Scope::KNOWN.len(),
             LogsEnd::KNOWN.len(),
         ];
-        assert_eq!(lengths, [10, 6, 18, 11, 4, 2, 3]);
+        assert_eq!(lengths, [10, 6, 21, 11, 4, 2, 3]);
     }
 
     #[test]

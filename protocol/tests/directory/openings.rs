@@ -31,6 +31,8 @@ fn an_epoch_is_opened_by_its_seat() {
         &open(&of_another, BUREAU_KEY),
         Err(Refusal::AnotherSeat.into()),
     );
+    let spoken = world.directory.speaker(&open(&of_another, BUREAU_KEY));
+    assert_eq!(spoken, Some(BUREAU), "whatever seat it is about");
     let unknown = EpochOpening {
         identity: stray(1),
         ..next.clone()

@@ -58,6 +58,63 @@ fn every_subset_of_small_trees() {
     }
 }
 
+/// Leaves that would give the root are refused under places that are not theirs: twice the same, or beyond the tree.
+#[test]
+fn members_are_places_of_the_tree_once_each() {
+    let all = leaves(2);
+    let root = Some(defined(&all));
+    for (members, there) in [
+        ([0, 1], true),
+        ([0, 0], false),
+        ([1, 1], false),
+        ([0, 2], false),
+        ([1, 0], false),
+    ] {
+        let found = merkle::root_from(2, &members, &all, &[]);
+        assert_eq!(found, root.filter(|_| there), "{members:?}");
+        let subset = Subset {
+            members: members.to_vec(),
+            leaves: all.clone(),
+            proof: Vec::new(),
+        };
+        let good = Subset {
+            members: vec![0, 1],
+            ..subset.clone()
+        };
+        let joined = merkle::join(2, &subset, &good);
+        assert_eq!(joined.is_some(), there, "{members:?}");
+        let joined = merkle::join(2, &good, &subset);
+        assert_eq!(joined.is_some(), there, "{members:?}");
+    }
+}
+
+#[test]
+fn the_tree_of_nothing() {
+    let nothing = Some(hash::sha256(&[]));
+    assert_eq!(merkle::root_from(0, &[], &[], &[]), nothing);
+    assert_eq!(merkle::root_from(0, &[], &[], &[Hash::ZERO]), None);
+    assert_eq!(merkle::root_from(0, &[0], &[Hash::ZERO], &[]), None);
+    let empty = Subset::default();
+    assert_eq!(merkle::join(0, &empty, &empty), None);
+}
+
+#[test]
+fn bytes_that_are_no_history() {
+    let of = |size: u64, peaks: usize, tail: usize| {
+        [size.to_be_bytes().to_vec(), vec![7; 32 * peaks + tail]].concat()
+    };
+    for (what, bytes, there) in [
+        ("empty", of(0, 0, 0), true),
+        ("three headers", of(3, 2, 0), true),
+        ("a peak too few", of(3, 1, 0), false),
+        ("a peak too many", of(3, 3, 0), false),
+        ("bytes behind", of(3, 2, 1), false),
+        ("no size", vec![0; 7], false),
+    ] {
+        assert_eq!(History::from_bytes(&bytes).is_some(), there, "{what}");
+    }
+}
+
 proptest! {
     #[test]
     fn subsets_of_subsets(

@@ -1,4 +1,5 @@
 //! Vectors of logs: judging headers, what is next, what is whole, what a body adds to what is held.
+//! Long because each rule has its case.
 
 use protocol::batch::{Header, LogState};
 use protocol::blame::{Blame, judge_unread};

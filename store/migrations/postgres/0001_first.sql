@@ -99,6 +99,7 @@ CREATE TABLE evidence (
     bytes    BYTEA NOT NULL,
     at_us    BIGINT NOT NULL
 );
+CREATE INDEX evidence_seat ON evidence (seat);
 
 -- Statements that wait for the one that they name.
 CREATE TABLE held_statement (

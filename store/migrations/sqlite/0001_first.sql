@@ -99,6 +99,7 @@ CREATE TABLE evidence (
     bytes    BLOB NOT NULL,
     at_us    INTEGER NOT NULL
 );
+CREATE INDEX evidence_seat ON evidence (seat);
 
 -- Statements that wait for the one that they name.
 CREATE TABLE held_statement (

@@ -2,8 +2,8 @@
 
 use protocol::name::SeatId;
 use store::{
-    EvidenceRow, HELD_LOGS_PER_PEER_MAX, HeldRow, HeldStatementRow, IntakeGroup, SkippedRow,
-    StoppedRow, Store, UnreadItemRow,
+    EVIDENCE_PER_SEAT_MAX, EvidenceRow, HELD_LOGS_PER_PEER_MAX, HeldRow, HeldStatementRow,
+    IntakeGroup, SkippedRow, StoppedRow, Store, UnreadItemRow,
 };
 
 use crate::make::{opening, reference, seat};
@@ -201,4 +201,27 @@ pub async fn evidence_is_kept_once(store: Store) {
     };
     store.intake(group).await.unwrap();
     assert_eq!(store.evidence().await.unwrap(), [row("a", 5)]);
+}
+
+pub async fn so_much_evidence_against_one_seat_is_kept_and_no_more(store: Store) {
+    let row = |of: u8, n: usize| EvidenceRow {
+        reference: reference(&format!("{of} {n}")),
+        kind: 5,
+        seat: seat(of),
+        reason: 8,
+        bytes: vec![1],
+        at_us: 1,
+    };
+    let put = async |rows: Vec<EvidenceRow>| {
+        let group = IntakeGroup {
+            evidence: rows,
+            ..IntakeGroup::default()
+        };
+        store.intake(group).await.unwrap().over_quota
+    };
+    let most = EVIDENCE_PER_SEAT_MAX;
+    let all = |n: usize| (0..n).map(|n| row(1, n)).collect();
+    assert_eq!(put(all(most)).await, 0);
+    assert_eq!(put(all(most + 2)).await, 2, "the first ones stay");
+    assert_eq!(put(vec![row(2, 0)]).await, 0, "others have their own");
 }

@@ -12,6 +12,7 @@ mod make;
 mod opening;
 mod receipt;
 mod unsettled;
+mod verify;
 
 use std::pin::Pin;
 
@@ -39,6 +40,7 @@ const CHECKS: &[Check] = checks![
     held::what_a_peer_refused_is_offered_again_under_another_release,
     held::items_that_are_not_read_wait_within_the_share_of_their_peer,
     held::evidence_is_kept_once,
+    held::so_much_evidence_against_one_seat_is_kept_and_no_more,
     intake::a_header_needs_its_verified_identity_and_opening,
     intake::unread_statements_stay_within_the_share_of_their_seat,
     intake::an_unread_statement_is_read_later,
@@ -90,6 +92,8 @@ const CHECKS: &[Check] = checks![
     opening::small_values_are_kept,
     opening::text_keeps_four_byte_characters_and_refuses_nul,
     opening::figures_add_up,
+    verify::the_log_is_read_row_by_row,
+    verify::views_are_read_row_by_row,
 ];
 
 #[test]
@@ -127,8 +131,9 @@ fn postgres_keeps_every_promise() {
         opening::a_second_process_is_kept_out_of_the_database(&cluster).await;
         opening::a_process_that_lost_its_lock_cannot_write(&cluster).await;
         full::connections_that_end_cost_no_writer_a_failure(&cluster).await;
-        full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
         audit::what_was_done_to_the_record_of_a_server_is_found(&cluster).await;
+        // last: the server makes no further database once a disk of its own is gone
+        full::a_full_disk_under_postgres_heals_by_itself(&cluster).await;
     });
 }
 

@@ -1,7 +1,8 @@
 //! Whole cities of real processes: a registration file through city, districts and agents, with and without kills; the
 //! demonstration; a row's journey as people see it; and what two processes on one folder, or an agent that states what it
 //! may not, run into; programs that nobody listens to; how programs stop, and who may read what they keep; a city that nobody
-//! prepared; and what an operator meets: a full disk, metrics, wrong settings.
+//! prepared; what an operator meets: a full disk, metrics, wrong settings; and what everybody
+//! is told of an accident.
 
 mod any_city;
 mod clock;
@@ -15,6 +16,7 @@ mod operator;
 mod pipe;
 mod sources;
 mod stop;
+mod told;
 mod world;
 
 use std::process::Command;

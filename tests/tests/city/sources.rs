@@ -115,7 +115,7 @@ async fn files_that_cannot_be_read_are_told_and_stop_nobody() {
 }
 
 /// A drop file with these rows.
-fn table(serials: &[u32]) -> String {
+pub fn table(serials: &[u32]) -> String {
     let mut text = COLUMNS.map(|(column, _)| column).join(",") + "\n";
     for serial in serials {
         let cells = COLUMNS.map(|(_, field)| match field {
@@ -132,12 +132,12 @@ fn table(serials: &[u32]) -> String {
 }
 
 /// A drop file whose writer says that it is done.
-fn put(folder: &Path, name: &str, content: &[u8]) {
+pub fn put(folder: &Path, name: &str, content: &[u8]) {
     fs::write(folder.join(name), content).expect("written");
     fs::write(folder.join(format!("{name}.ok")), b"").expect("written");
 }
 
-fn add_source(site: &AgentSite, name: &str, path: &Path, database: bool) {
+pub fn add_source(site: &AgentSite, name: &str, path: &Path, database: bool) {
     let mut text = fs::read_to_string(site.config()).expect("a configuration");
     text += &format!(
         "\n[[source]]\nname = \"{name}\"\npath = \"{}\"\nmapping = \"mapping.toml\"\nevery = \"1s\"\nkey = [\"NBXH\"]\n",

@@ -12,8 +12,6 @@ const OLD_US: i64 = 60_000_000;
 const SOURCE_LAG_S: i64 = 300;
 /// Clocks that are further apart than this are told.
 const CLOCK_MS: i64 = 600_000;
-/// Free room below this is told.
-const FREE_BYTES: i64 = 256 << 20;
 
 impl HeardHealth {
     /// Whether the word is too old to say how the seat is now.
@@ -92,7 +90,20 @@ pub fn waiting(state: &LogState) -> String {
 /// What is not well with a seat by its own word; `None` if it says that it is well.
 pub fn unwell(heard: &HeardHealth) -> Option<String> {
     let health = &heard.health;
-    let mut texts: Vec<String> = health.reasons.iter().map(|r| reason(*r)).collect();
+    let free = health.figures.iter().find_map(|(figure, value)| {
+        (*figure == Figure::FreeBytes).then(|| u64::try_from(*value).unwrap_or(0))
+    });
+    let mut texts: Vec<String> = Vec::new();
+    for why in &health.reasons {
+        texts.push(match (why, free) {
+            // what little room is, the seat itself has been told
+            (Reason::Disk, Some(free)) => format!(
+                "磁盘空间不足或无法写入，仅余 {}；请清理或扩容，恢复后自动继续",
+                runtime::say::size(free)
+            ),
+            _ => reason(*why),
+        });
+    }
     if texts.is_empty() && health.state != State::Running {
         texts.push(reason(Reason::None));
     }
@@ -104,12 +115,6 @@ pub fn unwell(heard: &HeardHealth) -> Option<String> {
             )),
             Figure::ClockOffsetMs if value.abs() > CLOCK_MS => {
                 texts.push(reason(Reason::Clock));
-            }
-            Figure::FreeBytes if *value < FREE_BYTES => {
-                texts.push(format!(
-                    "磁盘仅余 {}；请腾出空间",
-                    runtime::say::size(u64::try_from(*value).unwrap_or(0))
-                ));
             }
             _ => {}
         }

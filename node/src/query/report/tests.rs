@@ -188,11 +188,79 @@ fn what_is_well_is_called_so_and_nothing_else_is() {
             since_us: 30_000_000,
         };
     });
+    // what a party says of itself is told here too
+    check("peers", false, &|r| {
+        let source = &mut r.tree.top.children[0].children[0];
+        source.state = Some(State::Lagging);
+        source.why = Why::Unwell {
+            reason: "请查看代理状态".to_owned(),
+            relayed: false,
+        };
+    });
+    check("above", false, &|r| {
+        r.tree.top.state = Some(State::Lagging);
+        r.tree.top.why = Why::Unwell {
+            reason: "请腾出空间".to_owned(),
+            relayed: false,
+        };
+    });
     check("stages", false, &|r| r.tree.stages.head = 5_000);
     check("stages", false, &|r| r.tree.unconfirmed = 500);
     check("warning", false, &|r| {
         r.warnings.push("时钟偏移 9 秒".to_owned())
     });
+}
+
+#[test]
+fn peers_are_told_of_little_room_before_it_is_gone() {
+    use crate::state::HeardHealth;
+    use protocol::frame::State as Said;
+
+    let check = |change: &dyn Fn(&mut Report), state: Said, words: Option<&str>| {
+        let mut report = well();
+        change(&mut report);
+        let health = report.health(SeatId([9; 16]), 1);
+        assert_eq!(health.state, state);
+        let heard = HeardHealth {
+            health,
+            from: SeatId([9; 16]),
+            heard_us: 1,
+        };
+        match (words::unwell(&heard), words) {
+            (None, None) => {}
+            (Some(said), Some(part)) => assert!(said.contains(part), "{said}"),
+            (said, expected) => panic!("{said:?}, not {expected:?}"),
+        }
+    };
+    check(&|_| {}, Said::Running, None);
+    // a small disk with room enough by its own bound is no trouble of anybody
+    check(
+        &|r| r.machine.room = Some(Ok(Room::new(20 << 20, 40 << 20, Some(1 << 20)))),
+        Said::Running,
+        None,
+    );
+    check(
+        &|r| {
+            r.machine.room = Some(Ok(Room::new(20 << 20, 40 << 20, Some(30 << 20))));
+            r.machine.room_warning = Some("剩余 20 MiB".to_owned());
+        },
+        Said::Running,
+        Some("仅余 20.0 MiB；请清理或扩容"),
+    );
+    check(
+        &|r| r.machine.write_trouble = Some("磁盘空间不足".to_owned()),
+        Said::Held,
+        Some("请清理或扩容"),
+    );
+    // that the node above is away is not for it to hear
+    check(
+        &|r| {
+            r.tree.top.state = Some(State::Lost);
+            r.tree.top.why = Why::NotConnected;
+        },
+        Said::Running,
+        None,
+    );
 }
 
 #[test]
@@ -254,6 +322,16 @@ fn metrics_tell_what_the_status_tells() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line}:\n{text}");
     }
+    let ok = |party: &str, value: u8| {
+        let head = format!("zongheng_peer_ok{{peer=\"{party}\",");
+        let mut lines = text.lines().filter(|line| line.starts_with(&head));
+        assert!(
+            lines.any(|line| line.ends_with(&format!(" {value}"))),
+            "{head}: {text}"
+        );
+    };
+    ok("Source", 1);
+    ok("City", 1);
     let json = report.json();
     assert_eq!(json["records"], 7);
     assert_eq!(json["refusals"], 2);

@@ -6,6 +6,7 @@ use runtime::telemetry::Sheet;
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::query::health::State;
 use crate::node::Tier;
 use crate::verify::PartName;
 
@@ -333,12 +334,20 @@ impl Report {
             );
         }
         for party in self.parties() {
+            let seat = party.seat.map(|seat| seat.to_string()).unwrap_or_default();
+            let labels = &[("peer", party.title.as_str()), ("seat", seat.as_str())];
+            if let Some(state) = party.state {
+                sheet.gauge(
+                    "zongheng_peer_ok",
+                    "Whether the party is as it should be, as far as it is known here: 1 or 0.",
+                    labels,
+                    f64::from(u8::from(state == State::Normal)),
+                );
+            }
             // how those further away are, others know better
             if party.last_contact_us.is_none() && !party.connected {
                 continue;
             }
-            let seat = party.seat.map(|seat| seat.to_string()).unwrap_or_default();
-            let labels = &[("peer", party.title.as_str()), ("seat", seat.as_str())];
             let up = f64::from(u8::from(party.connected));
             sheet.gauge(
                 "zongheng_peer_up",
