@@ -22,7 +22,7 @@ async fn a_node_lives_with_what_a_later_release_says() {
     let (root, city) = (authority.root.clone(), authority.city.2.clone());
     let east = authority.districts[0].2.clone();
     let seat = w.source.seat;
-    let mut of_source = |format: u16, kind: u8, rest: &[u8]| {
+    let of_source = |format: u16, kind: u8, rest: &[u8]| {
         let bytes = [seat.0.as_slice(), rest].concat();
         Envelope::signed(kind, format, bytes, &key(30))
     };

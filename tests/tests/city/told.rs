@@ -258,7 +258,7 @@ impl Place {
             agent_tells(&self.agent, at_agent).await
         })
         .await;
-        let states = ["lagging"];
+        let states = ["lagging", "faulty"];
         let mut nodes = Vec::new();
         for (site, desk) in [
             (&self.world.here, &self.here),
