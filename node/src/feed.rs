@@ -11,7 +11,6 @@ use protocol::codec;
 use protocol::entry::PLATFORM;
 use protocol::envelope::Envelope;
 use protocol::frame::{Interest, Item, LogEntry, PageCode, Reason, State, Token, Want};
-use protocol::hash::Ref;
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::opening::Opening;
