@@ -9,6 +9,7 @@ mod people;
 mod unread;
 mod unsettled;
 mod verify;
+mod verify_at_work;
 
 use kit::*;
 use node::intake::TakeInFault;
