@@ -341,6 +341,8 @@ async fn what_cannot_work_is_refused_before_anything_is_made() {
         HERE,
         "--jurisdiction",
         HERE,
+        "--organisation",
+        "370102.zx",
     ];
     let code = invite(&host(), Program::City, &city.site, &words).expect("a code");
     let here = node_site(city.folder.path(), HERE, &city.ports).expect("a node on disk");
