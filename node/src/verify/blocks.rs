@@ -10,8 +10,8 @@ use store::verify::{BlockPlace, LogRef, StoredBlock};
 
 use super::{Ended, Part, RESTORE, Run};
 
-/// Bytes of bodies read at once, about.
-const PAGE_BYTES: usize = 8 << 20;
+/// Bytes of bodies read at once, about: between two pages others get the processor.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// A header of the page at hand.
 pub(super) struct Under {

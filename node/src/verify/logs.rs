@@ -59,18 +59,21 @@ impl Run<'_> {
             let what = format!("{unreadable} 个批头登记的日志名称无法识别");
             bytes.fault("批头", what, RESTORE);
         }
-        let of_said = said.iter().map(|said| log_ref(&said.log));
+        let mut of_log: HashMap<LogRef, Vec<&Said>> = HashMap::new();
+        for said in said {
+            of_log.entry(log_ref(&said.log)).or_default().push(said);
+        }
         let all: BTreeSet<LogRef> = stored
             .into_iter()
             .chain(positions.keys().copied())
-            .chain(of_said)
+            .chain(of_log.keys().copied())
             .collect();
         self.begin("核对各来源日志", 0)?;
         let mut totals = Totals::default();
         for log in all {
             let written = Written {
                 row: positions.get(&log).cloned(),
-                said: said.iter().filter(|s| log_ref(&s.log) == log).collect(),
+                said: of_log.remove(&log).unwrap_or_default(),
             };
             self.log(directory, log, &written, &mut totals, bytes, completeness)
                 .await?;

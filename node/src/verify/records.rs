@@ -19,8 +19,8 @@ use crate::node::{Node, Tier, subject_key};
 const PAGE: usize = 8_192;
 /// Blocks read at once.
 const BLOCKS: usize = 64;
-/// Bytes of them, about.
-const BLOCK_BYTES: usize = 8 << 20;
+/// Bytes of them, about: between two pages others get the processor.
+const BLOCK_BYTES: usize = 1 << 20;
 /// So many items are caught up with while apply waits.
 const CLOSE: u64 = 64;
 /// What to do where a view differs.
