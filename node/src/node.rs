@@ -8,11 +8,9 @@ use protocol::batch::LogState;
 use protocol::directory::{Directory, VerifiedIdentity};
 use protocol::envelope::Envelope;
 use protocol::hash::{self, Ref};
-use protocol::merkle::History;
-use protocol::name::{FeedId, Incarnation, InstanceId, Lane, LogName, Position, SeatId};
+use protocol::name::{FeedId, Incarnation, InstanceId, LogName, Position, SeatId};
 use protocol::sign::SigningKey;
 use protocol::statement::Identity;
-use protocol::words::{self, reason};
 use runtime::door;
 use runtime::link::registry::Links;
 use runtime::worker::{Bell, Turn, Turns};
@@ -24,6 +22,8 @@ use supervision::standard::Standards;
 use crate::error::StepError;
 use crate::intake::Moves;
 use crate::state::Heard;
+
+mod open;
 
 /// Which of the two tiers a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

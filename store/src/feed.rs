@@ -1,4 +1,5 @@
 //! Reading the feed: pages for peers, what apply and fold have before them, single blocks, ranges of a log, cursors.
+//! Long because all reading of the feed goes by one way of laying out rows.
 
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};

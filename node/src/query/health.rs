@@ -2,6 +2,7 @@
 //!
 //! A node sees its own links; of seats further away it knows what came through and when. While a parent is away, what lies
 //! below it is not known and raises no alarm of its own.
+//! Long because how a party is, is decided in one place for all that tell it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,5 @@
 //! The record of acts: no act without its row, and nothing taken out of it unseen.
+//! Long because every way in which a chain can be broken is tried on one chain.
 
 use std::pin::Pin;
 

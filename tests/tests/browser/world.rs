@@ -1,5 +1,6 @@
 //! A city node in this process with sources, entities, refusals, a request to join and accounts, and its console served on
 //! loopback. What a session would carry is handed over directly.
+//! Long because all pages are looked at in one world.
 
 mod source;
 

@@ -1,4 +1,5 @@
 //! Sessions driven over memory and over real QUIC between two hosts that keep their feeds in memory.
+//! Long because one scene serves all tests of the driver.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
