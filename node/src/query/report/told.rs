@@ -6,8 +6,8 @@ use runtime::telemetry::Sheet;
 use serde_json::{Value, json};
 
 use super::Report;
-use crate::query::health::State;
 use crate::node::Tier;
+use crate::query::health::State;
 use crate::verify::PartName;
 
 impl Report {
