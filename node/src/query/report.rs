@@ -406,7 +406,7 @@ impl Report {
             tell("codes", false, text.clone());
         }
         if let Some(above) = self.above()
-            && above.state == Some(State::Lost)
+            && (above.state == Some(State::Lost) || matches!(above.why, Why::Unwell { .. }))
         {
             let since = match &above.why {
                 Why::Silent { since_us } => format!(

@@ -347,7 +347,7 @@ pub async fn refusals_open_and_close(store: Store) {
         .unwrap();
     assert_eq!(
         counts,
-        [("date_future".to_owned(), 4), ("code_check".to_owned(), 3)]
+        [("code_check".to_owned(), 4), ("date_future".to_owned(), 4)]
     );
     assert_eq!(
         store.refusals_open().await.unwrap(),
