@@ -10,7 +10,6 @@ use protocol::frame::{
     LogEntry, LogsEnd, PageCode, Presence, Resume, Scope, Token, Want,
 };
 use protocol::hash::Ref;
-use protocol::id;
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::presence;
@@ -212,16 +211,7 @@ impl NodeHost {
     /// The same, as a sum.
     fn digest_for(&self, peer: &Peer) -> Digest {
         let (scope, references) = self.references_for(peer);
-        let mut sum = id::Sum::ZERO;
-        for reference in &references {
-            sum.add(&id::statement_term(reference));
-        }
-        Digest {
-            cursor: self.node.store().feed_heads().head,
-            scope,
-            count: references.len() as u64,
-            sum: sum.0,
-        }
+        Digest::of(self.node.store().feed_heads().head, scope, &references)
     }
 
     /// Whether the city is in session with this node.
@@ -517,26 +507,28 @@ impl Host for NodeHost {
         references: Vec<Ref>,
         _last: bool,
     ) -> Result<(), HostFault> {
-        let missing: Vec<Ref> = {
+        let now_us = self.clock.now_us();
+        let missing: Vec<_> = {
             let directory = self.node.directory();
-            references
-                .into_iter()
-                .filter(|r| !directory.knows(r))
+            let unknown = references.into_iter().filter(|r| !directory.knows(r));
+            unknown
+                .map(|reference| {
+                    let want = Want::Statements(vec![reference]);
+                    want_row(WantScope::Statement(reference), &want, now_us)
+                })
                 .collect()
         };
-        let now_us = self.clock.now_us();
-        for reference in &missing {
-            let want = Want::Statements(vec![*reference]);
-            let row = want_row(WantScope::Statement(*reference), &want, now_us);
-            self.node
-                .store()
-                .want_put(row)
-                .await
-                .map_err(|e| here(e.into()))?;
+        if missing.is_empty() {
+            return Ok(());
         }
-        if !missing.is_empty() {
-            self.node.wanting().ring();
-        }
+        let over = self
+            .node
+            .store()
+            .wants_put(missing)
+            .await
+            .map_err(|e| here(e.into()))?;
+        self.node.count_dropped(over, 0);
+        self.node.wanting().ring();
         Ok(())
     }
 

@@ -117,7 +117,8 @@ impl Store {
     /// Envelopes and headers that are known are passed over without a new feed item, unless the block adds something. Items
     /// are numbered in the order envelopes, blocks, events. A header whose identity and opening do not stand verified in the
     /// store is the caller's mistake and refused with all of the group (D50). What nobody here can read yet is kept within
-    /// the share of the seat or peer that it is charged to; what goes beyond is counted in the answer and not kept.
+    /// the share of the seat or peer that it is charged to; what goes beyond is counted in the answer and not kept, and so are
+    /// wants beyond [`STATEMENT_WANTS_MAX`].
     pub async fn intake(&self, group: IntakeGroup) -> Result<IntakeDone, StoreError> {
         let mut tx = self.begin().await?;
         tx.lock_feed().await?;
@@ -142,7 +143,7 @@ impl Store {
         held::put_stopped(&mut tx, group.stopped).await?;
         over_quota += held::put_evidence(&mut tx, group.evidence).await?;
         held::release_statements(&mut tx, group.released_statements).await?;
-        put_wants(&mut tx, group.wants).await?;
+        over_quota += put_wants(&mut tx, group.wants).await?;
         for cursor in group.cursors {
             put_cursor(&mut tx, cursor).await?;
         }
@@ -497,35 +498,54 @@ pub const STATEMENT_WANTS_MAX: usize = 4_096;
 /// First byte of the scope of such a want.
 const STATEMENT_SCOPE: u8 = 3;
 
-pub(crate) async fn put_wants(tx: &mut Tx, wants: Vec<WantRow>) -> Result<(), StoreError> {
+/// Returns how many were not put since so many wants of single statements are open.
+pub(crate) async fn put_wants(tx: &mut Tx, wants: Vec<WantRow>) -> Result<u64, StoreError> {
+    let (mut of_statements, mut over) = (None, 0);
     for row in wants {
-        if row.scope.first() == Some(&STATEMENT_SCOPE) {
-            let open = tx
-                .int(
-                    "SELECT COUNT(*) FROM want WHERE scope >= $1 AND scope < $2",
-                    args![vec![STATEMENT_SCOPE], vec![STATEMENT_SCOPE + 1]],
-                )
-                .await?;
+        let bounded = row.scope.first() == Some(&STATEMENT_SCOPE);
+        if bounded {
+            let open = match of_statements {
+                Some(open) => open,
+                None => {
+                    tx.int(
+                        "SELECT COUNT(*) FROM want WHERE scope >= $1 AND scope < $2",
+                        args![vec![STATEMENT_SCOPE], vec![STATEMENT_SCOPE + 1]],
+                    )
+                    .await?
+                }
+            };
+            of_statements = Some(open);
             if open >= STATEMENT_WANTS_MAX as i64 {
+                let known = tx
+                    .int(
+                        "SELECT COUNT(*) FROM want WHERE scope = $1",
+                        args![row.scope],
+                    )
+                    .await?;
+                over += u64::from(known == 0);
                 continue;
             }
         }
-        tx.exec(
-            "INSERT INTO want (id, scope, want, resume, tries, next_us, at_us) \
+        let put = tx
+            .exec(
+                "INSERT INTO want (id, scope, want, resume, tries, next_us, at_us) \
              VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM want), $1, $2, $3, $4, $5, $6) \
              ON CONFLICT (scope) DO NOTHING",
-            args![
-                row.scope,
-                row.want,
-                row.resume,
-                row.tries,
-                row.next_us,
-                row.at_us
-            ],
-        )
-        .await?;
+                args![
+                    row.scope,
+                    row.want,
+                    row.resume,
+                    row.tries,
+                    row.next_us,
+                    row.at_us
+                ],
+            )
+            .await?;
+        if bounded {
+            of_statements = of_statements.map(|open| open + put.cast_signed());
+        }
     }
-    Ok(())
+    Ok(over)
 }
 
 async fn put_cursor(tx: &mut Tx, cursor: CursorRow) -> Result<(), StoreError> {

@@ -300,7 +300,7 @@ pub struct IntakeDone {
     pub first_offset: u64,
     /// Last offset of the feed.
     pub head: u64,
-    /// What was not kept since its seat's or peer's share of unread bytes is used up: counted, and told by the caller.
+    /// What was not kept since a share or bound is used up: counted, and told by the caller.
     pub over_quota: u64,
 }
 

@@ -47,7 +47,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a want and returns its number; that of the open one if one is open in its scope already.
+    /// Puts a want and returns its number; that of the open one if one is open in its scope already. Not for wants of single
+    /// statements, which are bounded: [`Store::wants_put`].
     pub async fn want_put(&self, row: WantRow) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         tx.lock_feed().await?;
@@ -58,6 +59,16 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(id.cast_unsigned())
+    }
+
+    /// Puts wants in one transaction, those whose scope has none open. Returns how many were not put since so many wants of
+    /// single statements are open.
+    pub async fn wants_put(&self, rows: Vec<WantRow>) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.lock_feed().await?;
+        let over = intake::put_wants(&mut tx, rows).await?;
+        tx.commit().await?;
+        Ok(over)
     }
 
     /// Notes where to go on with a want.

@@ -8,7 +8,6 @@ use protocol::directory::{Directory, StatementFault};
 use protocol::envelope::{Envelope, kind};
 use protocol::frame::{Digest, Scope};
 use protocol::hash::Ref;
-use protocol::id;
 use protocol::limits;
 use protocol::name::SeatId;
 use protocol::statement::Identity;
@@ -108,7 +107,7 @@ impl Uplink {
 
     /// What is held here of the chain of a seat, as a sum.
     pub(super) fn digest_of(&self, seat: &SeatId) -> Digest {
-        digest(&self.chain_of(&[*seat]))
+        Digest::of(0, Scope::Chain, &self.chain_of(&[*seat]))
     }
 
     /// Bytes of the statements of these references that are held here.
@@ -144,19 +143,6 @@ pub(super) fn revoked(reason: &str) -> String {
     format!(
         "本席位已被撤销{reason}，已停止封装，已读取的数据保留在本机；如仍需报送，请联系签发接入码的平台重新办理入网"
     )
-}
-
-fn digest(chain: &[Ref]) -> Digest {
-    let mut sum = id::Sum::ZERO;
-    for reference in chain {
-        sum.add(&id::statement_term(reference));
-    }
-    Digest {
-        cursor: 0,
-        scope: Scope::Chain,
-        count: chain.len() as u64,
-        sum: sum.0,
-    }
 }
 
 /// Whether a statement is one that this agent goes by: roots, nodes, itself; who of them was called back, and decisions

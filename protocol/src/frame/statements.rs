@@ -4,6 +4,7 @@ use crate::bytes::{Malformed, Put, Reader};
 use crate::codec::{self, Body, PutBody};
 use crate::frame::number::Scope;
 use crate::hash::Ref;
+use crate::id;
 use crate::limits;
 
 /// A frame about statements.
@@ -42,6 +43,22 @@ pub struct Digest {
     pub count: u64,
     /// Sum of their terms mod 2^256, big-endian.
     pub sum: [u8; 32],
+}
+
+impl Digest {
+    /// The digest of these statements, each named once.
+    pub fn of(cursor: u64, scope: Scope, references: &[Ref]) -> Self {
+        let mut sum = id::Sum::ZERO;
+        for reference in references {
+            sum.add(&id::statement_term(reference));
+        }
+        Self {
+            cursor,
+            scope,
+            count: references.len() as u64,
+            sum: sum.0,
+        }
+    }
 }
 
 impl Default for Digest {

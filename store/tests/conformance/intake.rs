@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use store::{
-    BlockRow, EnvelopeRow, IntakeGroup, ItemKind, RewrittenRow, Store, StoreError, WantRow,
+    BlockRow, EnvelopeRow, IntakeGroup, ItemKind, RewrittenRow, STATEMENT_WANTS_MAX, Store,
+    StoreError, WantRow,
 };
 
 use crate::make::{block, blocks, cursor, envelope, identity, opening, part, reference, seat};
@@ -140,6 +141,42 @@ pub async fn cursors_move_on_only(store: Store) {
         );
     }
     assert!(store.cursors(seat(8)).await.unwrap().is_empty());
+}
+
+pub async fn wants_of_single_statements_are_bounded_and_counted(store: Store) {
+    let want = |tag: u8, n: usize| WantRow {
+        id: 0,
+        scope: [&[tag], (n as u64).to_be_bytes().as_slice()].concat(),
+        want: vec![tag],
+        resume: Vec::new(),
+        tries: 0,
+        next_us: 0,
+        at_us: 1,
+    };
+    let all = STATEMENT_WANTS_MAX;
+    let of_statements = |from: usize, to: usize| (from..to).map(|n| want(3, n)).collect();
+    assert_eq!(store.wants_put(of_statements(0, all)).await.unwrap(), 0);
+    // one that is open already is not one more; what is beyond is counted, by either way
+    assert_eq!(
+        store
+            .wants_put(of_statements(all - 2, all + 3))
+            .await
+            .unwrap(),
+        3
+    );
+    let group = IntakeGroup {
+        wants: vec![want(3, 0), want(3, all), want(1, 0)],
+        ..IntakeGroup::default()
+    };
+    assert_eq!(store.intake(group).await.unwrap().over_quota, 1);
+    // other wants have nothing to do with it
+    store.want_put(want(2, 0)).await.unwrap();
+    let open = store.wants_open().await.unwrap();
+    store.want_done(open[0].id).await.unwrap();
+    assert_eq!(
+        store.wants_put(of_statements(all, all + 2)).await.unwrap(),
+        1
+    );
 }
 
 pub async fn wants_are_put_once(store: Store) {

@@ -32,6 +32,7 @@ const CHECKS: &[Check] = checks![
     intake::a_header_known_in_part_is_taken_again_when_it_comes_whole,
     intake::cursors_move_on_only,
     intake::wants_are_put_once,
+    intake::wants_of_single_statements_are_bounded_and_counted,
     held::a_hold_keeps_its_first_sequence,
     held::one_origin_has_so_many_logs_held_and_no_more,
     held::one_peer_has_brought_so_many_held_logs_and_no_more,
