@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use runtime::code::{self, NoCode};
 use runtime::config::ConfigError;
 use runtime::door::Clock;
 use runtime::worker::{Shutdown, chain};
@@ -18,7 +19,7 @@ use supervision::standard::Standards;
 use crate::config::{AgentConfigError, Config};
 use crate::dry_run::{self, DryRunError};
 use crate::home::{Home, HomeError};
-use crate::join::{self, NoCode, NotAdmitted};
+use crate::join::{self, NotAdmitted};
 use crate::mapping::MappingError;
 use crate::rejects;
 use crate::status::Report;
@@ -200,15 +201,15 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Join {
             common,
             code_file,
-            code,
+            code: argument,
         } => {
-            join::refuse_argument(code.as_deref())?;
+            code::refuse_argument(argument.as_deref())?;
             let config = Config::load(&common.config)?;
             let home = Home::at(&config.agent.folder)?;
             let code = match home.is_joined() {
                 // nobody is asked for a code that is not used
                 true => String::new(),
-                false => join::read_code(code_file.as_deref(), |text| say::remark(text))?,
+                false => code::read_code(code_file.as_deref(), |text| say::remark(text))?,
             };
             let shutdown = Shutdown::new();
             let word = shutdown.clone();

@@ -1,10 +1,8 @@
 //! Joining: with a code, the agent becomes a seat of the organisation that the code was issued for.
 //!
-//! What both sides check is the protocol's. The signing key is made here and never leaves the machine. A code is read from a
-//! file or a terminal and never from the command line, where other people of the machine could read it.
+//! What both sides check is the protocol's. The signing key is made here and never leaves the machine. How a code
+//! is read, [`runtime::code`] says.
 
-use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use protocol::admission::code::{Code, CodeError};
@@ -15,7 +13,6 @@ use protocol::sign::{Keys, SigningKey};
 use protocol::statement::SeatKind;
 use runtime::admission::{self, JoinError, Joined, Joining};
 use runtime::door;
-use runtime::files;
 use runtime::link::endpoint::{Dialer, EndpointError, Settings};
 use runtime::say;
 use runtime::tls::{IdentityError, InstanceIdentity};
@@ -64,87 +61,6 @@ fn ask(contact: &str) -> String {
     match contact {
         "" => String::new(),
         contact => format!("。如有疑问请联系：{contact}"),
-    }
-}
-
-/// Why there is no code.
-#[derive(Debug, thiserror::Error)]
-pub enum NoCode {
-    /// It stood on the command line.
-    #[error(
-        "接入码不能写在命令行上：本机其他用户可以从进程列表中看到它。请把接入码存入只有本人可读的文件，用 --code-file <文件> 指明；或不写任何参数，按提示输入。如机器上还有其他用户，请联系签发单位作废该接入码并重新签发"
-    )]
-    Argument,
-    /// Something else stood there.
-    #[error("多余的参数「{0}」；接入码用 --code-file <文件> 指明，或不写任何参数，按提示输入")]
-    Stray(String),
-    /// The file cannot be read.
-    #[error("接入码文件 {} 无法读取：{}", path.display(), say::refused(source))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Standard input cannot be read.
-    #[error("无法从标准输入读取接入码：{}", say::refused(.0))]
-    Input(io::Error),
-    /// There is nothing.
-    #[error("没有读到接入码；请用 --code-file <文件> 指明，或不写任何参数，按提示输入")]
-    Empty,
-}
-
-/// Refuses what stood on the command line, where no code may stand.
-pub fn refuse_argument(argument: Option<&str>) -> Result<(), NoCode> {
-    let Some(argument) = argument else {
-        return Ok(());
-    };
-    let start: String = argument.trim().chars().take(2).collect();
-    Err(match start.eq_ignore_ascii_case("ZH") {
-        true => NoCode::Argument,
-        false => NoCode::Stray(argument.to_owned()),
-    })
-}
-
-/// The code as it was given: in a file (`-`: standard input), or typed.
-pub fn read_code(file: Option<&Path>, mut told: impl FnMut(&str)) -> Result<String, NoCode> {
-    let text = match file {
-        Some(path) if path != Path::new("-") => {
-            let failed = |source| NoCode::File {
-                path: path.to_owned(),
-                source,
-            };
-            if files::readable_by_all(path).map_err(failed)? {
-                told(&format!(
-                    "[注意] 接入码文件 {} 对本机所有用户可读，入网后请删除，今后请设为只有本人可读",
-                    path.display()
-                ));
-            }
-            files::read_bounded(path, CODE_BYTES_MAX).map_err(failed)?
-        }
-        given => {
-            let input = io::stdin();
-            if given.is_none() && input.is_terminal() {
-                told("请输入接入码，按回车结束：");
-                let mut line = Vec::new();
-                let mut bounded = input.lock().take(CODE_BYTES_MAX as u64);
-                bounded
-                    .read_until(b'\n', &mut line)
-                    .map_err(NoCode::Input)?;
-                line
-            } else {
-                let mut all = Vec::new();
-                let mut bounded = input.lock().take(CODE_BYTES_MAX as u64);
-                bounded.read_to_end(&mut all).map_err(NoCode::Input)?;
-                all
-            }
-        }
-    };
-    // what is no text is no code, and is told so with the place where it goes wrong
-    let text = String::from_utf8_lossy(&text);
-    match text.trim_start_matches('\u{feff}').trim() {
-        "" => Err(NoCode::Empty),
-        code => Ok(code.to_owned()),
     }
 }
 
@@ -241,9 +157,6 @@ pub async fn join(
         }
     }
 }
-
-/// More than any code has, with all the spaces that paper brings.
-const CODE_BYTES_MAX: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests;

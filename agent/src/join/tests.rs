@@ -1,5 +1,6 @@
 //! Joining over real QUIC on loopback, against an office that decides by the protocol's rules; and where a code is read from.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -235,48 +236,4 @@ async fn who_is_not_decided_about_in_time_can_go_on_later() {
         "{joined:?}"
     );
     assert!(!home.is_joined());
-}
-
-/// A code on the command line stands in the list of processes for everybody of the machine.
-#[test]
-fn a_code_is_never_taken_from_the_command_line() {
-    for argument in ["ZH2-ABCDE-FGHJK", "zh2-abcde", " ZH1-XXXXX", "ZH"] {
-        let refused = refuse_argument(Some(argument)).expect_err(argument);
-        let text = refused.to_string();
-        assert!(matches!(refused, NoCode::Argument), "{argument}");
-        assert!(text.contains("--code-file"), "{text}");
-        assert!(
-            !text.contains(argument.trim()) || argument == "ZH",
-            "{text}"
-        );
-    }
-    let refused = refuse_argument(Some("抓取")).expect_err("stray");
-    assert!(refused.to_string().contains("「抓取」"), "{refused}");
-    assert!(refuse_argument(None).is_ok());
-}
-
-#[test]
-fn a_code_is_read_from_a_file_and_says_who_else_can_read_it() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("code");
-    let read = |mode: u32| {
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode");
-        let mut told = Vec::new();
-        let read = read_code(Some(&path), |text| told.push(text.to_owned()));
-        (read, told)
-    };
-    std::fs::write(&path, "\u{feff} ZH2-ABCDE\n").expect("written");
-    let (code, told) = read(0o600);
-    assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 0));
-    let (code, told) = read(0o644);
-    assert_eq!((code.expect("code").as_str(), told.len()), ("ZH2-ABCDE", 1));
-    assert!(told[0].contains("所有用户可读"), "{told:?}");
-    std::fs::write(&path, " \n").expect("written");
-    assert!(matches!(read(0o600).0, Err(NoCode::Empty)));
-    std::fs::write(&path, vec![b'A'; 5_000]).expect("written");
-    assert!(matches!(read(0o600).0, Err(NoCode::File { .. })));
-    std::fs::remove_file(&path).expect("removed");
-    let missing = read_code(Some(&path), |_| {}).expect_err("missing");
-    assert!(missing.to_string().contains("不存在"), "{missing}");
 }
