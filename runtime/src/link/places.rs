@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::listener::prefix::party;
 
 #[cfg(test)]
 mod tests;
@@ -19,26 +21,14 @@ mod tests;
 /// Keys, and addresses, of known parties that are remembered; those seen least recently are forgotten first.
 pub const KNOWN_MAX: usize = 8_192;
 
-/// Where a connection comes from, as far as shares go: an IPv4 address, or the /64 that one subscriber of IPv6 has.
+/// Where a connection comes from, as far as shares go: the party that an address counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// The whole address.
-    V4(Ipv4Addr),
-    /// The first 64 bits.
-    V6([u8; 8]),
-}
+pub struct Origin(IpAddr);
 
 impl Origin {
-    /// The origin of an address. IPv4 within IPv6 is IPv4.
+    /// The origin of an address; see [`party`].
     pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let mut prefix = [0; 8];
-                prefix.copy_from_slice(&address.octets()[..8]);
-                Self::V6(prefix)
-            }
-        }
+        Self(party(address))
     }
 }
 

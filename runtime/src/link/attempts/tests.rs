@@ -9,7 +9,7 @@ use protocol::statement::SeatKind;
 use super::*;
 
 fn origin(n: u32) -> Origin {
-    Origin::V4(n.into())
+    Origin::of(std::net::Ipv4Addr::from(n).into())
 }
 
 const fn at(seconds: u64) -> Duration {

@@ -60,7 +60,7 @@ fn a_place_that_is_lost_is_told_and_moving_on_does_not_bring_it_back() {
         share: 1,
     };
     let places = Places::new([bounds; KINDS]);
-    let origin = |n: u8| Holder::Origin(Origin::V4([10, 0, 0, n].into()));
+    let origin = |n: u8| Holder::Origin(Origin::of([10, 0, 0, n].into()));
     let mut first = places.enter(Kind::Handshake, origin(1));
     let second = places.enter(Kind::Handshake, origin(1));
     assert!(first.lost().is_cancelled() && !second.lost().is_cancelled());
@@ -81,7 +81,7 @@ fn pools_do_not_take_from_each_other() {
         share: 2,
     };
     let places = Places::new([bounds; KINDS]);
-    let holder = Holder::Origin(Origin::V4([10, 0, 0, 1].into()));
+    let holder = Holder::Origin(Origin::of([10, 0, 0, 1].into()));
     let mut member = places.enter(Kind::Handshake, holder);
     member.move_to(Kind::KnownKey, Holder::Key([1; 32]));
     let mut held = Vec::new();
@@ -114,7 +114,7 @@ fn known_keys_are_bounded_and_the_ones_in_use_stay() {
         key[..8].copy_from_slice(&n.to_be_bytes());
         key
     };
-    let origin = Origin::V4([10, 0, 0, 1].into());
+    let origin = Origin::of([10, 0, 0, 1].into());
     known.extend([key(0), key(1)]);
     for n in 2..KNOWN_MAX + 2 {
         known.note(key(0), origin);
