@@ -277,10 +277,9 @@ async fn change_account(
 }
 
 async fn put(tx: &mut Tx, name: &str, row: &AccountRow) -> Result<u64, StoreError> {
-    // the columns of a lock that former releases had stay empty
     tx.exec(
-        "INSERT INTO account (name, title, role, password_hash, disabled, failed, locked_until_us, at_us) \
-         VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
+        "INSERT INTO account (name, title, role, password_hash, disabled, at_us) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET title = excluded.title, \
          role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled, \
          at_us = excluded.at_us",
         args![

@@ -339,8 +339,6 @@ CREATE TABLE account (
     role            TEXT COLLATE "C" NOT NULL,
     password_hash   TEXT COLLATE "C" NOT NULL,
     disabled        BIGINT NOT NULL,
-    failed          BIGINT NOT NULL,
-    locked_until_us BIGINT NOT NULL,
     at_us           BIGINT NOT NULL
 );
 

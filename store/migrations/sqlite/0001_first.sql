@@ -336,8 +336,6 @@ CREATE TABLE account (
     role            TEXT NOT NULL,
     password_hash   TEXT NOT NULL,
     disabled        INTEGER NOT NULL,
-    failed          INTEGER NOT NULL,
-    locked_until_us INTEGER NOT NULL,
     at_us           INTEGER NOT NULL
 );
 
