@@ -155,16 +155,12 @@ pub fn keep_stages(host: &NodeHost, workers: &Workers, clock: &Clock) {
         }
     });
     let (node, at) = (host.node().clone(), clock.clone());
-    let done = Arc::new(AtomicBool::new(false));
     workers.step("unread", Bell::new(), AT_LEAST, move || {
-        let (node, now, done) = (node.clone(), at.now_us(), done.clone());
+        let (node, now) = (node.clone(), at.now_us());
         async move {
-            // once in a process's life: no other release comes while it runs
-            if !done.load(Ordering::Relaxed) {
-                node.read_again(now).await?;
-                done.store(true, Ordering::Relaxed);
-            }
-            Ok::<_, StepError>(Step::Idle)
+            node.read_again(now).await?;
+            // no other release comes while this process runs
+            Ok::<_, StepError>(Step::Done)
         }
     });
     let (host_, bell) = (host.clone(), host.node().parting().clone());

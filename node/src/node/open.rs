@@ -19,48 +19,36 @@ impl Node {
     /// Puts a node together: reads directory statements and log positions from its store.
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let mut directory = parts.directory.clone();
-        let mut waiting = Vec::new();
-        for row in parts.store.directory().await? {
-            let Ok(envelope) = Envelope::from_bytes(&row.bytes) else {
-                // a slice that an earlier release could not read; or damage, which `verify` names
-                continue;
-            };
-            match directory.admit(&envelope) {
-                Ok(admitted) if !row.read => {
-                    // what an earlier release kept is read by this one
-                    let read = store::EnvelopeRow {
-                        reference: admitted.reference,
-                        read: true,
-                        bytes: admitted.envelope.to_bytes(),
-                        ..row.clone()
-                    };
-                    parts.store.envelope_read(row.reference, read).await?;
-                }
-                Ok(_) => {}
-                Err(_) => waiting.push((row, envelope)),
-            }
-        }
-        // what is read late may come before what it stands on
+        // what is no envelope is a slice that an earlier release could not read; or damage, which `verify` names
+        let mut waiting: Vec<_> = parts
+            .store
+            .directory()
+            .await?
+            .into_iter()
+            .filter_map(|row| Some((Envelope::from_bytes(&row.bytes).ok()?, row)))
+            .collect();
+        // what was read late may come before what it stands on
         loop {
             let before = waiting.len();
             let mut still = Vec::new();
-            for (row, envelope) in waiting {
+            for (envelope, row) in waiting {
                 match directory.admit(&envelope) {
                     Ok(admitted) if !row.read => {
+                        // what an earlier release kept is read by this one
                         let read = store::EnvelopeRow {
                             reference: admitted.reference,
                             read: true,
                             bytes: admitted.envelope.to_bytes(),
-                            ..row.clone()
+                            ..row
                         };
                         parts.store.envelope_read(row.reference, read).await?;
                     }
                     Ok(_) => {}
-                    Err(_) => still.push((row, envelope)),
+                    Err(_) => still.push((envelope, row)),
                 }
             }
             waiting = still;
-            if waiting.len() == before {
+            if waiting.is_empty() || waiting.len() == before {
                 break;
             }
         }

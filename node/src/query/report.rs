@@ -472,6 +472,9 @@ fn worker_name(name: &str) -> String {
         "receipts" => "签发回执失败".to_owned(),
         "wants" => "补取数据失败".to_owned(),
         "checkpoint" => "整理数据库日志失败".to_owned(),
+        "telling" => "向对端告知日志与健康状态失败".to_owned(),
+        "parting" => "结束已撤销席位的会话失败".to_owned(),
+        "unread" => "读取旧版本未能识别的内容失败".to_owned(),
         other => format!("工作环节 {other} 失败"),
     }
 }
